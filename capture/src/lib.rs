@@ -1,0 +1,5 @@
+//! Watches BitTorrent swarms: sources name peers, contacts observe them, the log keeps every raw observation.
+//!
+//! `sources` → `registry` → `schedule` → `contact` → `log`; `run` ties them together.
+
+pub mod clock;

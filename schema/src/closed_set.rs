@@ -1,0 +1,50 @@
+//! Closed sets: enums whose text is a column's value and whose code is the WAL's byte.
+//!
+//! A code is written once and never reused, so that a WAL of an older version still reads.
+
+/// Defines an enum of a closed set: variant = WAL code, column text.
+macro_rules! closed_set {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[doc = $doc:literal])* $variant:ident = $code:literal, $text:literal; )* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(into = "u8", try_from = "u8")]
+        #[repr(u8)]
+        pub enum $name { $( $(#[doc = $doc])* $variant = $code, )* }
+
+        impl $name {
+            /// Every member, in the order of the definition.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
+
+            /// The text that stands in the column.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $text, )* }
+            }
+
+            /// What the member means, one line, as in the reference.
+            pub const fn doc(self) -> &'static str {
+                match self { $( Self::$variant => concat!($( $doc, )* "").trim_ascii(), )* }
+            }
+        }
+
+        impl From<$name> for u8 {
+            fn from(value: $name) -> u8 { value as u8 }
+        }
+
+        impl TryFrom<u8> for $name {
+            type Error = $crate::value::UnknownCode;
+            fn try_from(code: u8) -> Result<Self, Self::Error> {
+                match code {
+                    $( $code => Ok(Self::$variant), )*
+                    _ => Err($crate::value::UnknownCode { set: stringify!($name), code }),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
+        }
+    };
+}
