@@ -1,0 +1,77 @@
+//! The result tables, one file each: what its columns mean and how it is made from the replayed log.
+//!
+//! [`TABLES`] lists them in the report's order; every [`polars::prelude::DataFrame`] in [`Tables`] has exactly the
+//! columns of its [`Definition`], rows in one total order, so that a replay of the same log gives the same bytes.
+
+pub mod cities;
+pub mod clients;
+pub mod confirmed_downloads;
+pub mod confirmed_hourly;
+pub mod contacts;
+pub mod countries;
+pub mod definition;
+pub mod flagged;
+pub mod networks;
+pub mod requests;
+pub mod sources;
+pub mod sources_hourly;
+pub mod speeds;
+pub mod speeds_by_country;
+pub mod summary;
+pub mod thresholds;
+pub mod visits;
+
+use std::collections::BTreeMap;
+
+use polars::prelude::DataFrame;
+
+pub use definition::{Column, Definition, Kind};
+
+/// Every result table, in the order of the report.
+pub const TABLES: &[&Definition] = &[
+    &summary::DEFINITION,
+    &confirmed_downloads::DEFINITION,
+    &confirmed_hourly::DEFINITION,
+    &thresholds::DEFINITION,
+    &flagged::DEFINITION,
+    &speeds::DEFINITION,
+    &speeds_by_country::DEFINITION,
+    &countries::DEFINITION,
+    &cities::DEFINITION,
+    &networks::DEFINITION,
+    &sources::DEFINITION,
+    &sources_hourly::DEFINITION,
+    &requests::DEFINITION,
+    &contacts::DEFINITION,
+    &clients::DEFINITION,
+    &visits::DEFINITION,
+];
+
+/// The definition of the table with this name.
+pub fn find(name: &str) -> Option<&'static Definition> {
+    TABLES.iter().copied().find(|definition| definition.name == name)
+}
+
+/// The result tables that were computed, by name.
+///
+/// A table that was not asked for (`--only`), or that needs a database the user did not give (`cities`, `networks`),
+/// is absent.
+#[derive(Clone, Debug, Default)]
+pub struct Tables(BTreeMap<&'static str, DataFrame>);
+
+impl Tables {
+    /// The table's rows; `None` where it was not computed.
+    pub fn get(&self, name: &str) -> Option<&DataFrame> {
+        self.0.get(name)
+    }
+
+    /// Adds a table, or replaces it.
+    pub fn insert(&mut self, definition: &'static Definition, rows: DataFrame) {
+        self.0.insert(definition.name, rows);
+    }
+
+    /// The computed tables in the order of the report.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Definition, &DataFrame)> {
+        TABLES.iter().filter_map(|definition| Some((*definition, self.0.get(definition.name)?)))
+    }
+}

@@ -1,0 +1,18 @@
+//! `sources_hourly`: what each source contributed over time.
+
+use super::definition::{Definition, Kind, column};
+
+/// What `sources_hourly` holds.
+pub const DEFINITION: Definition = Definition {
+    name: "sources_hourly",
+    title: "Sources over time",
+    about: "Addresses each source named in each hour (or `--bucket`), new and repeated, over all torrents.",
+    key: 2,
+    columns: &[
+        column("hour", Kind::Time, "When the hour, or bucket, begins."),
+        column("source", Kind::Text, "What named the peers, e.g. `tracker_udp`."),
+        column("received", Kind::Count, "Addresses received, repeats included."),
+        column("new", Kind::Count, "Addresses no source had named before."),
+        column("duplicate", Kind::Count, "Addresses some source had named before: received − new."),
+    ],
+};

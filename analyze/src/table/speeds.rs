@@ -1,0 +1,29 @@
+//! `speeds`: how fast each peer downloaded while it was watched.
+
+use super::definition::{Definition, Kind, column};
+
+/// What `speeds` holds.
+pub const DEFINITION: Definition = Definition {
+    name: "speeds",
+    title: "Speeds",
+    about: "Download speed of every peer that gained pieces between two known observations; flagged peers are \
+            left out.",
+    key: 4,
+    columns: &[
+        column("info_hash", Kind::Text, "The torrent."),
+        column("ip", Kind::Text, "The peer's address."),
+        column("port", Kind::Number, "The port the peer listens on; empty where it is not known."),
+        column("peer_id", Kind::Text, "The peer ID last seen, 40 hex digits; empty where it is not known."),
+        column(
+            "mean_speed_bytes_per_s",
+            Kind::BytesPerSecond,
+            "From the first observation to the last gain.",
+        ),
+        column(
+            "max_speed_bytes_per_s",
+            Kind::BytesPerSecond,
+            "Highest speed between two known observations at least 5 s apart; else empty.",
+        ),
+        column("country", Kind::Text, "ISO 3166-1 alpha-2 code; empty where unknown."),
+    ],
+};
