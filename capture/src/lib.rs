@@ -2,4 +2,10 @@
 //!
 //! `sources` → `registry` → `schedule` → `contact` → `log`; `run` ties them together.
 
+pub mod address;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod sources;
+pub mod swarm;
+pub mod units;
