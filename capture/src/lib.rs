@@ -6,6 +6,7 @@ pub mod address;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod log;
 pub mod sources;
 pub mod swarm;
 pub mod units;

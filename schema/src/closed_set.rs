@@ -46,5 +46,32 @@ macro_rules! closed_set {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
         }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::value::UnknownText;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $( $text => Ok(Self::$variant), )*
+                    _ => Err($crate::value::UnknownText { what: stringify!($name), text: text.to_owned() }),
+                }
+            }
+        }
+
+        impl $crate::cell::Scalar for $name {
+            const KIND: $crate::cell::ColumnKind = $crate::cell::ColumnKind::Text;
+
+            fn members() -> Vec<$crate::cell::Member> {
+                let member = |member: &Self| $crate::cell::Member { text: member.as_str(), doc: member.doc() };
+                Self::ALL.iter().map(member).collect()
+            }
+
+            fn array<'a>(values: impl ExactSizeIterator<Item = Option<&'a Self>>) -> arrow::array::ArrayRef {
+                $crate::cell::member_array(values.map(|value| value.map(|value| value.as_str())))
+            }
+
+            fn values(array: &dyn arrow::array::Array) -> Option<Vec<Option<Self>>> {
+                $crate::cell::parse_array(array, |text| text.parse().ok())
+            }
+        }
     };
 }

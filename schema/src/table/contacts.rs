@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::value::{InfoHash, PeerId};
+use crate::value::{InfoHash, PeerId, Reserved};
 
 closed_set! {
     /// Who opened the connection.
@@ -123,8 +123,8 @@ define_table! {
         open_us: Option<u64>,
         /// The peer ID of the handshake; null without one.
         peer_id: Option<PeerId>,
-        /// The handshake's reserved bytes, big-endian (BEP 3, BEP 4); null without a handshake.
-        reserved: Option<u64>,
+        /// The handshake's eight reserved bytes in hex (BEP 3, BEP 4); null without a handshake.
+        reserved: Option<Reserved>,
         /// The extended handshake's `v` (BEP 10), bytes that are not UTF-8 replaced; null where it has none.
         client: Option<String>,
         /// The extended handshake's `p`, the port the peer listens on (BEP 10); null where it has none.
