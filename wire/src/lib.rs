@@ -1,1 +1,12 @@
-//! Skeleton.
+//! BitTorrent on the wire: bytes ⇄ types, and protocol state machines driven by `now`.
+//!
+//! Torrent files, magnet links, tracker and peer messages; every input is taken to be hostile.
+//! No sockets, clock, tasks or randomness live here, and nothing panics on any bytes.
+
+pub mod bencode;
+pub mod compact;
+pub mod info_hash;
+pub mod peer;
+pub mod tracker;
+
+pub use info_hash::{InfoHash, InfoHashV2, PeerId};

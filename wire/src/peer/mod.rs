@@ -1,0 +1,6 @@
+//! What peers say to each other over TCP or uTP (BEP 3, 5, 6, 9, 10): bytes ⇄ types.
+
+pub mod bitfield;
+pub mod extension;
+pub mod handshake;
+pub mod message;
