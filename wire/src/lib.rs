@@ -6,6 +6,8 @@
 pub mod bencode;
 pub mod compact;
 pub mod info_hash;
+pub mod magnet;
+pub mod metainfo;
 pub mod peer;
 pub mod tracker;
 
