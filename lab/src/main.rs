@@ -1,2 +1,86 @@
-//! Skeleton.
-fn main() {}
+//! The `lab` program: reads the command line, runs, and turns the result into an exit code.
+
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use lab::{
+    cli::{Cli, Command, Score, Swarm},
+    score, swarm,
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("LAB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let result = match cli.command {
+        Command::Swarm(options) => run_swarm(options),
+        Command::Score(options) => run_score(&options),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_swarm(options: Swarm) -> Result<bool> {
+    raise_file_limit();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_signal(stop.clone())?);
+        swarm::run(&options.options(), stop).await
+    })?;
+    Ok(true)
+}
+
+/// Every peer has a listener, and connections besides.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files; large labs need `ulimit -n`");
+    }
+}
+
+fn stop_on_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    })
+}
+
+fn run_score(options: &Score) -> Result<bool> {
+    let score = score::score_files(&options.truth, &options.confirmed, options.rules())?;
+    write!(std::io::stdout(), "{score}")?;
+    let reached = |required: Option<f64>, what: &str, value: f64| {
+        let reached = required.is_none_or(|required| value >= required);
+        if !reached {
+            eprintln!("lab: {what} is {value:.4}, below the required {}", required.unwrap_or_default());
+        }
+        reached
+    };
+    let precise = reached(options.require_precision, "precision", score.precision());
+    let recalled = reached(options.require_recall, "recall", score.recall());
+    Ok(precise && recalled)
+}

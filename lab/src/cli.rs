@@ -1,0 +1,143 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{plan::PlanOptions, score::Rules, swarm::SwarmOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  A minute of 500 peers in four swarms; list.txt, truth.csv and more go to /tmp/lab:
+      lab swarm --out /tmp/lab
+  The same schedules, starting with the first announce of a capture:
+      lab swarm --out /tmp/lab --wait-for-capture
+      capture --torrents /tmp/lab/list.txt --out /tmp/log --allow-private --revisit 5s --for 58s
+  A report against the truth:
+      analyze report /tmp/log --out /tmp/report
+      lab score /tmp/lab/truth.csv /tmp/report/confirmed_downloads.csv";
+
+const SCORE_HELP: &str = "\
+A crossing is the moment in which a peer of the lab comes to have 0.98 of the pieces. Peers that are
+above that when they come, and super-seeders, whatever they reveal, have none.
+
+A row of the report is true if its swarm and IP address are those of a crossing which it does not
+precede, and if it is the only one of that peer; ports are not compared, because a peer behind a NAT
+is seen at another. All others are false: precision is the share of the true ones.
+
+A crossing happened while the capture ran if it lies between the swarm's first announce and its
+`stopped`, as told by requests.csv beside the truth; without that file the capture always ran. It
+could be seen if, moreover, the peer was up and watched for --lead before it (to be named by a
+tracker and visited once) and, unless its client tells of each piece at once, for --tail after it
+(the next visit: visits lie 2 s apart, and read for 2 s). Recall is the share of those that could be
+seen that are in the report; it is told for the others as well.";
+
+/// A swarm in a box with known truth, and the score of a report against it
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, term_width = 100, before_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a seeded swarm on loopback addresses, and write down what truly happened
+    Swarm(Swarm),
+    /// Compare a report's confirmed downloads with a lab's truth; 1 if below what is required
+    #[command(after_help = SCORE_HELP)]
+    Score(Score),
+}
+
+/// Options of `lab swarm`.
+#[derive(Args, Debug)]
+pub struct Swarm {
+    /// Folder for list.txt, torrents/, truth.csv, requests.csv and offences.csv; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Peers over all swarms
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..60_000))]
+    pub peers: u32,
+
+    /// Swarms
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=128))]
+    pub swarms: u32,
+
+    /// Length of the lab; downloads are paced to end within it
+    #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub for_: Duration,
+
+    /// Another seed is another lab
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// The trackers' announce interval
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
+    pub interval: Duration,
+
+    /// Peers in a tracker's answer, at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub answer_peers: usize,
+
+    /// Start the schedules with the first announce, not at once
+    #[arg(long)]
+    pub wait_for_capture: bool,
+
+    /// File to create when the trackers and the first peers accept connections; `ready …` goes to stdout too
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+impl Swarm {
+    /// The options as the lab takes them.
+    pub fn options(self) -> SwarmOptions {
+        SwarmOptions {
+            plan: PlanOptions { peers: self.peers, swarms: self.swarms, length: self.for_, seed: self.seed },
+            out: self.out,
+            interval: self.interval,
+            answer_peers: self.answer_peers,
+            wait_for_capture: self.wait_for_capture,
+            ready_file: self.ready_file,
+        }
+    }
+}
+
+/// Options of `lab score`.
+#[derive(Args, Debug)]
+pub struct Score {
+    /// The lab's truth.csv
+    pub truth: PathBuf,
+
+    /// The report's CSV of confirmed downloads, or the report's folder
+    pub confirmed: PathBuf,
+
+    /// Exit with 1 if fewer of the report's rows are true
+    #[arg(long, value_name = "SHARE")]
+    pub require_precision: Option<f64>,
+
+    /// Exit with 1 if the report has fewer of the crossings that could be seen
+    #[arg(long, value_name = "SHARE")]
+    pub require_recall: Option<f64>,
+
+    /// How far a row's interval may lie from the crossing
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
+    pub tolerance: Duration,
+
+    /// Time a peer is up and watched before it crosses, if it could be seen
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub lead: Duration,
+
+    /// Time it is up and watched after that, unless its client tells of each piece at once
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub tail: Duration,
+}
+
+impl Score {
+    /// The rules asked for.
+    pub const fn rules(&self) -> Rules {
+        Rules { tolerance: self.tolerance, lead: self.lead, tail: self.tail }
+    }
+}

@@ -1,0 +1,129 @@
+//! A connection from its first byte to its last: handshake, admission, then the session (BEP 3).
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use rand::RngExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep_until, timeout},
+};
+use wire::peer::handshake::{self, Handshake};
+
+use crate::{
+    peer::{Peer, hostile, session::Session},
+    profile::{Role, Tells},
+};
+
+/// How long a peer waits for the other side's handshake, and for room to write.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves a connection somebody made to the peer.
+pub async fn accept(peer: &Peer, mut stream: TcpStream, remote: SocketAddr) -> io::Result<()> {
+    if let Role::Hostile(kind) = peer.plan.profile.role {
+        let now = peer.world.clock.instant();
+        let Some(nth) = peer.enter(remote.ip(), now) else { return Ok(()) };
+        let served = hostile::accept(peer, kind, stream, nth).await;
+        peer.leave(remote.ip(), peer.world.clock.instant());
+        return served;
+    }
+    let theirs = timeout(PATIENCE, read_handshake(&mut stream)).await??;
+    if theirs.info_hash != peer.info_hash() {
+        return Ok(());
+    }
+    let Some(nth) = peer.enter(remote.ip(), peer.world.clock.instant()) else { return Ok(()) };
+    let served = async {
+        stream.write_all(&own_handshake(peer).encode()).await?;
+        talk(peer, stream, remote, &theirs, nth).await
+    };
+    let served = served.await;
+    peer.leave(remote.ip(), peer.world.clock.instant());
+    served
+}
+
+/// Connects from the peer's address to somebody, unless they are connected already.
+pub async fn dial(peer: &Peer, remote: SocketAddr) -> io::Result<()> {
+    if peer.is_connected(remote.ip()) {
+        return Ok(());
+    }
+    let Some(nth) = peer.enter(remote.ip(), peer.world.clock.instant()) else { return Ok(()) };
+    let talked = async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(peer.address.ip(), 0))?;
+        let mut stream = timeout(PATIENCE, socket.connect(remote)).await??;
+        stream.write_all(&own_handshake(peer).encode()).await?;
+        let theirs = timeout(PATIENCE, read_handshake(&mut stream)).await??;
+        if theirs.info_hash != peer.info_hash() || theirs.peer_id == peer.peer_id() {
+            return Ok(());
+        }
+        talk(peer, stream, remote, &theirs, nth).await
+    };
+    let talked = talked.await;
+    peer.leave(remote.ip(), peer.world.clock.instant());
+    talked
+}
+
+/// The peer's side of the handshake.
+pub fn own_handshake(peer: &Peer) -> Handshake {
+    Handshake { reserved: peer.reserved(), info_hash: peer.info_hash(), peer_id: peer.peer_id() }
+}
+
+/// Reads the other side's.
+pub async fn read_handshake(stream: &mut TcpStream) -> io::Result<Handshake> {
+    let mut bytes = [0; handshake::LEN];
+    stream.read_exact(&mut bytes).await?;
+    match Handshake::decode(&bytes) {
+        Ok(Some(handshake)) => Ok(handshake),
+        Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// Speaks until one side closes or the peer goes.
+async fn talk(
+    peer: &Peer,
+    mut stream: TcpStream,
+    remote: SocketAddr,
+    theirs: &Handshake,
+    nth: u32,
+) -> io::Result<()> {
+    let clock = &peer.world.clock;
+    let (from_ms, to_ms) = peer.plan.profile.client.opening_delay_ms;
+    let delay = Duration::from_millis(peer.chance(nth).random_range(from_ms..=to_ms));
+    let mut session = Session::new(peer, theirs, nth, clock.instant(), delay);
+    let mut input = vec![0; 4096];
+    let mut output = Vec::new();
+    loop {
+        session.tick(clock.instant(), &mut output);
+        if !output.is_empty() {
+            timeout(PATIENCE, stream.write_all(&output)).await??;
+            output.clear();
+        }
+        if session.is_over() {
+            return stream.shutdown().await;
+        }
+        tokio::select! {
+            read = stream.read(&mut input) => {
+                let read = read?;
+                let bytes = input.get(..read).unwrap_or_default();
+                if bytes.is_empty() || !session.handle_bytes(bytes, clock.instant(), &mut output) {
+                    return Ok(());
+                }
+                for offence in session.offences() {
+                    peer.world.note_offence(peer, remote, offence);
+                }
+            }
+            () = sleep_until(session.wake(clock.instant())) => {}
+            () = peer.gone.cancelled() => break,
+        }
+    }
+    if peer.plan.profile.role == Role::Crashes {
+        // What dies does not say goodbye: unread bytes and no linger make the kernel reset the connection.
+        return socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    }
+    if peer.plan.profile.client.tells == Tells::AtOnce {
+        session.tick(clock.instant(), &mut output);
+        timeout(PATIENCE, stream.write_all(&output)).await??;
+    }
+    stream.shutdown().await
+}

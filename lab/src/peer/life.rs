@@ -1,0 +1,160 @@
+//! A peer's life: it waits for its time, comes up, is served, and goes as its role says.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use rand::RngExt;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::sleep,
+};
+
+use crate::{
+    peer::{Peer, connection},
+    plan::PeerPlan,
+    profile::Role,
+    swarm::World,
+};
+
+/// How often a peer that connects to others looks for some.
+const DIAL_EVERY: Duration = Duration::from_secs(3);
+/// Other peers of the lab it connects to, at most, each time.
+const DIALS: usize = 1;
+
+/// A peer that is up: known to the trackers, with its listener if it has one.
+#[derive(Debug)]
+pub struct Up {
+    peer: Arc<Peer>,
+    listener: Option<TcpListener>,
+    /// Connections that fill a black hole's queue.
+    plugs: Vec<TcpStream>,
+}
+
+/// Brings a peer up: from then on the trackers name it and it accepts connections.
+pub async fn come_up(world: &Arc<World>, plan: PeerPlan) -> Result<Up> {
+    let torrent = world.torrents.get(plan.swarm).context("the plan names no such swarm")?.clone();
+    let at = SocketAddr::new(IpAddr::V4(plan.ip), 0);
+    let (mut listener, mut plugs) = (None, Vec::new());
+    let address = match plan.profile.role {
+        Role::Blackhole => {
+            let (socket, filled) = black_hole(at).await?;
+            plugs = filled;
+            let address = socket.local_addr()?;
+            listener = Some(socket);
+            address
+        }
+        Role::Unresponsive => SocketAddr::new(at.ip(), unused_port(&plan)),
+        _ if plan.profile.nat => SocketAddr::new(at.ip(), unused_port(&plan)),
+        _ => {
+            let socket = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
+            let address = socket.local_addr()?;
+            listener = Some(socket);
+            address
+        }
+    };
+    let peer = Arc::new(Peer::new(plan, torrent, Arc::clone(world), address));
+    world.joined(&peer);
+    Ok(Up { peer, listener, plugs })
+}
+
+/// Below the ports that systems hand out by themselves, so that nobody happens to listen there.
+fn unused_port(plan: &PeerPlan) -> u16 {
+    use rand::SeedableRng;
+    rand_chacha::ChaCha8Rng::seed_from_u64(plan.seed).random_range(10_000..32_000)
+}
+
+/// A listener that answers no SYN: its queue is full, and nobody empties it.
+async fn black_hole(at: SocketAddr) -> Result<(TcpListener, Vec<TcpStream>)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(at)?;
+    let listener = socket.listen(1)?;
+    let address = listener.local_addr()?;
+    let mut plugs = Vec::new();
+    for _ in 0..4 {
+        match tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            Ok(connected) => plugs.push(connected?),
+            Err(_) => break,
+        }
+    }
+    Ok((listener, plugs))
+}
+
+impl Up {
+    /// Lives until the peer's time, or the lab's, is over.
+    pub async fn live(self) {
+        let Self { peer, listener, plugs } = self;
+        let world = Arc::clone(&peer.world);
+        let accepting = async {
+            match &listener {
+                Some(listener) if peer.plan.profile.role != Role::Blackhole => {
+                    accept_all(&peer, listener).await;
+                }
+                _ => std::future::pending::<()>().await,
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = dial_all(&peer) => {}
+            () = tell_completion(&peer) => {}
+            () = world.reaches(peer.plan.leaves) => {}
+            () = peer.gone.cancelled() => {}
+        }
+        drop((listener, plugs));
+        peer.gone.cancel();
+        world.left(&peer);
+    }
+}
+
+async fn accept_all(peer: &Arc<Peer>, listener: &TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                let peer = Arc::clone(peer);
+                tokio::spawn(async move {
+                    if let Err(error) = connection::accept(&peer, stream, remote).await {
+                        tracing::debug!(peer = %peer.address, %remote, %error, "connection ended");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(peer = %peer.address, %error, "cannot accept; trying again");
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// Connects to observers and a few others, as far as the trackers name them.
+async fn dial_all(peer: &Arc<Peer>) {
+    if !peer.plan.dials {
+        std::future::pending::<()>().await;
+    }
+    loop {
+        let (mut observers, mut others) = peer.world.members.name(peer.plan.swarm, peer.world.answer_peers);
+        others.retain(|address| *address != peer.address);
+        others.truncate(DIALS);
+        observers.append(&mut others);
+        for remote in observers {
+            let peer = Arc::clone(peer);
+            tokio::spawn(async move {
+                if let Err(error) = connection::dial(&peer, remote).await {
+                    tracing::debug!(peer = %peer.address, %remote, %error, "connection ended");
+                }
+            });
+        }
+        sleep(DIAL_EVERY).await;
+    }
+}
+
+/// Tells the trackers once the download is complete; never ends.
+async fn tell_completion(peer: &Arc<Peer>) {
+    if let Some(at) = peer.plan.schedule.time_of(peer.torrent.piece_count) {
+        peer.world.reaches(Some(at)).await;
+        peer.world.members.complete(peer.plan.swarm, peer.address);
+    }
+    std::future::pending::<()>().await;
+}
