@@ -4,3 +4,4 @@ pub mod bitfield;
 pub mod extension;
 pub mod handshake;
 pub mod message;
+pub mod metadata;

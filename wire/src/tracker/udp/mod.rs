@@ -1,10 +1,13 @@
 //! The UDP tracker protocol (BEP 15), its URL data option (BEP 41), and IPv6: datagrams ⇄ types.
 //!
-//! [`Request`] is what a client sends, [`Response`] what a tracker sends. All numbers are big-endian.
+//! [`Request`] is what a client sends, [`Response`] what a tracker sends, [`Exchange`] a question until it
+//! is answered. All numbers are big-endian.
 
+pub mod exchange;
 mod request;
 mod response;
 
+pub use exchange::Exchange;
 pub use request::{Announce, MAX_SCRAPE, Request, RequestError};
 pub use response::{Counts, Response, ResponseError};
 
