@@ -77,7 +77,7 @@ struct OffenceRow {
     peer: SocketAddr,
     profile: String,
     by: SocketAddr,
-    offence: String,
+    offence: &'static str,
 }
 
 impl World {
@@ -203,7 +203,7 @@ impl World {
             peer: peer.address,
             profile: peer.plan.profile.to_string(),
             by,
-            offence: format!("{offence:?}").to_lowercase(),
+            offence: offence.name(),
         };
         let mut offences = self.offences.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = offences.push(&row) {

@@ -106,11 +106,12 @@ async fn talk(
             read = stream.read(&mut input) => {
                 let read = read?;
                 let bytes = input.get(..read).unwrap_or_default();
-                if bytes.is_empty() || !session.handle_bytes(bytes, clock.instant(), &mut output) {
-                    return Ok(());
-                }
+                let goes_on = !bytes.is_empty() && session.handle_bytes(bytes, clock.instant(), &mut output);
                 for offence in session.offences() {
                     peer.world.note_offence(peer, remote, offence);
+                }
+                if !goes_on {
+                    return Ok(());
                 }
             }
             () = sleep_until(session.wake(clock.instant())) => {}

@@ -84,6 +84,12 @@ async fn black_hole(at: SocketAddr) -> Result<(TcpListener, Vec<TcpStream>)> {
 }
 
 impl Up {
+    /// Where the peer listens, or says it does.
+    #[cfg(test)]
+    pub(super) fn address(&self) -> SocketAddr {
+        self.peer.address
+    }
+
     /// Lives until the peer's time, or the lab's, is over.
     pub async fn live(self) {
         let Self { peer, listener, plugs } = self;

@@ -117,3 +117,6 @@ impl Peer {
         entry.last_closed = Some(now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,19 @@ pub enum Offence {
     UploadOnly,
 }
 
+impl Offence {
+    /// Its name in `offences.csv`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interested => "interested",
+            Self::Malformed => "malformed",
+            Self::Piece => "piece",
+            Self::Request => "request",
+            Self::UploadOnly => "upload_only",
+        }
+    }
+}
+
 /// One connection after its handshakes.
 #[derive(Debug)]
 pub struct Session<'a> {

@@ -50,6 +50,12 @@ impl Schedule {
         Self { order, initial, arrivals_ms }
     }
 
+    /// A download without chance: pieces in their own order, the first so many from the start.
+    #[cfg(test)]
+    pub fn fixed(piece_count: u32, initial: u32, arrivals_ms: Vec<u32>) -> Self {
+        Self { order: (0..piece_count).collect(), initial, arrivals_ms }
+    }
+
     /// Pieces it has at this time.
     pub fn count_at(&self, time: Duration) -> u32 {
         let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
