@@ -1,0 +1,9 @@
+//! What is watched: `list.txt` → one [`Description`](crate::swarm::Description) per swarm, defects told by line.
+//!
+//! `list` reads and merges the lines, `entry` makes sense of one, `dry_run` shows the result.
+
+pub mod dry_run;
+mod entry;
+pub mod list;
+
+pub use list::{Entry, List, ListError, Remark};
