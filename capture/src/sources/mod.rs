@@ -2,7 +2,12 @@
 //!
 //! A source that finds the channel full waits: the registry sets the pace, and no answer is dropped.
 
-use std::{net::SocketAddr, sync::Arc};
+pub mod tracker;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use schema::table::Source;
 use tokio::sync::mpsc;
@@ -23,6 +28,15 @@ pub struct Answer {
     pub endpoint: Option<Arc<str>>,
     /// The addresses, each with its PEX flags where it has some.
     pub peers: Vec<(SocketAddr, Option<u8>)>,
+}
+
+/// Requests to sources since the start of the run, for the gauges.
+#[derive(Debug, Default)]
+pub struct RequestCounts {
+    /// Answered.
+    pub ok: AtomicU64,
+    /// Not answered, or with a refusal.
+    pub failed: AtomicU64,
 }
 
 /// The channel from every source to the registry.
