@@ -2,7 +2,7 @@
 //!
 //! BEP 9 (`xt`, `dn`, `tr`, `x.pe`), BEP 52 (`urn:btmh`). Other parameters, such as BEP 53's `so`, are ignored.
 
-use std::{net::SocketAddr, str::FromStr};
+use std::{collections::HashSet, net::SocketAddr, str::FromStr};
 
 use percent_encoding::percent_decode_str;
 
@@ -56,18 +56,19 @@ impl FromStr for Magnet {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let (mut v1, mut v2) = (None, None);
-        let (mut name, mut trackers, mut peers) = (None, Vec::new(), Vec::new());
+        let (mut name, mut trackers, mut peers) = (None, Vec::<String>::new(), Vec::new());
         for (key, value) in parameters(text)? {
             match key {
                 "xt" => topic(&decode(value), &mut v1, &mut v2)?,
                 // Links made by web forms write a space in a name as a plus.
                 "dn" => name = name.or(Some(decode(&value.replace('+', " ")))),
-                "tr" => push_new(&mut trackers, decode(value).trim().to_owned()),
+                "tr" => trackers.push(decode(value).trim().to_owned()),
                 "x.pe" => peers.extend(decode(value).parse::<SocketAddr>()),
                 _ => {}
             }
         }
-        trackers.retain(|tracker| !tracker.is_empty());
+        let mut seen = HashSet::new();
+        trackers.retain(|tracker| !tracker.is_empty() && seen.insert(tracker.clone()));
         let info_hash = v1.or(v2.map(|hash| hash.truncated())).ok_or(Error::NoInfoHash)?;
         Ok(Self { info_hash, info_hash_v2: v2, name: name.filter(|name| !name.is_empty()), trackers, peers })
     }
@@ -111,12 +112,6 @@ fn topic(urn: &str, v1: &mut Option<InfoHash>, v2: &mut Option<InfoHashV2>) -> R
 
 fn settle<T: Copy + PartialEq>(slot: &mut Option<T>, hash: T, urn: &'static str) -> Result<(), Error> {
     if *slot.get_or_insert(hash) == hash { Ok(()) } else { Err(Error::Ambiguous(urn)) }
-}
-
-fn push_new(trackers: &mut Vec<String>, tracker: String) {
-    if !trackers.contains(&tracker) {
-        trackers.push(tracker);
-    }
 }
 
 fn decode(value: &str) -> String {

@@ -6,6 +6,8 @@
 mod error;
 mod files;
 
+use std::collections::HashSet;
+
 use crate::{
     InfoHash, InfoHashV2,
     bencode::{self, Dict},
@@ -108,24 +110,18 @@ fn positive(dict: Dict<'_>, key: &'static str) -> Result<u64, Error> {
 ///
 /// Some makers write `announce-list` as one flat list of URLs: each is a tier then.
 fn trackers(dict: Dict<'_>) -> Result<Vec<Vec<String>>, Error> {
-    let mut tiers: Vec<Vec<String>> = Vec::new();
+    let mut tiers = Vec::new();
+    let mut seen = HashSet::new();
     let listed = dict.get(b"announce-list")?.and_then(|value| value.as_list());
     for tier in listed.into_iter().flatten() {
         let urls = match tier.as_list() {
             Some(urls) => urls.into_iter().collect(),
             None => vec![tier],
         };
-        let known: Vec<_> = tiers.concat();
-        let mut urls: Vec<String> = urls.into_iter().filter_map(|url| tracker(url.as_bytes()?)).collect();
-        urls.retain(|url| !known.contains(url));
-        let mut once = Vec::new();
-        for url in urls {
-            if !once.contains(&url) {
-                once.push(url);
-            }
-        }
-        if !once.is_empty() {
-            tiers.push(once);
+        let urls = urls.into_iter().filter_map(|url| tracker(url.as_bytes()?));
+        let urls: Vec<String> = urls.filter(|url| seen.insert(url.clone())).collect();
+        if !urls.is_empty() {
+            tiers.push(urls);
         }
     }
     if tiers.is_empty() {

@@ -70,7 +70,7 @@ struct HandshakeDict<'a> {
 }
 
 impl ExtendedHandshake {
-    /// Reads the payload of an extended message with id 0.
+    /// Reads the payload of an extended message with id 0. Bytes behind its dictionary are ignored.
     pub fn decode(payload: &[u8]) -> Result<Self, bencode::Error> {
         let (value, _) = bencode::parse_prefix(payload)?;
         let dict = value.as_dict().ok_or_else(|| not_a_dict("an extended handshake"))?;
