@@ -3,4 +3,6 @@
 //! Every judgement lives here and none in the log. Reads what `schema` defines and nothing else of ours.
 
 pub mod facts;
+pub mod figure;
+pub mod map;
 pub mod table;

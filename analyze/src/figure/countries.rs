@@ -1,0 +1,254 @@
+//! `countries`: confirmed downloads by country, as a world map in classes.
+
+use std::collections::HashMap;
+
+use polars::prelude::{DataFrame, PolarsError, PolarsResult};
+
+use super::Figure;
+use super::axes::LABEL;
+use super::frame::{counts, texts};
+use super::number::{count, percent, whole};
+use super::svg::{Anchor, Drawing, Element, circle, length, rect, text};
+use super::text::width as text_width;
+use crate::map::{self, Shape, World, country};
+
+const TITLE: &str = "Confirmed downloads by country";
+
+/// Countries smaller than this, px², get a mark: their shape would not be seen.
+const SMALL: f64 = 12.0;
+
+/// Draws the table `countries`.
+pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
+    let countries = countries(rows)?;
+    let sum = |value: fn(&Country) -> f64| -> f64 { countries.values().map(value).sum() };
+    if sum(|country| country.peers) == 0.0 {
+        return Ok(Figure::without_data("countries", TITLE, "No peer was seen."));
+    }
+    let most = countries
+        .iter()
+        .filter(|(code, _)| !code.is_empty())
+        .map(|(_, country)| country.confirmed)
+        .fold(0.0, f64::max);
+    let classes = classes(most);
+    let all = sum(|country| country.confirmed);
+    let subtitle = subtitle(&countries, all);
+    let wide = map_of(super::WIDE)?;
+    let narrow = map_of(super::NARROW)?;
+    Ok(Figure::new("countries", TITLE, subtitle, |width| {
+        let world = if width < 500.0 { &narrow } else { &wide };
+        plot(world, &countries, &classes, all)
+    }))
+}
+
+fn map_of(width: f64) -> PolarsResult<World> {
+    map::world(width).map_err(|error| PolarsError::ComputeError(error.to_string().into()))
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Country {
+    peers: f64,
+    confirmed: f64,
+}
+
+/// Countries by alpha-2 code; the unknown one by the empty text.
+fn countries(rows: &DataFrame) -> PolarsResult<HashMap<String, Country>> {
+    let codes = texts(rows, "country")?;
+    let peers = counts(rows, "peers")?;
+    let confirmed = counts(rows, "confirmed_downloads")?;
+    let mut countries: HashMap<String, Country> = HashMap::new();
+    for ((code, peers), confirmed) in codes.into_iter().zip(peers).zip(confirmed) {
+        let country = countries.entry(code.unwrap_or_default()).or_default();
+        country.peers += peers;
+        country.confirmed += confirmed;
+    }
+    Ok(countries)
+}
+
+fn subtitle(countries: &HashMap<String, Country>, all: f64) -> String {
+    let with_peers = countries.iter().filter(|(code, country)| !code.is_empty() && country.peers > 0.0).count();
+    let with_downloads =
+        countries.iter().filter(|(code, country)| !code.is_empty() && country.confirmed > 0.0).count();
+    let unknown = countries.get("").map_or(0.0, |country| country.confirmed);
+    let mut subtitle = format!(
+        "{} confirmed downloads in {} of the {} countries with peers.",
+        number(all),
+        count(with_downloads as u64),
+        count(with_peers as u64)
+    );
+    if unknown > 0.0 {
+        subtitle.push_str(&format!(" Not on the map: {} of unknown country.", number(unknown)));
+    }
+    subtitle
+}
+
+/// A class of the map: counts from `from` to `to`, both included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Class {
+    class: &'static str,
+    from: f64,
+    to: f64,
+}
+
+/// At most six classes from 1 to `most` with round limits, each about as many times the one before.
+fn classes(most: f64) -> Vec<Class> {
+    const NAMES: [&str; 6] = ["q1", "q2", "q3", "q4", "q5", "q6"];
+    const SERIES: [&[f64]; 4] = [
+        &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        &[1.0, 3.0, 6.0, 11.0, 21.0, 41.0],
+        &[1.0, 6.0, 21.0, 101.0, 501.0, 2_001.0],
+        &[1.0, 11.0, 101.0, 1_001.0, 10_001.0, 100_001.0],
+    ];
+    const ENOUGH: [f64; 4] = [6.0, 100.0, 10_000.0, f64::INFINITY];
+    let starts = SERIES.iter().zip(ENOUGH).find(|(_, enough)| most <= *enough).map_or(SERIES[3], |found| found.0);
+    let starts: Vec<f64> = starts.iter().copied().filter(|start| *start <= most).collect();
+    let ends = starts.iter().skip(1).map(|next| next - 1.0).chain([most]);
+    // Few classes take the darker colours: a single country with downloads must stand out.
+    let skipped = NAMES.len().saturating_sub(starts.len()) / 2;
+    let names = NAMES.into_iter().skip(skipped);
+    starts.iter().zip(ends).zip(names).map(|((from, to), class)| Class { class, from: *from, to }).collect()
+}
+
+fn plot(world: &World, countries: &HashMap<String, Country>, classes: &[Class], all: f64) -> Drawing {
+    let legend_top = world.height + 10.0;
+    let entries = legend_entries(classes);
+    let lines = legend_lines(&entries, world.width);
+    let mut drawing = Drawing::new(world.width, legend_top + lines as f64 * 20.0 + 4.0);
+    for shape in &world.shapes {
+        drawing.push(outline(shape, countries, classes, all));
+    }
+    // Marks last, so that no neighbour covers them.
+    for shape in world.shapes.iter().filter(|shape| shape.area < SMALL) {
+        let known = shape.code.and_then(|code| countries.get(code));
+        if let Some(country) = known.filter(|country| country.confirmed > 0.0) {
+            let (x, y) = shape.centre;
+            let mark = circle(class_of(Some(country), classes), x, y, 3.5);
+            drawing.push(mark.tooltip(&tooltip(&shape.name, *country, all)));
+        }
+    }
+    let (mut x, mut y) = (0.0, legend_top);
+    for (class, label) in &entries {
+        let needed = entry_width(label);
+        if x > 0.0 && x + needed > world.width {
+            (x, y) = (0.0, y + 20.0);
+        }
+        drawing.push(rect(class, x, y + 2.0, 16.0, 12.0));
+        drawing.push(text("label", x + 21.0, y + 12.5, Anchor::Start, label));
+        x += needed;
+    }
+    drawing
+}
+
+fn legend_entries(classes: &[Class]) -> Vec<(&'static str, String)> {
+    let mut entries = vec![("land", "no peers".to_owned()), ("q0", "peers only".to_owned())];
+    entries.extend(classes.iter().map(|class| {
+        let label = if class.from == class.to {
+            number(class.from)
+        } else {
+            format!("{}–{}", number(class.from), number(class.to))
+        };
+        (class.class, label)
+    }));
+    if let Some((_, label)) = entries.last_mut().filter(|_| !classes.is_empty()) {
+        label.push_str(" confirmed");
+    }
+    entries
+}
+
+fn entry_width(label: &str) -> f64 {
+    21.0 + text_width(label, LABEL) + 16.0
+}
+
+fn legend_lines(entries: &[(&'static str, String)], width: f64) -> usize {
+    let mut lines = 1;
+    let mut x = 0.0;
+    for (_, label) in entries {
+        let needed = entry_width(label);
+        if x > 0.0 && x + needed > width {
+            lines += 1;
+            x = 0.0;
+        }
+        x += needed;
+    }
+    lines
+}
+
+fn class_of(country: Option<&Country>, classes: &[Class]) -> &'static str {
+    match country {
+        Some(country) if country.confirmed > 0.0 => classes
+            .iter()
+            .rev()
+            .find(|class| country.confirmed >= class.from)
+            .map_or("q0", |class| class.class),
+        Some(country) if country.peers > 0.0 => "q0",
+        _ => "land",
+    }
+}
+
+fn outline(shape: &Shape, countries: &HashMap<String, Country>, classes: &[Class], all: f64) -> Element {
+    let known = shape.code.and_then(|code| countries.get(code));
+    let mut data = String::new();
+    for ring in &shape.rings {
+        ring_data(&mut data, ring);
+    }
+    let element = Element::new("path")
+        .class(class_of(known, classes))
+        .attribute("fill-rule", "evenodd")
+        .attribute("d", &data);
+    match known {
+        Some(country) => element.tooltip(&tooltip(&shape.name, *country, all)),
+        None => element,
+    }
+}
+
+/// A ring in relative steps, which are shorter to write than places.
+fn ring_data(data: &mut String, ring: &[(f64, f64)]) {
+    let mut from: Option<(f64, f64)> = None;
+    for (x, y) in ring {
+        let (command, dx, dy) = match from {
+            Some((from_x, from_y)) => ('l', x - from_x, y - from_y),
+            None => ('M', *x, *y),
+        };
+        data.push(command);
+        data.push_str(&length(dx));
+        data.push(' ');
+        data.push_str(&length(dy));
+        from = Some((*x, *y));
+    }
+    data.push('Z');
+}
+
+fn tooltip(name: &str, country: Country, all: f64) -> String {
+    let share = if all > 0.0 { format!(" ({})", percent(country.confirmed / all)) } else { String::new() };
+    format!(
+        "{name}: {} confirmed downloads{share}, {} peers",
+        number(country.confirmed),
+        number(country.peers)
+    )
+}
+
+fn number(value: f64) -> String {
+    count(whole(value).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_cover_every_count_once() {
+        for most in [1.0, 2.0, 6.0, 7.0, 99.0, 100.0, 5_000.0, 2_000_000.0] {
+            let classes = classes(most);
+            assert_eq!(classes.first().unwrap().from, 1.0);
+            assert_eq!(classes.last().unwrap().to, most);
+            for pair in classes.windows(2) {
+                assert_eq!(pair[0].to + 1.0, pair[1].from, "{most}");
+            }
+        }
+        assert!(classes(0.0).is_empty());
+    }
+
+    #[test]
+    fn every_code_on_the_map_has_a_name() {
+        assert_eq!(country::name("DE"), "Germany");
+    }
+}

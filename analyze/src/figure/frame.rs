@@ -1,0 +1,41 @@
+//! Columns of a table's data frame as plain vectors, whatever integer or float width they have.
+
+use polars::prelude::{Column, DataFrame, DataType, PolarsResult, TimeUnit};
+
+/// A column of text; null stays `None`.
+pub fn texts(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<String>>> {
+    let column = frame.column(name)?.cast(&DataType::String)?;
+    Ok(column.str()?.iter().map(|value| value.map(str::to_owned)).collect())
+}
+
+/// A column of numbers; null and NaN are `None`.
+pub fn numbers(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<f64>>> {
+    column_numbers(frame.column(name)?)
+}
+
+/// The numbers of one column; null and NaN are `None`.
+pub fn column_numbers(column: &Column) -> PolarsResult<Vec<Option<f64>>> {
+    let column = column.cast(&DataType::Float64)?;
+    Ok(column.f64()?.iter().map(|value| value.filter(|value| !value.is_nan())).collect())
+}
+
+/// A column of counts; null counts as none.
+pub fn counts(frame: &DataFrame, name: &str) -> PolarsResult<Vec<f64>> {
+    Ok(numbers(frame, name)?.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// A column of times, as microseconds since the Unix epoch.
+pub fn times(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<i64>>> {
+    column_times(frame.column(name)?)
+}
+
+/// The times of one column, as microseconds since the Unix epoch.
+pub fn column_times(column: &Column) -> PolarsResult<Vec<Option<i64>>> {
+    let column = match column.dtype() {
+        DataType::Datetime(_, zone) => {
+            column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone.clone()))?.cast(&DataType::Int64)?
+        }
+        _ => column.cast(&DataType::Int64)?,
+    };
+    Ok(column.i64()?.iter().collect())
+}

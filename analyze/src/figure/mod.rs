@@ -1,0 +1,242 @@
+//! Figures, one file each, with the stem of the table it draws: a data frame → SVG and PNG.
+//!
+//! Every figure is defined once, for any width; it is laid out for a page and for a phone. Colours are classes, so that
+//! the report has a light and a dark version; the files are light.
+
+pub mod axes;
+pub mod bars;
+pub mod clients;
+pub mod confirmed_hourly;
+pub mod contacts;
+pub mod countries;
+pub mod frame;
+pub mod number;
+pub mod png;
+pub mod scale;
+pub mod sources_hourly;
+pub mod speeds;
+pub mod speeds_by_country;
+pub mod summary;
+pub mod svg;
+pub mod text;
+pub mod thresholds;
+pub mod timeline;
+pub mod visits;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{DataFrame, PolarsError, PolarsResult};
+
+use crate::facts::Facts;
+use crate::table::Tables;
+use svg::{Anchor, Drawing, rect, text as svg_text};
+
+/// Why a figure could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FigureError {
+    /// The drawing is not well-formed SVG: a mistake of ours.
+    #[error("the figure {stem} is not well-formed")]
+    Markup {
+        /// The figure.
+        stem: &'static str,
+        /// What the parser says.
+        source: resvg::usvg::Error,
+    },
+    /// The PNG could not be encoded.
+    #[error("the figure {stem} cannot be encoded as PNG: {message}")]
+    Png {
+        /// The figure.
+        stem: &'static str,
+        /// What the encoder says.
+        message: String,
+    },
+    /// The drawing is too large for a PNG, or empty.
+    #[error("the figure {stem} has no size that a PNG can have")]
+    Size {
+        /// The figure.
+        stem: &'static str,
+    },
+    /// The table lacks a column, or has one of another type.
+    #[error("the table {stem} cannot be drawn")]
+    Table {
+        /// The figure.
+        stem: &'static str,
+        /// What is missing.
+        source: PolarsError,
+    },
+    /// The file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Width of a figure in its file and on a page, px.
+pub const WIDE: f64 = 860.0;
+/// Width of a figure on a phone, px.
+pub const NARROW: f64 = 360.0;
+
+/// A figure, laid out twice.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// The table it draws; its files are named so.
+    pub stem: &'static str,
+    /// What it shows.
+    pub title: String,
+    /// How to read it, one or two sentences.
+    pub subtitle: String,
+    wide: Drawing,
+    narrow: Drawing,
+}
+
+impl Figure {
+    /// A figure that `draw` lays out for any width.
+    pub fn new(
+        stem: &'static str,
+        title: impl Into<String>,
+        subtitle: impl Into<String>,
+        draw: impl Fn(f64) -> Drawing,
+    ) -> Self {
+        Self {
+            stem,
+            title: title.into(),
+            subtitle: subtitle.into(),
+            wide: draw(WIDE),
+            narrow: draw(NARROW),
+        }
+    }
+
+    /// A figure of a table without anything to draw; `why` says what is missing.
+    pub fn without_data(stem: &'static str, title: impl Into<String>, why: &str) -> Self {
+        Self::new(stem, title, "", |width| {
+            let mut drawing = Drawing::new(width, 110.0);
+            drawing.push(rect("void", 0.5, 0.5, width - 1.0, 109.0).attribute("rx", "6"));
+            let lines = text::wrap(why, axes::LABEL, width - 40.0);
+            drawing.push(svg_text("strong", width / 2.0, 46.0, Anchor::Middle, "No data"));
+            for (index, line) in lines.iter().enumerate() {
+                let y = 68.0 + index as f64 * 17.0;
+                drawing.push(svg_text("label", width / 2.0, y, Anchor::Middle, line));
+            }
+            drawing
+        })
+    }
+
+    /// The figure as a file of its own: title, subtitle, drawing and colours.
+    pub fn file_markup(&self) -> String {
+        const MARGIN: f64 = 20.0;
+        let inner = self.wide.width;
+        let mut y = MARGIN + 17.0;
+        let mut head = Vec::new();
+        for line in text::wrap(&text::visible(&self.title), 18.0, inner) {
+            head.push(svg_text("title", MARGIN, y, Anchor::Start, &line));
+            y += 23.0;
+        }
+        for line in text::wrap(&text::visible(&self.subtitle), 13.0, inner) {
+            head.push(svg_text("subtitle", MARGIN, y, Anchor::Start, &line));
+            y += 18.0;
+        }
+        let mut page = Drawing::new(inner + 2.0 * MARGIN, y + self.wide.height + MARGIN);
+        page.push(rect("paper", 0.0, 0.0, page.width, page.height));
+        head.into_iter().for_each(|element| page.push(element));
+        page.place(&self.wide, MARGIN, y);
+        page.markup("figure", &self.title, Some(include_str!("../../assets/page/figure.css")))
+    }
+
+    /// The drawing for a page, to be styled by it.
+    pub fn wide_markup(&self) -> String {
+        self.wide.markup("figure wide", &self.title, None)
+    }
+
+    /// The drawing for a phone, to be styled by its page.
+    pub fn narrow_markup(&self) -> String {
+        self.narrow.markup("figure narrow", &self.title, None)
+    }
+}
+
+/// Draws every table worth looking at and writes `<out>/<table>.svg` and `<out>/<table>.png`; `out` must exist.
+///
+/// Tables that were not computed have no figure; tables without rows have one that says so.
+pub fn draw_all(tables: &Tables, facts: &Facts, out: &Path) -> Result<Vec<Figure>, FigureError> {
+    let figures = draw(tables, facts)?;
+    // PNGs take most of the time: one thread for every other figure.
+    std::thread::scope(|scope| {
+        let (even, odd): (Vec<_>, Vec<_>) =
+            figures.iter().enumerate().partition(|(index, _)| index.is_multiple_of(2));
+        let other = scope.spawn(move || odd.into_iter().try_for_each(|(_, figure)| write(figure, out)));
+        even.into_iter().try_for_each(|(_, figure)| write(figure, out))?;
+        other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    Ok(figures)
+}
+
+/// Draws every table worth looking at, in the order of the report, and writes nothing.
+pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> {
+    let names = Names::of(tables.get("summary"))?;
+    let mut figures = Vec::new();
+    for (definition, rows) in tables.iter() {
+        let drawn = match definition.name {
+            "clients" => clients::draw(rows),
+            "confirmed_hourly" => confirmed_hourly::draw(rows, &names, facts),
+            "contacts" => contacts::draw(rows),
+            "countries" => countries::draw(rows),
+            "sources_hourly" => sources_hourly::draw(rows, facts),
+            "speeds" => speeds::draw(rows),
+            "speeds_by_country" => speeds_by_country::draw(rows),
+            "summary" => summary::draw(rows),
+            "thresholds" => thresholds::draw(rows, facts),
+            "visits" => visits::draw(rows),
+            _ => continue,
+        };
+        figures.push(drawn.map_err(|source| FigureError::Table { stem: definition.name, source })?);
+    }
+    Ok(figures)
+}
+
+fn write(figure: &Figure, out: &Path) -> Result<(), FigureError> {
+    let markup = figure.file_markup();
+    let image = png::render(figure.stem, &markup)?;
+    for (extension, content) in [("svg", markup.as_bytes()), ("png", &image)] {
+        let path = out.join(figure.stem).with_extension(extension);
+        std::fs::write(&path, content).map_err(|source| FigureError::Write { path, source })?;
+    }
+    Ok(())
+}
+
+/// The torrents' names, by info-hash.
+#[derive(Clone, Debug, Default)]
+pub struct Names(std::collections::HashMap<String, String>);
+
+impl Names {
+    /// The names in `summary`; none without that table.
+    pub fn of(summary: Option<&DataFrame>) -> Result<Self, FigureError> {
+        let Some(summary) = summary else { return Ok(Self::default()) };
+        Self::read(summary).map_err(|source| FigureError::Table { stem: "summary", source })
+    }
+
+    fn read(summary: &DataFrame) -> PolarsResult<Self> {
+        let hashes = frame::texts(summary, "info_hash")?;
+        let names = frame::texts(summary, "name")?;
+        let pairs = hashes.into_iter().zip(names).filter_map(|(hash, name)| Some((hash?, name?)));
+        Ok(Self(pairs.filter(|(_, name)| !name.trim().is_empty()).collect()))
+    }
+
+    /// The torrent's name, made visible; where it has none, the first digits of its info-hash.
+    pub fn name(&self, info_hash: &str) -> String {
+        match self.0.get(info_hash) {
+            Some(name) => text::visible(name),
+            None => short_hash(info_hash),
+        }
+    }
+}
+
+/// The first digits of an info-hash.
+pub fn short_hash(info_hash: &str) -> String {
+    let start: String = info_hash.chars().take(10).collect();
+    format!("{}…", text::visible(&start))
+}

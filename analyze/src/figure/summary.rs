@@ -1,0 +1,134 @@
+//! `summary`: peers, scraped and confirmed downloads of each torrent side by side, on a logarithmic axis.
+
+use polars::prelude::{DataFrame, PolarsResult};
+
+use super::axes::{Key, LABEL, Panel, horizontal_axis, legend, legend_height};
+use super::frame::{counts, numbers, texts};
+use super::number::{count, short, whole};
+use super::scale::Scale;
+use super::svg::{Anchor, Drawing, Element, circle, line, path, text};
+use super::text::{fit, width as text_width};
+use super::{Figure, short_hash};
+
+/// Torrents with a row of their own.
+const SHOWN: usize = 20;
+
+const TITLE: &str = "Torrents: peers seen and downloads";
+
+/// Draws the table `summary`.
+pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
+    let mut torrents = torrents(rows)?;
+    if torrents.is_empty() {
+        return Ok(Figure::without_data("summary", TITLE, "The log names no torrent."));
+    }
+    torrents.sort_by(|a, b| {
+        b.confirmed.total_cmp(&a.confirmed).then(b.unique.total_cmp(&a.unique)).then(a.hash.cmp(&b.hash))
+    });
+    let all = torrents.len();
+    let which = if all > SHOWN {
+        let rest = count((all - SHOWN) as u64);
+        format!("The {SHOWN} torrents with the most confirmed downloads; {rest} more are in the table.")
+    } else {
+        "By confirmed downloads.".to_owned()
+    };
+    torrents.truncate(SHOWN);
+    let subtitle = format!(
+        "{which} Confirmed downloads are a lower bound; scrape is what the busiest tracker says was downloaded meanwhile."
+    );
+    Ok(Figure::new("summary", TITLE, subtitle, |width| plot(&torrents, width)))
+}
+
+struct Torrent {
+    hash: String,
+    name: String,
+    unique: f64,
+    confirmed: f64,
+    scrape: Option<f64>,
+}
+
+fn torrents(rows: &DataFrame) -> PolarsResult<Vec<Torrent>> {
+    let hashes = texts(rows, "info_hash")?;
+    let names = texts(rows, "name")?;
+    let unique = counts(rows, "unique_peers")?;
+    let confirmed = counts(rows, "confirmed_downloads")?;
+    let scrape = numbers(rows, "scrape_downloads")?;
+    let columns = hashes.into_iter().zip(names).zip(unique).zip(confirmed).zip(scrape);
+    Ok(columns
+        .filter_map(|((((hash, name), unique), confirmed), scrape)| {
+            let hash = hash.filter(|hash| hash != "all")?;
+            let name = name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| short_hash(&hash));
+            Some(Torrent { hash, name, unique, confirmed, scrape })
+        })
+        .collect())
+}
+
+fn plot(torrents: &[Torrent], width: f64) -> Drawing {
+    let narrow = width < 500.0;
+    let keys = [
+        Key::new("c1", "confirmed downloads (circle)"),
+        Key::new("c2", "scraped downloads (diamond)"),
+        Key::new("rest", "unique peers (square)"),
+    ];
+    let keys_height = legend_height(&keys, width) + 8.0;
+    let step = if narrow { 40.0 } else { 26.0 };
+    let names = torrents.iter().map(|torrent| text_width(&torrent.name, LABEL)).fold(60.0, f64::max);
+    let panel = Panel {
+        left: if narrow { 8.0 } else { names.min(width * 0.36) + 16.0 },
+        top: keys_height,
+        right: width - 12.0,
+        bottom: keys_height + torrents.len() as f64 * step + 4.0,
+    };
+    let most = torrents
+        .iter()
+        .map(|torrent| torrent.unique.max(torrent.confirmed).max(torrent.scrape.unwrap_or_default()))
+        .fold(0.0, f64::max);
+    let scale = Scale::log_from_zero(most, panel.left, panel.right);
+
+    let mut drawing = Drawing::new(width, panel.bottom + 44.0);
+    legend(&mut drawing, 0.0, &keys, width);
+    let ticks = scale.ticks(8);
+    horizontal_axis(&mut drawing, panel, &scale, &ticks, short, "peers or downloads (logarithmic from 1)");
+    for (index, torrent) in torrents.iter().enumerate() {
+        let top = panel.top + index as f64 * step;
+        draw_torrent(&mut drawing, torrent, panel, &scale, top, narrow);
+    }
+    drawing
+}
+
+fn draw_torrent(
+    drawing: &mut Drawing,
+    torrent: &Torrent,
+    panel: Panel,
+    scale: &Scale,
+    top: f64,
+    narrow: bool,
+) {
+    let y = if narrow { top + 28.0 } else { top + 13.0 };
+    let name = if narrow {
+        let name = fit(&torrent.name, LABEL, drawing.width - 4.0);
+        text("label", 0.0, top + 15.0, Anchor::Start, &name)
+    } else {
+        let name = fit(&torrent.name, LABEL, panel.left - 14.0);
+        text("label", panel.left - 10.0, y + 4.0, Anchor::End, &name)
+    };
+    drawing.push(name.tooltip(&format!("{} ({})", torrent.name, torrent.hash)));
+    let values = [Some(torrent.unique), Some(torrent.confirmed), torrent.scrape];
+    let least = values.into_iter().flatten().fold(f64::INFINITY, f64::min);
+    let most = values.into_iter().flatten().fold(0.0, f64::max);
+    drawing.push(line("range", scale.at(least), y, scale.at(most), y));
+    let told = |value: f64, what: &str| {
+        format!("{}: {} {what}", torrent.name, count(whole(value).unsigned_abs()))
+    };
+    let x = scale.at(torrent.unique);
+    let square = [(x - 5.0, y - 5.0), (x + 5.0, y - 5.0), (x + 5.0, y + 5.0), (x - 5.0, y + 5.0)];
+    drawing.push(path("rest", &square, true).tooltip(&told(torrent.unique, "unique peers")));
+    if let Some(scrape) = torrent.scrape {
+        drawing.push(diamond(scale.at(scrape), y).tooltip(&told(scrape, "downloads by scrape")));
+    }
+    let confirmed = circle("c1", scale.at(torrent.confirmed), y, 5.0);
+    drawing.push(confirmed.tooltip(&told(torrent.confirmed, "confirmed downloads")));
+}
+
+fn diamond(x: f64, y: f64) -> Element {
+    path("c2", &[(x, y - 6.5), (x + 6.5, y), (x, y + 6.5), (x - 6.5, y)], true)
+}

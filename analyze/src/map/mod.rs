@@ -1,0 +1,155 @@
+//! The world map: TopoJSON of countries → outlines in an equal-area projection, at a picture's resolution.
+//!
+//! Shapes: Natural Earth 1:50m as TopoJSON (npm world-atlas 2.0.2), vendored in `assets/map`.
+
+pub mod country;
+mod projection;
+mod topology;
+
+use std::collections::HashMap;
+
+use projection::Projection;
+use topology::Topology;
+
+/// A country on a map of some width.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// ISO 3166-1 alpha-2 code; `None` for areas without one.
+    pub code: Option<&'static str>,
+    /// Name of the country or area.
+    pub name: String,
+    /// Outlines, each a closed ring in pixels; fill them by the even-odd rule.
+    pub rings: Vec<Vec<(f64, f64)>>,
+    /// Middle of the largest ring, px.
+    pub centre: (f64, f64),
+    /// Area of all rings in square pixels, holes not taken off.
+    pub area: f64,
+}
+
+/// A world map.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Its width, px.
+    pub width: f64,
+    /// Its height, px.
+    pub height: f64,
+    /// Its countries, in the file's order.
+    pub shapes: Vec<Shape>,
+}
+
+/// Why the vendored map cannot be read: a mistake of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the vendored map shapes cannot be read")]
+pub struct MapError(#[from] serde_json::Error);
+
+/// Antarctica: no peers, and a third of the map's height.
+const LEFT_OUT: &str = "AQ";
+
+/// The world `width` pixels wide, coarse enough for that width.
+pub fn world(width: f64) -> Result<World, MapError> {
+    let topology: Topology = serde_json::from_str(include_str!("../../assets/map/countries-50m.json"))?;
+    let projection = Projection::fitting(width);
+    let arcs: Vec<Vec<(f64, f64)>> = topology
+        .arcs()
+        .map(|arc| thin(arc.map(|(longitude, latitude)| projection.project(longitude, latitude)).collect()))
+        .collect();
+    let by_name: HashMap<&str, &'static str> =
+        country::all().map(|country| (country.name, country.alpha2)).collect();
+    let mut shapes = Vec::new();
+    for geometry in topology.geometries() {
+        let code = geometry
+            .id
+            .as_deref()
+            .and_then(country::alpha2_of_numeric)
+            .or_else(|| by_name.get(geometry.properties.name.as_str()).copied());
+        if code == Some(LEFT_OUT) {
+            continue;
+        }
+        let rings: Vec<_> = geometry.rings(&arcs).into_iter().filter(|ring| ring.len() > 2).collect();
+        let largest = rings.iter().map(|ring| (ring_area(ring), ring)).max_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((_, ring)) = largest else { continue };
+        shapes.push(Shape {
+            code,
+            name: code.map_or_else(|| geometry.properties.name.clone(), country::name),
+            centre: ring_centre(ring),
+            area: rings.iter().map(|ring| ring_area(ring)).sum(),
+            rings,
+        });
+    }
+    Ok(World { width, height: projection.height(), shapes })
+}
+
+/// Rounds to half pixels and drops what cannot be told apart then; ends stay, so that borders still meet.
+fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    const STEP: f64 = 0.5;
+    const CLOSE: f64 = 0.9;
+    let round = |value: f64| (value / STEP).round() * STEP;
+    let last = points.len().saturating_sub(1);
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    for (index, (x, y)) in points.into_iter().enumerate() {
+        let (x, y) = (round(x), round(y));
+        match kept.last() {
+            Some((kept_x, kept_y)) if index != last && (x - kept_x).hypot(y - kept_y) < CLOSE => {}
+            _ => kept.push((x, y)),
+        }
+    }
+    kept
+}
+
+fn edges(ring: &[(f64, f64)]) -> impl Iterator<Item = ((f64, f64), (f64, f64))> {
+    ring.iter().copied().zip(ring.iter().copied().cycle().skip(1))
+}
+
+fn ring_area(ring: &[(f64, f64)]) -> f64 {
+    edges(ring).map(|((x1, y1), (x2, y2))| x1 * y2 - x2 * y1).sum::<f64>().abs() / 2.0
+}
+
+/// The middle of a ring's bounding box.
+fn ring_centre(ring: &[(f64, f64)]) -> (f64, f64) {
+    let middle = |value: fn(&(f64, f64)) -> f64| {
+        let least = ring.iter().map(value).fold(f64::INFINITY, f64::min);
+        let most = ring.iter().map(value).fold(f64::NEG_INFINITY, f64::max);
+        f64::midpoint(least, most)
+    };
+    (middle(|point| point.0), middle(|point| point.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_country_of_the_map_is_known_once_it_has_a_code() {
+        let world = world(860.0).unwrap();
+        let without: Vec<_> =
+            world.shapes.iter().filter(|shape| shape.code.is_none()).map(|shape| shape.name.as_str()).collect();
+        assert_eq!(without, ["Somaliland", "N. Cyprus", "Indian Ocean Ter.", "Siachen Glacier"]);
+        assert!(world.shapes.iter().any(|shape| shape.code == Some("XK")));
+        assert!(!world.shapes.iter().any(|shape| shape.code == Some(LEFT_OUT)));
+        assert!(world.shapes.len() > 220, "{}", world.shapes.len());
+    }
+
+    #[test]
+    fn countries_lie_where_they_are() {
+        let world = world(860.0).unwrap();
+        let centre = |code: &str| world.shapes.iter().find(|shape| shape.code == Some(code)).unwrap().centre;
+        let (germany, brazil, australia) = (centre("DE"), centre("BR"), centre("AU"));
+        assert!(brazil.0 < germany.0 && germany.0 < australia.0);
+        assert!(germany.1 < brazil.1 && brazil.1 < australia.1 + 40.0);
+        for shape in &world.shapes {
+            for (x, y) in shape.rings.iter().flatten() {
+                assert!((-1.0..=world.width + 1.0).contains(x), "{} {x}", shape.name);
+                assert!((-1.0..=world.height + 1.0).contains(y), "{} {y}", shape.name);
+            }
+        }
+    }
+
+    #[test]
+    fn areas_are_true_to_each_other() {
+        // Greenland is a quarter larger than Saudi Arabia's 2.15 million km², not ten times as on a Mercator map.
+        let world = world(860.0).unwrap();
+        let area = |code: &str| world.shapes.iter().find(|shape| shape.code == Some(code)).unwrap().area;
+        let ratio = area("BR") / area("AU");
+        assert!((1.05..1.18).contains(&ratio), "Brazil is 8.5, Australia 7.7 million km²: {ratio}");
+    }
+}
