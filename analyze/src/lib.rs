@@ -5,4 +5,5 @@
 pub mod facts;
 pub mod figure;
 pub mod map;
+pub mod report;
 pub mod table;

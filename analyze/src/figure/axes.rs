@@ -1,5 +1,6 @@
 //! What plots have around them: grids, axes, legends.
 
+use super::number::whole_usize;
 use super::scale::{Scale, time_ticks};
 use super::svg::{Anchor, Drawing, line, rect, text};
 use super::text::{fit, width};
@@ -70,7 +71,7 @@ pub fn horizontal_axis(
 pub fn time_axis(drawing: &mut Drawing, panel: Panel, scale: &Scale, from_us: i64, to_us: i64) {
     let most = ((panel.right - panel.left) / 70.0).floor().max(2.0);
     let mut free_from = f64::NEG_INFINITY;
-    for tick in time_ticks(from_us, to_us, most as usize) {
+    for tick in time_ticks(from_us, to_us, whole_usize(most)) {
         let x = scale.at(tick.time_us as f64);
         drawing.push(line("axis", x, panel.bottom, x, panel.bottom + 4.0));
         let half = width(&tick.label, TICK) / 2.0;

@@ -69,8 +69,7 @@ fn draw_bar(drawing: &mut Drawing, bar: &Bar, panel: Panel, scale: &Scale, top: 
         drawing.push(text("label", panel.left + 2.0, top + 15.0, Anchor::Start, &name).tooltip(&bar.name));
     } else {
         let name = fit(&bar.name, LABEL, panel.left - 10.0);
-        drawing
-            .push(text("label", panel.left - 8.0, bar_top + 13.0, Anchor::End, &name).tooltip(&bar.name));
+        drawing.push(text("label", panel.left - 8.0, bar_top + 13.0, Anchor::End, &name).tooltip(&bar.name));
     }
     let mut from = 0.0;
     for part in &bar.parts {

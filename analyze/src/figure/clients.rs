@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{count, percent, whole};
+use super::number::{count, counted, percent};
 use super::{Figure, axes::Key};
 
 /// Programs with a bar of their own.
@@ -27,15 +27,19 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
         let sum = |value: fn(&Program) -> f64| others.iter().map(value).sum();
         let name = format!("{} other programs", count(others.len() as u64));
         bars.push(bar(
-            &Program { name, peers: sum(|program| program.peers), confirmed: sum(|program| program.confirmed) },
+            &Program {
+                name,
+                peers: sum(|program| program.peers),
+                confirmed: sum(|program| program.confirmed),
+            },
             all,
         ));
     }
     let subtitle = format!(
         "{} contacted peers by the program they run; {} of them are confirmed downloads. Told by peer ID and extended \
          handshake.",
-        number(all),
-        number(confirmed)
+        counted(all),
+        counted(confirmed)
     );
     let keys = [Key::new("c1", "confirmed downloads"), Key::new("pale", "other contacted peers")];
     Ok(Figure::new("clients", TITLE, subtitle, |width| horizontal(&bars, &keys, "contacted peers", width)))
@@ -70,7 +74,7 @@ fn bar(program: &Program, all: f64) -> Bar {
     let part = |class, value: f64, what: &str| Part {
         class,
         value,
-        tooltip: format!("{}: {} {what}", program.name, number(value)),
+        tooltip: format!("{}: {} {what}", program.name, counted(value)),
     };
     Bar {
         name: program.name.clone(),
@@ -78,10 +82,6 @@ fn bar(program: &Program, all: f64) -> Bar {
             part("c1", program.confirmed.min(program.peers), "confirmed downloads"),
             part("pale", others, "other contacted peers"),
         ],
-        note: format!("{} ({})", number(program.peers), percent(program.peers / all)),
+        note: format!("{} ({})", counted(program.peers), percent(program.peers / all)),
     }
-}
-
-fn number(value: f64) -> String {
-    count(whole(value).unsigned_abs())
 }

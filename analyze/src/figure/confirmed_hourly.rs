@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{counts, texts, times};
-use super::number::{count, whole};
+use super::number::{count, counted, whole_usize};
 use super::svg::Drawing;
 use super::timeline::{Buckets, Series, stacked};
 use super::{Figure, Names};
@@ -31,7 +31,7 @@ pub fn draw(rows: &DataFrame, names: &Names, facts: &Facts) -> PolarsResult<Figu
     let (leaders, torrents) = leaders(&downloads);
     let subtitle = format!(
         "{} confirmed downloads of {}, each at the first observation at or above the threshold. Times are UTC.",
-        count(whole(all).unsigned_abs()),
+        counted(all),
         if torrents == 1 { "one torrent".to_owned() } else { format!("{} torrents", count(torrents as u64)) }
     );
     Ok(Figure::new("confirmed_hourly", TITLE, subtitle, |width| {
@@ -81,14 +81,18 @@ fn plot(
     width: f64,
 ) -> Drawing {
     let times: Vec<_> = downloads.iter().map(|row| row.time_us).collect();
-    let buckets = Buckets::covering(facts, &times, (width / 5.0) as usize);
-    let mut series: Vec<_> =
-        leaders.iter().zip(CLASSES).map(|(hash, class)| Series::new(class, names.name(hash), &buckets)).collect();
+    let buckets = Buckets::covering(facts, &times, whole_usize(width / 5.0));
+    let mut series: Vec<_> = leaders
+        .iter()
+        .zip(CLASSES)
+        .map(|(hash, class)| Series::new(class, names.name(hash), &buckets))
+        .collect();
     if torrents > leaders.len() {
         let name = format!("{} other torrents", count((torrents - leaders.len()) as u64));
         series.push(Series::new("rest", name, &buckets));
     }
-    let rank: HashMap<_, _> = leaders.iter().zip(0_usize..).map(|(hash, rank)| (hash.as_str(), rank)).collect();
+    let rank: HashMap<_, _> =
+        leaders.iter().zip(0_usize..).map(|(hash, rank)| (hash.as_str(), rank)).collect();
     for row in downloads {
         let index = rank.get(row.info_hash.as_str()).copied().unwrap_or(leaders.len());
         if let Some(series) = series.get_mut(index) {

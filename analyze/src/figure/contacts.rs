@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, DataType, PolarsResult};
 
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{count, percent, whole};
+use super::number::{counted, percent};
 use super::{Figure, axes::Key};
 
 const TITLE: &str = "How contacts ended";
@@ -29,8 +29,8 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     let subtitle = format!(
         "{} contacts, {} of them with a handshake ({}). Green outcomes come after a handshake, orange ones before; the \
          paler part are later attempts at the same peer.",
-        number(all),
-        number(total(Some(true))),
+        counted(all),
+        counted(total(Some(true))),
         percent(total(Some(true)) / all)
     );
     let keys = [
@@ -87,7 +87,7 @@ fn bar(outcome: &Outcome, all: f64) -> Bar {
     let part = |class, value: f64, what: &str| Part {
         class,
         value,
-        tooltip: format!("{name}: {} {what}", number(value)),
+        tooltip: format!("{name}: {} {what}", counted(value)),
     };
     let [first_class, later_class] = classes;
     Bar {
@@ -95,11 +95,7 @@ fn bar(outcome: &Outcome, all: f64) -> Bar {
             part(first_class, outcome.first, "first contacts"),
             part(later_class, outcome.later, "later contacts"),
         ],
-        note: format!("{} ({})", number(outcome.all()), percent(outcome.all() / all)),
+        note: format!("{} ({})", counted(outcome.all()), percent(outcome.all() / all)),
         name,
     }
-}
-
-fn number(value: f64) -> String {
-    count(whole(value).unsigned_abs())
 }

@@ -24,6 +24,8 @@ pub mod timeline;
 pub mod visits;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
@@ -103,13 +105,7 @@ impl Figure {
         subtitle: impl Into<String>,
         draw: impl Fn(f64) -> Drawing,
     ) -> Self {
-        Self {
-            stem,
-            title: title.into(),
-            subtitle: subtitle.into(),
-            wide: draw(WIDE),
-            narrow: draw(NARROW),
-        }
+        Self { stem, title: title.into(), subtitle: subtitle.into(), wide: draw(WIDE), narrow: draw(NARROW) }
     }
 
     /// A figure of a table without anything to draw; `why` says what is missing.
@@ -143,7 +139,9 @@ impl Figure {
         }
         let mut page = Drawing::new(inner + 2.0 * MARGIN, y + self.wide.height + MARGIN);
         page.push(rect("paper", 0.0, 0.0, page.width, page.height));
-        head.into_iter().for_each(|element| page.push(element));
+        for element in head {
+            page.push(element);
+        }
         page.place(&self.wide, MARGIN, y);
         page.markup("figure", &self.title, Some(include_str!("../../assets/page/figure.css")))
     }

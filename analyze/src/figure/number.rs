@@ -115,6 +115,17 @@ pub fn whole(value: f64) -> i64 {
     value as i64
 }
 
+/// The whole part of a number of pixels, bars or marks; what is negative or no number is 0.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and only lays out")]
+pub fn whole_usize(value: f64) -> usize {
+    value as usize
+}
+
+/// A count that came from an integer column, with thousands separators.
+pub fn counted(value: f64) -> String {
+    count(whole(value).unsigned_abs())
+}
+
 /// A date and time of a count of microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Civil {
@@ -185,7 +196,8 @@ pub fn parse_time(text: &str) -> Option<i64> {
     let [year, month, day] = parse_three(date, '-')?;
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
     let [hour, minute, second] = parse_three(clock, ':')?;
-    let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    let in_range =
+        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
     if !in_range || !(0..=9999).contains(&year) || fraction.len() > 9 {
         return None;
     }

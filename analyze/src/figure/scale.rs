@@ -98,6 +98,9 @@ fn linear_ticks(from: f64, to: f64, count: usize) -> Vec<f64> {
 fn powers_of_ten(from: f64, to: f64, count: usize) -> Vec<f64> {
     let first = whole(from.log10().ceil());
     let last = whole((to.log10() + 1e-9).floor());
+    if to / from < 150.0 {
+        return ones_twos_and_fives(from, to);
+    }
     let every = (last - first + 1).div_euclid(i64::try_from(count.max(1)).unwrap_or(1)).max(0) + 1;
     let mut ticks = Vec::new();
     let mut power = first;
@@ -106,6 +109,17 @@ fn powers_of_ten(from: f64, to: f64, count: usize) -> Vec<f64> {
         power += every;
     }
     ticks
+}
+
+/// 1, 2 and 5 times powers of ten, for axes too short for powers of ten alone.
+fn ones_twos_and_fives(from: f64, to: f64) -> Vec<f64> {
+    let first = whole(from.log10().floor());
+    let last = whole(to.log10().ceil());
+    (first..=last)
+        .map(|power| 10.0_f64.powi(i32::try_from(power).unwrap_or_default()))
+        .flat_map(|power| [power, 2.0 * power, 5.0 * power])
+        .filter(|tick| (from * 0.999..=to * 1.001).contains(tick))
+        .collect()
 }
 
 /// A mark on a time axis.
@@ -172,6 +186,7 @@ fn time_label(time_us: i64, step: i64) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 
@@ -199,8 +214,7 @@ mod tests {
     #[test]
     fn time_axes_mark_round_times() {
         let hour = 3_600_000_000;
-        let labels: Vec<_> =
-            time_ticks(22 * hour, 28 * hour, 6).into_iter().map(|tick| tick.label).collect();
+        let labels: Vec<_> = time_ticks(22 * hour, 28 * hour, 6).into_iter().map(|tick| tick.label).collect();
         assert_eq!(labels, ["22:00", "23:00", "2 Jan", "01:00", "02:00", "03:00", "04:00"]);
         assert!(time_ticks(0, 400 * 24 * hour, 6).len() <= 8);
         assert_eq!(time_ticks(0, 0, 6).len(), 1);

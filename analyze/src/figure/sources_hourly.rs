@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{counts, texts, times};
-use super::number::{count, percent, whole};
+use super::number::{counted, percent, whole_usize};
 use super::svg::{Anchor, Drawing, text};
 use super::timeline::{Buckets, Series, stacked};
 use crate::facts::Facts;
@@ -24,8 +24,8 @@ pub fn draw(rows: &DataFrame, facts: &Facts) -> PolarsResult<Figure> {
     }
     let subtitle = format!(
         "{} addresses received, {} of them new ({}). Each panel has its own scale. Times are UTC.",
-        number(new + duplicate),
-        number(new),
+        counted(new + duplicate),
+        counted(new),
         percent(new / (new + duplicate))
     );
     Ok(Figure::new("sources_hourly", TITLE, subtitle, |width| plot(&sources, facts, width)))
@@ -55,7 +55,7 @@ fn plot(sources: &BTreeMap<String, Vec<Answer>>, facts: &Facts, width: f64) -> D
     const PLOT: f64 = 96.0;
     const STEP: f64 = PLOT + 62.0;
     let times: Vec<_> = sources.values().flatten().map(|answer| answer.time_us).collect();
-    let buckets = Buckets::covering(facts, &times, (width / 5.0) as usize);
+    let buckets = Buckets::covering(facts, &times, whole_usize(width / 5.0));
     let keys = [Key::new("c1", "new"), Key::new("rest", "named before by some source")];
     let top = legend_height(&keys, width) + 34.0;
     let mut drawing = Drawing::new(width, top + STEP * sources.len() as f64 - 34.0);
@@ -71,7 +71,7 @@ fn plot(sources: &BTreeMap<String, Vec<Answer>>, facts: &Facts, width: f64) -> D
         }
         let sum = |series: &Series| series.values.iter().sum::<f64>();
         let (new_sum, all) = (sum(&new), sum(&new) + sum(&duplicate));
-        let told = format!("{} of {} new", number(new_sum), number(all));
+        let told = format!("{} of {} new", counted(new_sum), counted(all));
         drawing.push(text("strong", 0.0, panel.top - 12.0, Anchor::Start, &name(source)));
         drawing.push(text("note", width - 8.0, panel.top - 12.0, Anchor::End, &told));
         stacked(&mut drawing, panel, &buckets, &[new, duplicate], 3, "");
@@ -91,8 +91,4 @@ fn name(source: &str) -> String {
         "tracker_udp" => "UDP trackers".to_owned(),
         other => other.to_owned(),
     }
-}
-
-fn number(value: f64) -> String {
-    count(whole(value).unsigned_abs())
 }

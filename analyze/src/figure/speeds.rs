@@ -5,9 +5,9 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, base_line, horizontal_axis, legend, legend_height, vertical_axis};
 use super::frame::numbers;
-use super::number::{count, short, speed};
+use super::number::{count, short, speed, whole_usize};
 use super::scale::{Scale, round_up};
-use super::svg::{Anchor, Drawing, line, rect, text};
+use super::svg::{Anchor, Drawing, Element, line, path, rect, text};
 
 const TITLE: &str = "Download speeds";
 
@@ -34,8 +34,11 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
 
 /// The positive speeds of a column, ascending.
 fn sorted_speeds(rows: &DataFrame, column: &str) -> PolarsResult<Vec<f64>> {
-    let mut speeds: Vec<_> =
-        numbers(rows, column)?.into_iter().flatten().filter(|speed| *speed > 0.0 && speed.is_finite()).collect();
+    let mut speeds: Vec<_> = numbers(rows, column)?
+        .into_iter()
+        .flatten()
+        .filter(|speed| *speed > 0.0 && speed.is_finite())
+        .collect();
     speeds.sort_by(f64::total_cmp);
     Ok(speeds)
 }
@@ -61,13 +64,14 @@ struct Bins {
 impl Bins {
     fn of(mean: &[f64], max: &[f64], per_decade: f64) -> Self {
         let both = || mean.iter().chain(max);
-        let from = both().copied().fold(f64::INFINITY, f64::min).log10().floor();
-        let to = both().copied().fold(0.0, f64::max).log10().max(from + 0.01).ceil();
-        let bins = ((to - from) * per_decade) as usize;
+        let least = both().copied().fold(f64::INFINITY, f64::min);
+        let most = both().copied().fold(0.0, f64::max);
+        let from = (least.log10() * per_decade).floor() / per_decade;
+        let bins = whole_usize(((most.log10() - from) * per_decade).floor()) + 1;
         let tally = |speeds: &[f64]| {
             let mut counts = vec![0_usize; bins];
             for speed in speeds {
-                let index = ((speed.log10() - from) * per_decade) as usize;
+                let index = whole_usize((speed.log10() - from) * per_decade);
                 if let Some(count) = counts.get_mut(index.min(bins.saturating_sub(1))) {
                     *count += 1;
                 }
@@ -90,7 +94,13 @@ fn plot(mean: &[f64], max: &[f64], median: f64, width: f64) -> Drawing {
     let mut drawing = Drawing::new(width, panel.bottom + 44.0);
     legend(&mut drawing, 0.0, &keys, width);
 
-    let bins = Bins::of(mean, max, if width < 500.0 { 6.0 } else { 12.0 });
+    let per_decade = match mean.len() {
+        0..100 => 4.0,
+        100..1_000 => 6.0,
+        _ if width < 500.0 => 6.0,
+        _ => 12.0,
+    };
+    let bins = Bins::of(mean, max, per_decade);
     let most = bins.means.iter().chain(&bins.maxima).copied().max().unwrap_or(0);
     let up = Scale::linear(0.0, round_up(most as f64, 5), panel.bottom, panel.top);
     let across = Scale::log(bins.edge(0), bins.edge(bins.means.len()), panel.left, panel.right);
@@ -110,23 +120,28 @@ fn plot(mean: &[f64], max: &[f64], median: f64, width: f64) -> Drawing {
         );
         if *means > 0 {
             let y = up.at(*means as f64);
-            drawing.push(
-                rect("c1", left + 0.5, y, right - left - 1.0, panel.bottom - y).tooltip(&tooltip),
-            );
-        }
-        if *maxima > 0 {
-            let y = up.at(*maxima as f64);
-            drawing.push(
-                rect("outline", left + 1.5, y, right - left - 3.0, panel.bottom - y).tooltip(&tooltip),
-            );
+            drawing.push(rect("c1", left + 0.5, y, right - left - 1.0, panel.bottom - y).tooltip(&tooltip));
         }
     }
+    drawing.push(silhouette(&bins, &across, &up, panel));
     base_line(&mut drawing, panel);
     let x = across.at(median);
     drawing.push(line("mark", x, panel.top - 4.0, x, panel.bottom));
     let (x, anchor) = if x > width / 2.0 { (x - 5.0, Anchor::End) } else { (x + 5.0, Anchor::Start) };
-    drawing.push(text("note", x, panel.top + 4.0, anchor, &format!("median {}", speed(median))));
+    drawing.push(text("note", x, panel.top - 8.0, anchor, &format!("median {}", speed(median))));
     drawing
+}
+
+/// The outline of the highest speeds' histogram.
+fn silhouette(bins: &Bins, across: &Scale, up: &Scale, panel: Panel) -> Element {
+    let mut points = vec![(across.at(bins.edge(0)), panel.bottom)];
+    for (index, maxima) in bins.maxima.iter().enumerate() {
+        let y = up.at(*maxima as f64);
+        points.push((across.at(bins.edge(index)), y));
+        points.push((across.at(bins.edge(index + 1)), y));
+    }
+    points.push((across.at(bins.edge(bins.maxima.len())), panel.bottom));
+    path("outline", &points, false)
 }
 
 #[cfg(test)]

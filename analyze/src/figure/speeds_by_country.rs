@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{LABEL, Panel, horizontal_axis};
 use super::frame::{counts, numbers, texts};
-use super::number::{count, speed, whole};
+use super::number::{count, counted, speed};
 use super::scale::Scale;
 use super::svg::{Anchor, Drawing, line, rect, text};
 use super::text::{fit, width as text_width};
@@ -74,7 +74,7 @@ fn plot(countries: &[Country], width: f64) -> Drawing {
     let step = if narrow { 40.0 } else { 26.0 };
     let labels: Vec<_> = countries
         .iter()
-        .map(|country| format!("{} (n = {})", country.name, count(whole(country.peers).unsigned_abs())))
+        .map(|country| format!("{} (n = {})", country.name, counted(country.peers)))
         .collect();
     let names = labels.iter().map(|label| text_width(label, LABEL)).fold(60.0, f64::max);
     let panel = Panel {

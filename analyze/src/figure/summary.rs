@@ -4,7 +4,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{Key, LABEL, Panel, horizontal_axis, legend, legend_height};
 use super::frame::{counts, numbers, texts};
-use super::number::{count, short, whole};
+use super::number::{count, counted, short};
 use super::scale::Scale;
 use super::svg::{Anchor, Drawing, Element, circle, line, path, text};
 use super::text::{fit, width as text_width};
@@ -116,9 +116,7 @@ fn draw_torrent(
     let least = values.into_iter().flatten().fold(f64::INFINITY, f64::min);
     let most = values.into_iter().flatten().fold(0.0, f64::max);
     drawing.push(line("range", scale.at(least), y, scale.at(most), y));
-    let told = |value: f64, what: &str| {
-        format!("{}: {} {what}", torrent.name, count(whole(value).unsigned_abs()))
-    };
+    let told = |value: f64, what: &str| format!("{}: {} {what}", torrent.name, counted(value));
     let x = scale.at(torrent.unique);
     let square = [(x - 5.0, y - 5.0), (x + 5.0, y - 5.0), (x + 5.0, y + 5.0), (x - 5.0, y + 5.0)];
     drawing.push(path("rest", &square, true).tooltip(&told(torrent.unique, "unique peers")));

@@ -54,7 +54,7 @@ impl Element {
 
     /// Adds a child element.
     #[must_use]
-    pub fn child(mut self, child: Element) -> Self {
+    pub fn child(mut self, child: &Element) -> Self {
         child.write_to(&mut self.content);
         self
     }
@@ -62,7 +62,7 @@ impl Element {
     /// Adds a `<title>`, which browsers show when the pointer rests on the element.
     #[must_use]
     pub fn tooltip(self, text: &str) -> Self {
-        self.child(Element::new("title").text(text))
+        self.child(&Element::new("title").text(text))
     }
 
     fn write_to(&self, out: &mut String) {
@@ -159,6 +159,7 @@ impl Drawing {
     }
 
     /// Puts an element on top of what is there.
+    #[expect(clippy::needless_pass_by_value, reason = "an element is built to be put somewhere")]
     pub fn push(&mut self, element: Element) {
         element.write_to(&mut self.body);
         self.body.push('\n');
@@ -193,7 +194,7 @@ impl Drawing {
         escape_into(&mut out, &visible(name));
         out.push_str("\">\n");
         if let Some(style) = style {
-            _ = writeln!(out, "<style>\n{}</style>", style);
+            _ = writeln!(out, "<style>\n{style}</style>");
         }
         out.push_str(&self.body);
         out.push_str("</svg>\n");
@@ -234,7 +235,8 @@ mod tests {
     #[test]
     fn text_and_attributes_are_escaped() {
         let mut drawing = Drawing::new(10.0, 5.5);
-        drawing.push(text("label", 1.0, 2.005, Anchor::Start, "<b>&\"'\u{202e}\u{7}").attribute("id", "\"><x"));
+        drawing
+            .push(text("label", 1.0, 2.005, Anchor::Start, "<b>&\"'\u{202e}\u{7}").attribute("id", "\"><x"));
         let markup = drawing.markup("figure", "a<b", None);
         assert!(markup.contains(">&lt;b&gt;&amp;&quot;&#39;□□</text>"), "{markup}");
         assert!(markup.contains("id=\"&quot;&gt;&lt;x\""), "{markup}");

@@ -35,10 +35,16 @@ fn visible_character(character: char) -> char {
     }
 }
 
+/// Browsers without the vendored font take one that may be this much wider.
+const RESERVE: f64 = 1.1;
+
 /// Width of a line of text in pixels, estimated from the vendored font's advance widths; high rather than low.
 pub fn width(text: &str, size: f64) -> f64 {
-    let thousandths: u32 = text.chars().map(advance).sum();
-    f64::from(thousandths) * size / 1000.0
+    text.chars().map(|character| character_width(character, size)).sum()
+}
+
+fn character_width(character: char, size: f64) -> f64 {
+    f64::from(advance(character)) * size * RESERVE / 1000.0
 }
 
 /// The text, made visible and cut with an ellipsis where it is wider than `max` pixels.
@@ -52,7 +58,7 @@ pub fn fit(text: &str, size: f64, max: f64) -> String {
     let mut kept: String = text
         .chars()
         .take_while(|character| {
-            taken += f64::from(advance(*character)) * size / 1000.0;
+            taken += character_width(*character, size);
             taken <= room
         })
         .collect();
@@ -78,11 +84,11 @@ pub fn wrap(text: &str, size: f64, max: f64) -> Vec<String> {
 
 /// Advance widths of Inter Regular for U+0020 to U+007E, in thousandths of the font size.
 const ADVANCES: [u16; 95] = [
-    281, 288, 466, 633, 642, 982, 644, 300, 365, 365, 501, 662, 288, 460, 288, 360, 631, 407, 610, 618,
-    646, 593, 620, 566, 619, 620, 288, 302, 662, 662, 662, 511, 966, 690, 654, 730, 722, 601, 590, 746,
-    743, 269, 571, 672, 565, 903, 753, 765, 639, 765, 644, 642, 646, 744, 690, 985, 682, 679, 629, 365,
-    360, 365, 471, 456, 323, 562, 612, 571, 612, 583, 370, 613, 591, 242, 242, 549, 242, 876, 591, 600,
-    612, 612, 376, 528, 327, 591, 562, 818, 546, 562, 552, 426, 333, 426, 662,
+    281, 288, 466, 633, 642, 982, 644, 300, 365, 365, 501, 662, 288, 460, 288, 360, 631, 407, 610, 618, 646,
+    593, 620, 566, 619, 620, 288, 302, 662, 662, 662, 511, 966, 690, 654, 730, 722, 601, 590, 746, 743, 269,
+    571, 672, 565, 903, 753, 765, 639, 765, 644, 642, 646, 744, 690, 985, 682, 679, 629, 365, 360, 365, 471,
+    456, 323, 562, 612, 571, 612, 583, 370, 613, 591, 242, 242, 549, 242, 876, 591, 600, 612, 612, 376, 528,
+    327, 591, 562, 818, 546, 562, 552, 426, 333, 426, 662,
 ];
 
 fn advance(character: char) -> u32 {
@@ -127,7 +133,7 @@ mod tests {
 
     #[test]
     fn lines_break_at_spaces() {
-        assert_eq!(wrap("one two three", 10.0, 45.0), ["one two", "three"]);
+        assert_eq!(wrap("one two three", 10.0, 50.0), ["one two", "three"]);
         assert!(wrap("", 10.0, 45.0).is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! Stacked bars over time: buckets of a table → bars wide enough to be seen.
 
 use super::axes::{Panel, base_line, time_axis, vertical_axis};
-use super::number::{count, minute, parse_time, short, whole};
+use super::number::{counted, minute, parse_time, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Drawing, rect};
 use crate::facts::Facts;
@@ -123,12 +123,7 @@ pub fn stacked(
             let bottom = up.at(*base);
             *base += *value;
             let top = up.at(*base).min(bottom - 0.5);
-            let tooltip = format!(
-                "{} UTC, {}: {}",
-                minute(from_us),
-                part.name,
-                count(whole(*value).unsigned_abs())
-            );
+            let tooltip = format!("{} UTC, {}: {}", minute(from_us), part.name, counted(*value));
             let bar = rect(part.class, left + gap / 2.0, top, right - left - gap, bottom - top);
             drawing.push(bar.tooltip(&tooltip));
         }
@@ -152,8 +147,7 @@ mod tests {
 
     #[test]
     fn hours_without_a_row_have_a_bucket() {
-        let buckets =
-            Buckets::covering(&facts("2026-11-22T08:30:00Z", "2026-11-22T11:00:00Z"), &[], 100);
+        let buckets = Buckets::covering(&facts("2026-11-22T08:30:00Z", "2026-11-22T11:00:00Z"), &[], 100);
         assert_eq!(buckets.count, 4);
         assert_eq!(buckets.unit(), "hour");
         assert_eq!(minute(buckets.start_us), "2026-11-22 08:00");
@@ -161,11 +155,11 @@ mod tests {
 
     #[test]
     fn long_captures_have_wider_buckets() {
-        let buckets =
-            Buckets::covering(&facts("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"), &[], 160);
+        let buckets = Buckets::covering(&facts("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"), &[], 160);
         assert_eq!(buckets.unit(), "6 hours");
         assert_eq!(buckets.count, 121);
-        let absurd = Buckets::covering(&facts("1970-01-01T00:00:00Z", "9999-01-01T00:00:00Z"), &[i64::MAX], 160);
+        let absurd =
+            Buckets::covering(&facts("1970-01-01T00:00:00Z", "9999-01-01T00:00:00Z"), &[i64::MAX], 160);
         assert!(absurd.count <= 160);
         assert_eq!(absurd.index(i64::MIN), None);
     }

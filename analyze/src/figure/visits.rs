@@ -5,12 +5,12 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, axis_title, base_line, legend, legend_height, vertical_axis};
 use super::frame::counts;
-use super::number::{count, percent, short, whole};
+use super::number::{counted, percent, short, whole, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, circle, path, rect, text};
 
 /// Numbers of contacts with bars of their own; the rest is one group.
-const SHOWN: usize = 20;
+const SHOWN: u32 = 20;
 
 const TITLE: &str = "Contacts per peer";
 
@@ -25,8 +25,8 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     let subtitle = format!(
         "{} peers were tried, {} reached at least once ({}). Bars: peers with exactly so many contacts; curves: share of \
          the peers with at most so many.",
-        number(tried),
-        number(reached),
+        counted(tried),
+        counted(reached),
         percent(reached / tried)
     );
     Ok(Figure::new("visits", TITLE, subtitle, |width| plot(&groups, tried, reached, width)))
@@ -46,10 +46,10 @@ fn groups(rows: &DataFrame) -> PolarsResult<Vec<Group>> {
     let tried = counts(rows, "peers_tried")?;
     let reached = counts(rows, "peers_reached")?;
     let most = contacts.iter().copied().fold(0.0, f64::max);
-    let shown = whole(most).clamp(1, SHOWN as i64);
+    let shown = whole(most).clamp(1, i64::from(SHOWN));
     let mut groups: Vec<_> =
         (1..=shown).map(|contacts| Group { label: contacts.to_string(), ..Group::default() }).collect();
-    if most > SHOWN as f64 {
+    if most > f64::from(SHOWN) {
         groups.push(Group { label: format!("> {SHOWN}"), ..Group::default() });
     }
     let last = groups.len().saturating_sub(1);
@@ -90,7 +90,7 @@ fn plot_bars(drawing: &mut Drawing, panel: Panel, groups: &[Group]) {
             [("rest", centre - bar, group.tried, "tried"), ("c1", centre, group.reached, "reached")]
         {
             let y = scale.at(value);
-            let tooltip = format!("{} contacts: {} peers {what}", group.label, number(value));
+            let tooltip = format!("{} contacts: {} peers {what}", group.label, counted(value));
             drawing.push(rect(class, x, y, bar, panel.bottom - y).tooltip(&tooltip));
         }
     }
@@ -101,7 +101,14 @@ fn plot_bars(drawing: &mut Drawing, panel: Panel, groups: &[Group]) {
 fn plot_curves(drawing: &mut Drawing, panel: Panel, groups: &[Group], tried: f64, reached: f64) {
     let scale = Scale::linear(0.0, 1.0, panel.bottom, panel.top);
     let in_percent = |share: f64| format!("{:.0} %", share * 100.0);
-    vertical_axis(drawing, panel, &scale, &[0.0, 0.5, 1.0], in_percent, "share of peers with at most so many");
+    vertical_axis(
+        drawing,
+        panel,
+        &scale,
+        &[0.0, 0.5, 1.0],
+        in_percent,
+        "share of peers with at most so many",
+    );
     let step = step(panel, groups);
     for (fill, stroke, all, value) in [
         ("rest", "line-rest", tried, (|group| group.tried) as fn(&Group) -> f64),
@@ -137,7 +144,7 @@ fn step(panel: Panel, groups: &[Group]) -> f64 {
 /// The numbers of contacts below a panel, as many as there is room for; the group of the rest always.
 fn group_labels(drawing: &mut Drawing, panel: Panel, groups: &[Group]) {
     let step = step(panel, groups);
-    let every = (24.0 / step).ceil().max(1.0) as usize;
+    let every = whole_usize((24.0 / step).ceil().max(1.0));
     let last = groups.len() - 1;
     for (index, group) in groups.iter().enumerate() {
         if index == last || (index % every == 0 && last - index >= every) {
@@ -145,8 +152,4 @@ fn group_labels(drawing: &mut Drawing, panel: Panel, groups: &[Group]) {
             drawing.push(text("tick", x, panel.bottom + 16.0, Anchor::Middle, &group.label));
         }
     }
-}
-
-fn number(value: f64) -> String {
-    count(whole(value).unsigned_abs())
 }

@@ -1,6 +1,6 @@
-//! The world map: TopoJSON of countries → outlines in an equal-area projection, at a picture's resolution.
+//! The world map: `TopoJSON` of countries → outlines in an equal-area projection, at a picture's resolution.
 //!
-//! Shapes: Natural Earth 1:50m as TopoJSON (npm world-atlas 2.0.2), vendored in `assets/map`.
+//! Shapes: Natural Earth 1:50m as `TopoJSON` (npm world-atlas 2.0.2), vendored in `assets/map`.
 
 pub mod country;
 mod projection;
@@ -18,7 +18,7 @@ pub struct Shape {
     pub code: Option<&'static str>,
     /// Name of the country or area.
     pub name: String,
-    /// Outlines, each a closed ring in pixels; fill them by the even-odd rule.
+    /// Outlines, each a closed ring in pixels; fill them by the even-odd rule. None where it is too small for any.
     pub rings: Vec<Vec<(f64, f64)>>,
     /// Middle of the largest ring, px.
     pub centre: (f64, f64),
@@ -65,13 +65,16 @@ pub fn world(width: f64) -> Result<World, MapError> {
         if code == Some(LEFT_OUT) {
             continue;
         }
-        let rings: Vec<_> = geometry.rings(&arcs).into_iter().filter(|ring| ring.len() > 2).collect();
+        let mut rings: Vec<_> =
+            geometry.rings(&arcs).iter().flat_map(|ring| cut_at_date_line(ring, width)).collect();
         let largest = rings.iter().map(|ring| (ring_area(ring), ring)).max_by(|a, b| a.0.total_cmp(&b.0));
         let Some((_, ring)) = largest else { continue };
+        let centre = ring_centre(ring);
+        rings.retain(|ring| ring.len() > 2);
         shapes.push(Shape {
             code,
             name: code.map_or_else(|| geometry.properties.name.clone(), country::name),
-            centre: ring_centre(ring),
+            centre,
             area: rings.iter().map(|ring| ring_area(ring)).sum(),
             rings,
         });
@@ -94,6 +97,31 @@ fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         }
     }
     kept
+}
+
+/// Cuts a ring where it leaves the map on one side and comes back on the other; each part closes along the edge.
+fn cut_at_date_line(ring: &[(f64, f64)], width: f64) -> Vec<Vec<(f64, f64)>> {
+    let is_jump = |from: (f64, f64), to: (f64, f64)| (from.0 - to.0).abs() > width / 2.0;
+    let mut parts: Vec<Vec<(f64, f64)>> = Vec::new();
+    for point in ring {
+        match parts.last_mut() {
+            Some(part) if part.last().is_some_and(|last| !is_jump(*last, *point)) => part.push(*point),
+            _ => parts.push(vec![*point]),
+        }
+    }
+    let closes = match (ring.last(), ring.first()) {
+        (Some(last), Some(first)) => !is_jump(*last, *first),
+        _ => false,
+    };
+    if closes && parts.len() > 1 {
+        // The ring begins in the middle of a part.
+        let mut last = parts.pop().unwrap_or_default();
+        if let Some(first) = parts.first_mut() {
+            last.append(first);
+            *first = last;
+        }
+    }
+    parts
 }
 
 fn edges(ring: &[(f64, f64)]) -> impl Iterator<Item = ((f64, f64), (f64, f64))> {
@@ -121,11 +149,21 @@ mod tests {
     #[test]
     fn every_country_of_the_map_is_known_once_it_has_a_code() {
         let world = world(860.0).unwrap();
-        let without: Vec<_> =
-            world.shapes.iter().filter(|shape| shape.code.is_none()).map(|shape| shape.name.as_str()).collect();
+        let without: Vec<_> = world
+            .shapes
+            .iter()
+            .filter(|shape| shape.code.is_none())
+            .map(|shape| shape.name.as_str())
+            .collect();
         assert_eq!(without, ["Somaliland", "N. Cyprus", "Indian Ocean Ter.", "Siachen Glacier"]);
         assert!(world.shapes.iter().any(|shape| shape.code == Some("XK")));
         assert!(!world.shapes.iter().any(|shape| shape.code == Some(LEFT_OUT)));
+        let codes = |world: &World| world.shapes.iter().filter(|shape| shape.code.is_some()).count();
+        assert_eq!(
+            codes(&world),
+            codes(&super::world(360.0).unwrap()),
+            "no country is too small to be marked"
+        );
         assert!(world.shapes.len() > 220, "{}", world.shapes.len());
     }
 
@@ -140,6 +178,18 @@ mod tests {
             for (x, y) in shape.rings.iter().flatten() {
                 assert!((-1.0..=world.width + 1.0).contains(x), "{} {x}", shape.name);
                 assert!((-1.0..=world.height + 1.0).contains(y), "{} {y}", shape.name);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_drawn_across_the_map() {
+        for width in [860.0, 360.0] {
+            for shape in world(width).unwrap().shapes {
+                for ring in &shape.rings {
+                    let widest = edges(ring).map(|(from, to)| (from.0 - to.0).abs()).fold(0.0, f64::max);
+                    assert!(widest < width / 8.0, "{} {widest}", shape.name);
+                }
             }
         }
     }

@@ -1,10 +1,10 @@
-//! TopoJSON 1: shared arcs, delta-coded and quantised → rings of points.
+//! `TopoJSON` 1: shared arcs, delta-coded and quantised → rings of points.
 //!
 //! Specification: github.com/topojson/topojson-specification.
 
 use serde::Deserialize;
 
-/// The parts of a TopoJSON file that a country map has.
+/// The parts of a `TopoJSON` file that a country map has.
 #[derive(Debug, Deserialize)]
 pub struct Topology {
     arcs: Vec<Vec<[f64; 2]>>,

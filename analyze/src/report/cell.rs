@@ -1,0 +1,151 @@
+//! Values of a table's columns → text for people, and what to sort it by.
+
+use polars::prelude::{Column as Values, DataType, PolarsResult};
+use serde::Serialize;
+
+use crate::figure::frame::{column_numbers, column_times};
+use crate::figure::number::{bytes, count, duration_us, percent, second, significant, speed, whole};
+use crate::figure::text::visible;
+use crate::figure::{Names, short_hash};
+use crate::map::country;
+use crate::table::{Column, Kind};
+
+/// Characters of a text that the page shows; the CSV has the rest.
+const LONGEST: usize = 160;
+
+/// A cell of a table on the page.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Cell {
+    /// What it shows; empty where the value is absent.
+    pub text: String,
+    /// What it is sorted by if not its text: a number, or nothing for an absent value.
+    pub sort: Option<String>,
+    /// What is told when the pointer rests on it.
+    pub hint: String,
+    /// How it is set.
+    pub class: &'static str,
+}
+
+/// The cells of a column, one a row.
+pub fn cells(column: &Column, values: &Values, names: &Names) -> PolarsResult<Vec<Cell>> {
+    match column.kind {
+        Kind::Text => {
+            let values = values.cast(&DataType::String)?;
+            Ok(values.str()?.iter().map(|value| text_cell(column, value, names)).collect())
+        }
+        Kind::Time => Ok(column_times(values)?
+            .into_iter()
+            .map(|time| match time {
+                Some(time_us) => Cell {
+                    text: second(time_us),
+                    sort: Some(time_us.to_string()),
+                    class: "t",
+                    ..Cell::default()
+                },
+                None => absent("t"),
+            })
+            .collect()),
+        Kind::Truth => {
+            let values = values.cast(&DataType::Boolean)?;
+            let told = |value: bool| if value { "yes" } else { "no" };
+            let cell = |value| Cell { text: value, ..Cell::default() };
+            Ok(values
+                .bool()?
+                .iter()
+                .map(|value| value.map_or_else(|| absent(""), |value| cell(told(value).to_owned())))
+                .collect())
+        }
+        kind => Ok(column_numbers(values)?
+            .into_iter()
+            .map(|value| value.map_or_else(|| absent("n"), |value| number_cell(kind, value)))
+            .collect()),
+    }
+}
+
+/// Whether a column's values stand to the right, as numbers do.
+pub fn is_numeric(kind: Kind) -> bool {
+    !matches!(kind, Kind::Text | Kind::Time | Kind::Truth)
+}
+
+fn absent(class: &'static str) -> Cell {
+    Cell { sort: Some(String::new()), class, ..Cell::default() }
+}
+
+fn number_cell(kind: Kind, value: f64) -> Cell {
+    let text = match kind {
+        Kind::Bytes => bytes(value),
+        Kind::BytesPerSecond => speed(value),
+        Kind::Degrees => format!("{value:.2}°"),
+        Kind::Microseconds => duration_us(value),
+        Kind::Number => whole(value).to_string(),
+        Kind::Share if value > 0.99 && value < 1.0 => {
+            format!("{} %", significant((value * 1e4).floor() / 1e2))
+        }
+        Kind::Share => percent(value),
+        Kind::Count | Kind::Text | Kind::Time | Kind::Truth => count(whole(value).unsigned_abs()),
+    };
+    // Exact values where the text is rounded.
+    let hint = match kind {
+        Kind::Bytes if value >= 1000.0 => format!("{} bytes", count(whole(value).unsigned_abs())),
+        Kind::BytesPerSecond => format!("{value:.1} bytes/s"),
+        Kind::Microseconds => format!("{} µs", count(whole(value).unsigned_abs())),
+        _ => String::new(),
+    };
+    Cell { text, sort: Some(value.to_string()), hint, class: "n" }
+}
+
+fn text_cell(column: &Column, value: Option<&str>, names: &Names) -> Cell {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return absent("") };
+    match column.name {
+        "info_hash" if value == "all" => Cell { text: "all".to_owned(), ..Cell::default() },
+        "info_hash" => Cell {
+            text: short_hash(value),
+            hint: format!("{} ({})", names.name(value), visible(value)),
+            class: "h",
+            ..Cell::default()
+        },
+        "peer_id" => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
+        "country" => {
+            let name = country::name(value);
+            let text = if name == value { visible(value) } else { format!("{name} ({value})") };
+            Cell { text, ..Cell::default() }
+        }
+        name => {
+            let mut text: String = visible(value).chars().take(LONGEST).collect();
+            let cut = value.chars().count() > LONGEST;
+            if cut {
+                text.push('…');
+            }
+            let class = match name {
+                "ip" => "t",
+                "name" | "endpoint" => "w",
+                _ => "",
+            };
+            Cell { text, class, ..Cell::default() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well_and_sort_exactly() {
+        let cell = number_cell(Kind::BytesPerSecond, 1_234_567.0);
+        assert_eq!((cell.text.as_str(), cell.sort.as_deref()), ("1.23 MB/s", Some("1234567")));
+        assert_eq!(number_cell(Kind::Number, 6881.0).text, "6881");
+        assert_eq!(number_cell(Kind::Share, 0.98).text, "98 %");
+        assert_eq!(number_cell(Kind::Share, 0.995).text, "99.5 %");
+        assert_eq!(number_cell(Kind::Count, 1_806_554.0).text, "1,806,554");
+    }
+
+    #[test]
+    fn texts_of_others_are_shown_harmless_and_short() {
+        let column = Column { name: "client", kind: Kind::Text, about: "" };
+        let names = Names::default();
+        assert_eq!(text_cell(&column, Some("a\u{1b}[2J\u{202e}b"), &names).text, "a□[2J□b");
+        assert_eq!(text_cell(&column, Some(&"x".repeat(10_000)), &names).text.chars().count(), LONGEST + 1);
+        assert_eq!(text_cell(&column, None, &names).sort.as_deref(), Some(""));
+    }
+}
