@@ -118,7 +118,7 @@ fn text_cell(column: &Column, value: Option<&str>, names: &Names) -> Cell {
             }
             let class = match name {
                 "ip" => "t",
-                "name" | "endpoint" => "w",
+                "client" | "endpoint" | "name" | "organization" | "software" => "w",
                 _ => "",
             };
             Cell { text, class, ..Cell::default() }

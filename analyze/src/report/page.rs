@@ -15,7 +15,7 @@ use crate::figure::{Figure, Names};
 use crate::table::{Definition, Tables};
 
 /// Rows of a table that the page holds.
-const ROWS: usize = 50;
+const ROWS: usize = 25;
 /// Runs and damaged files that the page names.
 const LISTED: usize = 20;
 
