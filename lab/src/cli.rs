@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{plan::PlanOptions, score::Rules, swarm::SwarmOptions};
+use crate::{bench::contacts::ContactsOptions, plan::PlanOptions, score::Rules, swarm::SwarmOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +46,9 @@ pub struct Cli {
 pub enum Command {
     /// Run a seeded swarm on loopback addresses, and write down what truly happened
     Swarm(Swarm),
+    /// Measure programs against the lab's peers
+    #[command(subcommand)]
+    Bench(Bench),
     /// Compare a report's confirmed downloads with a lab's truth; 1 if below what is required
     #[command(after_help = SCORE_HELP)]
     Score(Score),
@@ -102,6 +105,52 @@ impl Swarm {
             wait_for_capture: self.wait_for_capture,
             ready_file: self.ready_file,
         }
+    }
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Contacts per second: a capture's first contacts against a bare connect-handshake-close loop
+    ///
+    /// Both contact every peer of the same swarm of seeders, in turn, and the peers say how long that took from the
+    /// first handshake to the last. The ratio is that of the medians. Build with --release to compare like with like.
+    Contacts(BenchContacts),
+}
+
+/// Options of `lab bench contacts`.
+#[derive(Args, Debug)]
+pub struct BenchContacts {
+    /// Seeders in the swarm
+    #[arg(long, value_name = "N", default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..60_000))]
+    pub peers: u32,
+
+    /// Connections open at once in the bare loop
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub open: usize,
+
+    /// Rounds of each; the medians count
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+
+    /// The capture program [default: the one beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
+
+    /// Folder for what the capture writes; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Exit with 1 if the ratio is lower
+    #[arg(long, value_name = "RATIO")]
+    pub require_ratio: Option<f64>,
+}
+
+impl BenchContacts {
+    /// The options as the measurement takes them.
+    pub fn options(self) -> ContactsOptions {
+        let Self { peers, open, rounds, capture, out, .. } = self;
+        ContactsOptions { peers, open, rounds, capture, out }
     }
 }
 

@@ -3,6 +3,7 @@
 //! `plan` (everything drawn from the seed) → `swarm` (trackers and peers on loopback) → `truth` (what happened) →
 //! `score` (a report's confirmed downloads against it).
 
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod peer;

@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 use lab::{
-    cli::{Cli, Command, Score, Swarm},
+    bench::contacts,
+    cli::{Bench, BenchContacts, Cli, Command, Score, Swarm},
     score, swarm,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match cli.command {
+        Command::Bench(Bench::Contacts(options)) => bench_contacts(options),
         Command::Swarm(options) => run_swarm(options),
         Command::Score(options) => run_score(&options),
     };
@@ -45,6 +47,15 @@ fn run_swarm(options: Swarm) -> Result<bool> {
         swarm::run(&options.options(), stop).await
     })?;
     Ok(true)
+}
+
+fn bench_contacts(options: BenchContacts) -> Result<bool> {
+    raise_file_limit();
+    let required = options.require_ratio;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let contacts = runtime.block_on(contacts::run(&options.options()))?;
+    write!(std::io::stdout(), "{contacts}")?;
+    Ok(reached(required, "the ratio", contacts.ratio()))
 }
 
 /// Every peer has a listener, and connections besides.
@@ -73,14 +84,18 @@ fn stop_on_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
 fn run_score(options: &Score) -> Result<bool> {
     let score = score::score_files(&options.truth, &options.confirmed, options.rules())?;
     write!(std::io::stdout(), "{score}")?;
-    let reached = |required: Option<f64>, what: &str, value: f64| {
-        let reached = required.is_none_or(|required| value >= required);
-        if !reached {
-            eprintln!("lab: {what} is {value:.4}, below the required {}", required.unwrap_or_default());
-        }
-        reached
-    };
     let precise = reached(options.require_precision, "precision", score.precision());
     let recalled = reached(options.require_recall, "recall", score.recall());
     Ok(precise && recalled)
+}
+
+/// Whether a value is as high as required; if not, says so.
+fn reached(required: Option<f64>, what: &str, value: f64) -> bool {
+    match required {
+        Some(required) if value < required => {
+            eprintln!("lab: {what} is {value:.4}, below the required {required}");
+            false
+        }
+        _ => true,
+    }
 }

@@ -20,6 +20,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    bench::tally::Tally,
     clock::{self, Clock},
     peer::{Peer, life, session::Offence},
     plan::{PeerPlan, Plan, PlanOptions, torrent::Torrent},
@@ -60,6 +61,8 @@ pub struct World {
     pub interval: Duration,
     /// Peers in a tracker's answer, at most.
     pub answer_peers: usize,
+    /// Peers that were shaken hands with.
+    pub tally: Tally,
     own: HashSet<IpAddr>,
     length: Duration,
     started: OnceLock<Instant>,
@@ -92,6 +95,7 @@ impl World {
             members: Members::new(plan.torrents.len(), options.plan.seed),
             interval: options.interval,
             answer_peers: options.answer_peers,
+            tally: Tally::default(),
             own: plan.peers.iter().map(|peer| IpAddr::V4(peer.ip)).collect(),
             length: options.plan.length,
             started: OnceLock::new(),
@@ -269,13 +273,13 @@ async fn start_trackers(world: &Arc<World>, tasks: &TaskTracker) -> Result<[Stri
         let at = SocketAddr::from((Ipv4Addr::new(127, 0, 1, number), 0));
         let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
         *url = format!("http://{}/announce", listener.local_addr()?);
-        let tracker = Tracker { world: Arc::clone(world), url: url.clone(), compact };
+        let tracker = Tracker { world: Arc::clone(world), url: url.clone(), compact, generous: false };
         tasks.spawn(tracker::http::serve(tracker, listener, world.end.clone()));
     }
     let at = SocketAddr::from((Ipv4Addr::new(127, 0, 1, 4), 0));
     let socket = UdpSocket::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
     let udp = format!("udp://{}/announce", socket.local_addr()?);
-    let tracker = Tracker { world: Arc::clone(world), url: udp.clone(), compact: true };
+    let tracker = Tracker { world: Arc::clone(world), url: udp.clone(), compact: true, generous: false };
     tasks.spawn(tracker::udp::serve(tracker, socket, world.end.clone()));
     let [compact, dictionary] = urls;
     Ok([compact, dictionary, udp])

@@ -31,7 +31,9 @@ pub async fn accept(peer: &Peer, mut stream: TcpStream, remote: SocketAddr) -> i
     if theirs.info_hash != peer.info_hash() {
         return Ok(());
     }
-    let Some(nth) = peer.enter(remote.ip(), peer.world.clock.instant()) else { return Ok(()) };
+    let now = peer.world.clock.instant();
+    peer.world.tally.note(peer.address, now);
+    let Some(nth) = peer.enter(remote.ip(), now) else { return Ok(()) };
     let served = async {
         stream.write_all(&own_handshake(peer).encode()).await?;
         talk(peer, stream, remote, &theirs, nth).await

@@ -85,8 +85,7 @@ async fn black_hole(at: SocketAddr) -> Result<(TcpListener, Vec<TcpStream>)> {
 
 impl Up {
     /// Where the peer listens, or says it does.
-    #[cfg(test)]
-    pub(super) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.peer.address
     }
 

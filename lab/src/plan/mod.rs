@@ -61,6 +61,24 @@ pub struct PeerPlan {
 }
 
 impl Plan {
+    /// A swarm of nothing but seeders, all of them there from the start.
+    pub fn of_seeders(options: &PlanOptions) -> Self {
+        let torrent = Torrent::draw(options.seed, 0);
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        let peer = |number: u32| PeerPlan {
+            swarm: 0,
+            ip: address(0, usize::try_from(number).unwrap_or(0)),
+            profile: Profile { role: Role::Seeder, client: &profile::QBITTORRENT, nat: false },
+            peer_id: draw_peer_id(&profile::QBITTORRENT, &mut rng),
+            joins: Duration::ZERO,
+            leaves: None,
+            schedule: Schedule::complete(torrent.piece_count),
+            dials: false,
+            seed: rng.random(),
+        };
+        Self { peers: (0..options.peers).map(peer).collect(), torrents: vec![torrent] }
+    }
+
     /// Draws the plan.
     pub fn draw(options: &PlanOptions) -> Self {
         let torrents: Vec<Torrent> =
@@ -133,6 +151,12 @@ fn draw_client(rng: &mut ChaCha8Rng) -> &'static Client {
     &profile::QBITTORRENT
 }
 
+fn draw_peer_id(client: &Client, rng: &mut ChaCha8Rng) -> [u8; 20] {
+    let mut peer_id = rng.random::<[u8; 20]>();
+    peer_id.iter_mut().zip(client.peer_id_prefix).for_each(|(byte, prefix)| *byte = prefix);
+    peer_id
+}
+
 /// `127.64+swarm.x.y`: loopback, away from 127.0.0.0/16, which others use.
 fn address(swarm: usize, number: usize) -> Ipv4Addr {
     let octet = |value: usize| u8::try_from(value).unwrap_or(u8::MAX);
@@ -169,9 +193,7 @@ fn draw_peer(
     // Behind a NAT, who never tells of progress cannot be seen at all.
     let nat = role.downloads() && rng.random_bool(0.1) && client.tells != Tells::OnHandshake;
     let dials = nat || (role.downloads() && rng.random_bool(0.15));
-    let mut peer_id = [0; 20];
-    rng.fill(&mut peer_id);
-    peer_id.iter_mut().zip(client.peer_id_prefix).for_each(|(byte, prefix)| *byte = prefix);
+    let peer_id = draw_peer_id(client, rng);
     let seed = rng.random();
     PeerPlan {
         swarm,

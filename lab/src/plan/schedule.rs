@@ -50,6 +50,11 @@ impl Schedule {
         Self { order, initial, arrivals_ms }
     }
 
+    /// Everything from the start.
+    pub fn complete(piece_count: u32) -> Self {
+        Self { order: (0..piece_count).collect(), initial: piece_count, arrivals_ms: Vec::new() }
+    }
+
     /// A download without chance: pieces in their own order, the first so many from the start.
     #[cfg(test)]
     pub fn fixed(piece_count: u32, initial: u32, arrivals_ms: Vec<u32>) -> Self {

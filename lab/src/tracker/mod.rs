@@ -33,6 +33,8 @@ pub struct Tracker {
     pub url: String,
     /// Packs peers even where the client can do without (BEP 23); otherwise it never does.
     pub compact: bool,
+    /// Names as many peers as it may, whatever number was asked for.
+    pub generous: bool,
 }
 
 impl Tracker {
@@ -49,7 +51,9 @@ impl Tracker {
         }
         let wanted = request.num_want.map_or(50, |wanted| usize::try_from(wanted).unwrap_or(0));
         let wanted = if request.event == AnnounceEvent::Stopped { 0 } else { wanted };
-        let (observers, mut peers) = members.name(swarm, wanted.min(self.world.answer_peers));
+        let limit = self.world.answer_peers;
+        let (observers, mut peers) =
+            members.name(swarm, if self.generous { limit } else { wanted.min(limit) });
         peers.extend(observers);
         let counts = members.counts(swarm);
         self.note(ip, RequestKind::Announce, request.info_hash, Some(request), peers.len());

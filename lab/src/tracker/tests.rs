@@ -38,7 +38,12 @@ fn lab() -> Lab {
 
 impl Lab {
     fn tracker(&self, compact: bool) -> Tracker {
-        Tracker { world: Arc::clone(&self.world), url: "http://127.0.1.2:1/announce".to_owned(), compact }
+        Tracker {
+            world: Arc::clone(&self.world),
+            url: "http://127.0.1.2:1/announce".to_owned(),
+            compact,
+            generous: false,
+        }
     }
 
     fn info_hash(&self) -> InfoHash {
