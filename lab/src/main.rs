@@ -91,11 +91,9 @@ fn run_score(options: &Score) -> Result<bool> {
 
 /// Whether a value is as high as required; if not, says so.
 fn reached(required: Option<f64>, what: &str, value: f64) -> bool {
-    match required {
-        Some(required) if value < required => {
-            eprintln!("lab: {what} is {value:.4}, below the required {required}");
-            false
-        }
-        _ => true,
+    let reached = required.is_none_or(|required| value >= required);
+    if !reached {
+        eprintln!("lab: {what} is {value:.4}, below the required {}", required.unwrap_or_default());
     }
+    reached
 }

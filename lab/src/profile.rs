@@ -204,6 +204,8 @@ pub enum Role {
     Leaves,
     /// Has some files only and wants no more (BEP 21).
     PartialSeed,
+    /// Downloads and stays, but its program starts anew on the way: a new peer ID, the same pieces.
+    Restarts,
     /// Complete from the start.
     Seeder,
     /// Downloads, but is not done when the lab ends.
@@ -255,6 +257,7 @@ impl Role {
         (Self::Hostile(Hostile::WrongInfoHash), "wrong_info_hash", 3),
         (Self::Leaves, "leaves", 280),
         (Self::PartialSeed, "partial_seed", 30),
+        (Self::Restarts, "restarts", 25),
         (Self::Seeder, "seeder", 150),
         (Self::Slow, "slow", 50),
         (Self::Stays, "stays", 340),
@@ -264,7 +267,7 @@ impl Role {
 
     /// Whether peers of this role download pieces.
     pub const fn downloads(self) -> bool {
-        matches!(self, Self::Crashes | Self::Leaves | Self::Slow | Self::Stays)
+        matches!(self, Self::Crashes | Self::Leaves | Self::Restarts | Self::Slow | Self::Stays)
     }
 
     /// Its name in a profile.

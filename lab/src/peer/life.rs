@@ -91,8 +91,28 @@ impl Up {
 
     /// Lives until the peer's time, or the lab's, is over.
     pub async fn live(self) {
+        let world = Arc::clone(&self.peer.world);
+        let mut peer = Arc::clone(&self.peer);
+        if let Some((from, to)) = self.peer.plan.away {
+            self.serve_until(Some(from)).await;
+            world.members.leave(peer.plan.swarm, peer.address);
+            match come_back(&world, &peer, to).await {
+                Ok(Some(up)) => {
+                    peer = Arc::clone(&up.peer);
+                    up.serve_until(peer.plan.leaves).await;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!("a peer could not come back: {error:#}"),
+            }
+        } else {
+            self.serve_until(peer.plan.leaves).await;
+        }
+        world.left(&peer);
+    }
+
+    /// Serves until this time, or the lab's end; then nobody listens any more and all connections end.
+    async fn serve_until(self, time: Option<Duration>) {
         let Self { peer, listener, plugs } = self;
-        let world = Arc::clone(&peer.world);
         let accepting = async {
             match &listener {
                 Some(listener) if peer.plan.profile.role != Role::Blackhole => {
@@ -105,13 +125,27 @@ impl Up {
             () = accepting => {}
             () = dial_all(&peer) => {}
             () = tell_completion(&peer) => {}
-            () = world.reaches(peer.plan.leaves) => {}
+            () = peer.world.reaches(time) => {}
             () = peer.gone.cancelled() => {}
         }
         drop((listener, plugs));
         peer.gone.cancel();
-        world.left(&peer);
     }
+}
+
+/// The same peer again, under a new peer ID; `None` if the lab ends before.
+async fn come_back(world: &Arc<World>, peer: &Peer, at: Duration) -> Result<Option<Up>> {
+    tokio::select! {
+        () = world.reaches(Some(at)) => {}
+        () = world.end.cancelled() => return Ok(None),
+    }
+    let address = peer.address;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let mut plan = peer.plan.clone();
+    plan.peer_id.iter_mut().skip(plan.profile.client.peer_id_prefix.len()).for_each(|byte| *byte = !*byte);
+    world.members.join(plan.swarm, address, false);
+    let peer = Arc::new(Peer::new(plan, Arc::clone(&peer.torrent), Arc::clone(world), address));
+    Ok(Some(Up { peer, listener: Some(listener), plugs: Vec::new() }))
 }
 
 async fn accept_all(peer: &Arc<Peer>, listener: &TcpListener) {

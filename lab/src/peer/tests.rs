@@ -67,6 +67,8 @@ impl Lab {
             profile,
             peer_id: [1; 20],
             joins: Duration::ZERO,
+            away: (profile.role == Role::Restarts)
+                .then_some((Duration::from_millis(30), Duration::from_millis(300))),
             leaves: leaves.filter(|_| matches!(profile.role, Role::Crashes | Role::Leaves)),
             schedule: Schedule::fixed(PIECES, pieces, arrivals_ms),
             dials: profile.nat,
@@ -228,6 +230,26 @@ async fn a_crash_resets_the_connection_and_the_trackers_do_not_notice() {
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     life.await.unwrap();
     assert_eq!(lab.world.members.counts(0).leechers, 1);
+}
+
+#[tokio::test]
+async fn who_restarts_comes_back_with_another_peer_id_and_its_pieces() {
+    let lab = Lab::new();
+    let (address, _) = lab.peer("restarts:qbittorrent", 400, vec![20, 500]).await;
+    let mut before = lab.visit(address).await.unwrap();
+    lab.world.begin();
+    while before.next().await.unwrap().is_some() {}
+    let deadline = tokio::time::sleep(PATIENCE);
+    tokio::pin!(deadline);
+    let mut after = loop {
+        tokio::select! {
+            visit = lab.visit(address) => if let Ok(visit) = visit { break visit },
+            () = &mut deadline => panic!("it does not come back"),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_ne!(after.theirs.peer_id, before.theirs.peer_id);
+    assert_eq!(pieces_in(&after.opening().await), Some(401));
 }
 
 #[tokio::test]

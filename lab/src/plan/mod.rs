@@ -52,6 +52,8 @@ pub struct PeerPlan {
     pub joins: Duration,
     /// When it goes, if before the lab's end.
     pub leaves: Option<Duration>,
+    /// When its program is down, from–to, and comes back with a new peer ID.
+    pub away: Option<(Duration, Duration)>,
     /// Which pieces it has when.
     pub schedule: Schedule,
     /// Connects to the addresses the trackers name (peers behind a NAT always do).
@@ -72,6 +74,7 @@ impl Plan {
             peer_id: draw_peer_id(&profile::QBITTORRENT, &mut rng),
             joins: Duration::ZERO,
             leaves: None,
+            away: None,
             schedule: Schedule::complete(torrent.piece_count),
             dials: false,
             seed: rng.random(),
@@ -177,7 +180,14 @@ fn draw_peer(
     let role = if silent && rng.random_bool(0.75) { Role::Stays } else { role };
     let joins =
         if rng.random_bool(0.45) { Duration::ZERO } else { length.mul_f64(rng.random_range(0.0..0.6)) };
-    let schedule = Schedule::draw(role, piece_count, joins, length, rng);
+    let mut schedule = Schedule::draw(role, piece_count, joins, length, rng);
+    let away = (role == Role::Restarts).then(|| {
+        let ends = schedule.time_of(piece_count).unwrap_or(joins);
+        let goes = joins + ends.saturating_sub(joins).mul_f64(rng.random_range(0.4..0.7));
+        let returns = goes + ends.saturating_sub(goes).mul_f64(rng.random_range(0.2..0.4));
+        schedule.pause(goes, returns);
+        (goes, returns)
+    });
     let leaves = match role {
         Role::Crashes => {
             let crash = joins + length.saturating_sub(joins).mul_f64(rng.random_range(0.15..0.9));
@@ -191,7 +201,8 @@ fn draw_peer(
         _ => None,
     };
     // Behind a NAT, who never tells of progress cannot be seen at all.
-    let nat = role.downloads() && rng.random_bool(0.1) && client.tells != Tells::OnHandshake;
+    let can_nat = role.downloads() && role != Role::Restarts && client.tells != Tells::OnHandshake;
+    let nat = can_nat && rng.random_bool(0.1);
     let dials = nat || (role.downloads() && rng.random_bool(0.15));
     let peer_id = draw_peer_id(client, rng);
     let seed = rng.random();
@@ -202,6 +213,7 @@ fn draw_peer(
         peer_id,
         joins,
         leaves,
+        away,
         schedule,
         dials,
         seed,

@@ -61,6 +61,17 @@ impl Schedule {
         Self { order: (0..piece_count).collect(), initial, arrivals_ms }
     }
 
+    /// Stops the download from–to; what comes later is sped up, so that it ends when it would have ended.
+    pub fn pause(&mut self, from: Duration, to: Duration) {
+        let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        let (from, to) = (ms(from), ms(to));
+        let last = self.arrivals_ms.last().copied().unwrap_or(from);
+        for at in self.arrivals_ms.iter_mut().filter(|at| **at >= from) {
+            let share = f64::from(*at - from) / f64::from((last - from).max(1));
+            *at = to + share_of(last.saturating_sub(to), share);
+        }
+    }
+
     /// Pieces it has at this time.
     pub fn count_at(&self, time: Duration) -> u32 {
         let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
@@ -96,10 +107,10 @@ impl Schedule {
     }
 }
 
-fn share_of(piece_count: u32, share: f64) -> u32 {
+fn share_of(whole: u32, share: f64) -> u32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 is a u32")]
-    let pieces = (f64::from(piece_count) * share.clamp(0.0, 1.0)).floor() as u32;
-    pieces
+    let part = (f64::from(whole) * share.clamp(0.0, 1.0)).floor() as u32;
+    part
 }
 
 fn initial_share(role: Role, rng: &mut ChaCha8Rng) -> f64 {
@@ -108,11 +119,13 @@ fn initial_share(role: Role, rng: &mut ChaCha8Rng) -> f64 {
         Role::Hostile(Hostile::Backwards) => 0.6,
         Role::Hostile(_) | Role::Seeder | Role::SuperSeeder => 1.0,
         Role::PartialSeed => rng.random_range(0.3..0.9),
-        Role::Crashes | Role::Leaves | Role::Slow | Role::Stays => match rng.random_range(0..20) {
-            0..=10 => 0.0,
-            11..=17 => rng.random_range(0.05..0.8),
-            _ => rng.random_range(0.8..0.93),
-        },
+        Role::Crashes | Role::Leaves | Role::Restarts | Role::Slow | Role::Stays => {
+            match rng.random_range(0..20) {
+                0..=10 => 0.0,
+                11..=17 => rng.random_range(0.05..0.8),
+                _ => rng.random_range(0.8..0.93),
+            }
+        }
     }
 }
 

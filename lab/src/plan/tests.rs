@@ -46,14 +46,26 @@ fn downloads_run_as_their_role_says() {
         let crosses = schedule.crosses().is_some_and(|at| at <= end);
         let finishes = schedule.time_of(schedule.piece_count()).is_some_and(|at| at <= end);
         match peer.profile.role {
-            Role::Leaves | Role::Stays => {
+            Role::Leaves | Role::Restarts | Role::Stays => {
                 assert!(crosses && finishes, "{peer:?}");
                 crossings += 1;
             }
             Role::Crashes | Role::Slow => assert!(!finishes && !crosses, "{peer:?}"),
-            _ => assert!(!crosses && schedule.count_at(end) == schedule.initial()),
+            Role::Blackhole
+            | Role::Hostile(_)
+            | Role::PartialSeed
+            | Role::Seeder
+            | Role::SuperSeeder
+            | Role::Unresponsive => assert!(!crosses && schedule.count_at(end) == schedule.initial()),
         }
         assert!(peer.joins < end, "{peer:?}");
+        if let Some((from, to)) = peer.away {
+            assert!(peer.joins < from && from < to && to < end, "{peer:?}");
+            assert_eq!(
+                schedule.count_at(from),
+                schedule.count_at(to.saturating_sub(Duration::from_millis(1)))
+            );
+        }
         if peer.profile.role.downloads() {
             assert!(schedule.initial() < threshold_pieces(schedule.piece_count()), "{peer:?}");
         }
