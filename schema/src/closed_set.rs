@@ -57,6 +57,13 @@ macro_rules! closed_set {
             }
         }
 
+        #[cfg(test)]
+        impl $crate::table::sample::Sample for $name {
+            fn sample(draw: &mut $crate::table::sample::Draw) -> Self {
+                Self::ALL[usize::try_from(draw.below(Self::ALL.len() as u64)).unwrap_or(0)]
+            }
+        }
+
         impl $crate::cell::Scalar for $name {
             const KIND: $crate::cell::ColumnKind = $crate::cell::ColumnKind::Text;
 

@@ -12,6 +12,13 @@ macro_rules! define_table {
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         pub struct $row { $( $(#[doc = $doc])* pub $field: $kind, )* }
 
+        #[cfg(test)]
+        impl $crate::table::sample::Sample for $row {
+            fn sample(draw: &mut $crate::table::sample::Draw) -> Self {
+                Self { $( $field: $crate::table::sample::Sample::sample(draw), )* }
+            }
+        }
+
         impl $crate::table::TableRow for $row {
             const TABLE: &'static str = $table;
             const DOC: &'static str = concat!($( $table_doc, "\n", )*);

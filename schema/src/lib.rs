@@ -1,6 +1,6 @@
 //! What Swarmtally records, and nothing about how it is obtained or judged.
 //!
-//! Rows ([`table`]) → WAL frames → Parquet segments ([`segment`]), and where each lies.
+//! Rows ([`table`]) → WAL frames ([`frame`]) → Parquet segments ([`segment`]), and where each lies ([`layout`]).
 //! This crate reads and writes those formats; it opens no socket and reads no clock.
 
 pub mod cell;
@@ -9,6 +9,7 @@ mod closed_set;
 #[macro_use]
 mod define_table;
 
+pub mod frame;
 pub mod layout;
 pub mod segment;
 pub mod table;

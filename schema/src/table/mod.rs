@@ -9,6 +9,8 @@ mod hostnames;
 mod progress;
 mod requests;
 mod runs;
+#[cfg(test)]
+pub(crate) mod sample;
 mod sightings;
 mod torrents;
 

@@ -1,0 +1,318 @@
+//! The write-ahead file: this header is its specification. Integers are little-endian, offsets count from the file's
+//! start, CRCs are CRC-32C (Castagnoli), rows are [`Event`]s in bincode 2.0 `legacy()` (fixed-width integers, `u32`
+//! variant numbers, `u64` lengths) with `serde`. A file is one file header, then frames back to back.
+//!
+//! | file header | bytes | what |
+//! | --- | --- | --- |
+//! | 0 | 8 | the magic `SWTLYWAL` |
+//! | 8 | 4 | version of this format, 1 |
+//! | 12 | 4 | length of the body |
+//! | 16 | 4 | CRC of bytes 8..16 and the body |
+//! | 20 | … | the body: a [`Header`] in bincode |
+//!
+//! | frame | bytes | what |
+//! | --- | --- | --- |
+//! | 0 | 4 | the marker `F5 54 4C 59` |
+//! | 4 | 4 | length of the payload |
+//! | 8 | 4 | rows in the payload |
+//! | 12 | 8 | bytes of this file that were known durable when the frame was written |
+//! | 20 | 4 | CRC of bytes 4..20 and the payload |
+//! | 24 | … | the payload: the rows back to back |
+//!
+//! A crash tears the end: what follows the last whole frame and lies beyond everything known durable is cut off.
+//! Bytes that are no frame although a later frame says that they were durable are damage. A file that says of another
+//! one (`cuts`) that it ends at some byte had to replace it after a failed sync, and repeats what stood behind that byte.
+
+use std::ops::Range;
+
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use serde::{Deserialize, Serialize};
+
+use crate::{table::Event, value::RunId};
+
+/// Version of the file format, apart from that of the rows.
+pub const FORMAT_VERSION: u32 = 1;
+/// The longest payload of a frame, bytes; also bounds what decoding allocates.
+pub const MAX_PAYLOAD: usize = 64 << 20;
+
+const MAGIC: &[u8; 8] = b"SWTLYWAL";
+const FILE_HEADER: usize = 20;
+const MARKER: &[u8; 4] = b"\xf5TLY";
+const FRAME_HEADER: usize = 24;
+/// The longest body of a file header, bytes.
+const MAX_HEADER_BODY: usize = 1 << 20;
+
+type Config = Configuration<LittleEndian, Fixint, Limit<MAX_PAYLOAD>>;
+const BINCODE: Config = bincode::config::legacy().with_limit::<MAX_PAYLOAD>();
+
+/// What a write-ahead file says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`SCHEMA_VERSION`](crate::SCHEMA_VERSION) of its rows.
+    pub schema_version: u32,
+    /// The run whose rows they are.
+    pub run: RunId,
+    /// The file's number within the run.
+    pub seq: u32,
+    /// Earlier files of the run that end before their last byte.
+    pub cuts: Vec<Cut>,
+}
+
+/// An earlier file whose last part is repeated in this one, because a sync failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Number of the earlier file.
+    pub seq: u32,
+    /// Where it ends.
+    pub length: u64,
+}
+
+/// Why a file's header could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// The file ends within the header.
+    #[error("the file ends within its header")]
+    Torn,
+    /// Not what was written.
+    #[error("the file's header is damaged")]
+    Damaged,
+    /// A format this program does not know.
+    #[error("the file has format version {0}; this program reads version {FORMAT_VERSION}")]
+    UnknownVersion(u32),
+}
+
+impl Header {
+    /// The file's first bytes.
+    ///
+    /// # Errors
+    /// The header is longer than a reader would accept.
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        let body = bincode::serde::encode_to_vec(self, BINCODE)?;
+        let length = u32::try_from(body.len()).ok().filter(|length| *length as usize <= MAX_HEADER_BODY);
+        let mut covered = FORMAT_VERSION.to_le_bytes().to_vec();
+        covered.extend(length.ok_or(EncodeError::TooLong)?.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&covered), &body);
+        Ok([MAGIC.as_slice(), &covered, &crc.to_le_bytes(), &body].concat())
+    }
+
+    /// Reads a file's header and tells where it ends.
+    ///
+    /// # Errors
+    /// The bytes are no header.
+    pub fn decode(file: &[u8]) -> Result<(Self, usize), HeaderError> {
+        let magic_read = file.get(..MAGIC.len()).unwrap_or(file);
+        if !MAGIC.starts_with(magic_read) {
+            return Err(HeaderError::Damaged);
+        }
+        let fixed = file.get(..FILE_HEADER).ok_or(HeaderError::Torn)?;
+        let version = read_u32(fixed, 8).ok_or(HeaderError::Torn)?;
+        let length = read_u32(fixed, 12).ok_or(HeaderError::Torn)? as usize;
+        let crc = read_u32(fixed, 16).ok_or(HeaderError::Torn)?;
+        if length > MAX_HEADER_BODY {
+            return Err(HeaderError::Damaged);
+        }
+        let end = FILE_HEADER + length;
+        let body = file.get(FILE_HEADER..end).ok_or(HeaderError::Torn)?;
+        let covered = fixed.get(8..16).ok_or(HeaderError::Torn)?;
+        if crc32c::crc32c_append(crc32c::crc32c(covered), body) != crc {
+            return Err(HeaderError::Damaged);
+        }
+        if version != FORMAT_VERSION {
+            return Err(HeaderError::UnknownVersion(version));
+        }
+        match bincode::serde::decode_from_slice(body, BINCODE) {
+            Ok((header, read)) if read == body.len() => Ok((header, end)),
+            Ok(_) | Err(_) => Err(HeaderError::Damaged),
+        }
+    }
+}
+
+/// A row or header that does not fit its frame.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// bincode cannot write it.
+    #[error("cannot encode the row: {0}")]
+    Bincode(#[from] bincode::error::EncodeError),
+    /// It is longer than a frame may be.
+    #[error("the row is longer than a frame may be ({MAX_PAYLOAD} bytes)")]
+    TooLong,
+}
+
+/// A frame being filled.
+#[derive(Clone, Debug)]
+pub struct FrameBuilder {
+    bytes: Vec<u8>,
+    rows: u32,
+}
+
+impl Default for FrameBuilder {
+    fn default() -> Self {
+        Self { bytes: vec![0; FRAME_HEADER], rows: 0 }
+    }
+}
+
+impl FrameBuilder {
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// The row does not fit; the frame is as it was.
+    pub fn push(&mut self, event: &Event) -> Result<(), EncodeError> {
+        let before = self.bytes.len();
+        let written = bincode::serde::encode_into_std_write(event, &mut self.bytes, BINCODE);
+        let fits = self.bytes.len() - FRAME_HEADER <= MAX_PAYLOAD;
+        match written {
+            Ok(_) if fits => {
+                self.rows += 1;
+                Ok(())
+            }
+            Ok(_) => {
+                self.bytes.truncate(before);
+                Err(EncodeError::TooLong)
+            }
+            Err(error) => {
+                self.bytes.truncate(before);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Rows in it.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Its length in a file, bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The frame's bytes, for a file of which `durable` bytes are known durable; may be asked for again.
+    pub fn seal(&mut self, durable: u64) -> &[u8] {
+        let payload = self.bytes.get(FRAME_HEADER..).unwrap_or_default();
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let fields = [length.as_slice(), &self.rows.to_le_bytes(), &durable.to_le_bytes()].concat();
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&fields), payload);
+        if let Some(header) = self.bytes.first_chunk_mut::<FRAME_HEADER>() {
+            header.copy_from_slice(&[MARKER.as_slice(), &fields, &crc.to_le_bytes()].concat());
+        }
+        &self.bytes
+    }
+}
+
+/// A whole frame found in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Where it begins.
+    pub offset: usize,
+    /// How many bytes of the file were known durable when it was written.
+    pub durable: u64,
+    /// How many rows it has.
+    pub rows: u32,
+    payload: &'a [u8],
+}
+
+/// A whole frame whose rows cannot be read: another version wrote them, or it is damage that kept its checksum.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// bincode cannot read a row.
+    #[error("cannot decode a row: {0}")]
+    Bincode(#[from] bincode::error::DecodeError),
+    /// The rows end before the payload does.
+    #[error("bytes are left over behind the last row")]
+    LeftOver,
+}
+
+impl<'a> Frame<'a> {
+    /// The frame that begins at `offset`, if there is a whole one.
+    pub fn at(file: &'a [u8], offset: usize) -> Option<Self> {
+        let bytes = file.get(offset..)?;
+        if !bytes.starts_with(MARKER) {
+            return None;
+        }
+        let length = read_u32(bytes, 4)? as usize;
+        let rows = read_u32(bytes, 8)?;
+        let durable = u64::from_le_bytes(bytes.get(12..20)?.try_into().ok()?);
+        let crc = read_u32(bytes, 20)?;
+        let payload = bytes.get(FRAME_HEADER..FRAME_HEADER.checked_add(length)?)?;
+        let whole = length <= MAX_PAYLOAD
+            && durable <= offset as u64
+            && crc32c::crc32c_append(crc32c::crc32c(bytes.get(4..20)?), payload) == crc;
+        whole.then_some(Self { offset, durable, rows, payload })
+    }
+
+    /// Where it ends.
+    pub fn end(&self) -> usize {
+        self.offset + FRAME_HEADER + self.payload.len()
+    }
+
+    /// Its rows.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub fn events(&self) -> Result<Vec<Event>, DecodeError> {
+        let mut rest = self.payload;
+        let mut events = Vec::new();
+        for _ in 0..self.rows {
+            let (event, read) = bincode::serde::decode_from_slice(rest, BINCODE)?;
+            rest = rest.get(read..).unwrap_or_default();
+            events.push(event);
+        }
+        if rest.is_empty() { Ok(events) } else { Err(DecodeError::LeftOver) }
+    }
+}
+
+/// Everything a write-ahead file holds.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    /// The file's header.
+    pub header: Result<Header, HeaderError>,
+    /// Every whole frame, in order.
+    pub frames: Vec<Frame<'a>>,
+    /// Bytes that were durable and are no frame any more.
+    pub damage: Vec<Range<usize>>,
+    /// Bytes that are no frame and were never known durable: a crash tore them.
+    pub torn: Vec<Range<usize>>,
+}
+
+impl<'a> Scan<'a> {
+    /// Reads a whole file; whatever is in it, it is read as far as it can be.
+    pub fn new(file: &'a [u8]) -> Self {
+        let decoded = Header::decode(file);
+        let mut offset = decoded.as_ref().map_or(0, |(_, end)| *end);
+        let (mut frames, mut gaps) = (Vec::new(), Vec::new());
+        while offset < file.len() {
+            if let Some(frame) = Frame::at(file, offset) {
+                offset = frame.end();
+                frames.push(frame);
+                continue;
+            }
+            let next = next_frame(file, offset + 1).map_or(file.len(), |frame| frame.offset);
+            gaps.push(offset..next);
+            offset = next;
+        }
+        let durable = frames.iter().map(|frame| frame.durable).max().unwrap_or(0);
+        let (damage, torn) = gaps.into_iter().partition(|gap| (gap.start as u64) < durable);
+        Self { header: decoded.map(|(header, _)| header), frames, damage, torn }
+    }
+}
+
+/// The first whole frame at or behind `offset`.
+fn next_frame(file: &[u8], offset: usize) -> Option<Frame<'_>> {
+    let candidates = file.get(offset..)?.windows(MARKER.len()).enumerate();
+    candidates
+        .filter(|(_, window)| *window == MARKER)
+        .find_map(|(distance, _)| Frame::at(file, offset + distance))
+}
+
+fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
+    let four = bytes.get(offset..offset.checked_add(4)?)?;
+    Some(u32::from_le_bytes(four.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests;

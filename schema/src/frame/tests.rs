@@ -1,0 +1,155 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{SCHEMA_VERSION, table::sample::any_event};
+
+fn header() -> Header {
+    let run = RunId("20260102T030405Z-9f86d081".to_owned());
+    Header { schema_version: SCHEMA_VERSION, run, seq: 3, cuts: vec![Cut { seq: 2, length: 4096 }] }
+}
+
+/// A file of these frames, as it grows: everything before each frame is durable.
+fn file_of(frames: &[Vec<Event>]) -> (Vec<u8>, Vec<usize>) {
+    let mut file = header().encode().unwrap();
+    let mut ends = vec![file.len()];
+    for events in frames {
+        let mut frame = FrameBuilder::default();
+        for event in events {
+            frame.push(event).unwrap();
+        }
+        let durable = file.len() as u64;
+        file.extend(frame.seal(durable));
+        ends.push(file.len());
+    }
+    (file, ends)
+}
+
+fn events_of(scan: &Scan<'_>) -> Vec<Event> {
+    scan.frames.iter().flat_map(|frame| frame.events().unwrap()).collect()
+}
+
+fn any_frames() -> impl Strategy<Value = Vec<Vec<Event>>> {
+    prop::collection::vec(prop::collection::vec(any_event(), 1..4), 1..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_row_is_read_back(frames in any_frames()) {
+        let (file, _) = file_of(&frames);
+        let scan = Scan::new(&file);
+        prop_assert_eq!(scan.header.as_ref(), Ok(&header()));
+        prop_assert_eq!(events_of(&scan), frames.concat());
+        prop_assert!(scan.damage.is_empty() && scan.torn.is_empty());
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let scan = Scan::new(&bytes);
+        prop_assert!(scan.header.is_err());
+        let mut file = header().encode().unwrap();
+        let start = file.len();
+        file.extend(&bytes);
+        let torn: usize = Scan::new(&file).torn.iter().map(Range::len).sum();
+        prop_assert_eq!(torn, file.len() - start);
+    }
+
+    #[test]
+    fn a_payload_of_any_bytes_is_read_or_refused(rows in 0_u32..4, payload in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut frame = FrameBuilder::default();
+        frame.bytes.extend(&payload);
+        frame.rows = rows;
+        let bytes = frame.seal(0).to_vec();
+        if let Ok(events) = Frame::at(&bytes, 0).unwrap().events() {
+            prop_assert_eq!(events.len(), rows as usize);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    #[test]
+    fn a_file_cut_at_every_byte_gives_the_frames_before_the_cut(frames in any_frames()) {
+        let (file, ends) = file_of(&frames);
+        for length in 0..file.len() {
+            let scan = Scan::new(&file[..length]);
+            let whole = ends.iter().filter(|end| **end <= length).count();
+            if whole == 0 {
+                prop_assert_eq!(scan.header, Err(HeaderError::Torn));
+                continue;
+            }
+            prop_assert_eq!(events_of(&scan), frames[..whole - 1].concat());
+            prop_assert!(scan.damage.is_empty());
+            let torn = length - ends[whole - 1];
+            prop_assert_eq!(scan.torn.iter().map(Range::len).sum::<usize>(), torn);
+        }
+    }
+
+    #[test]
+    fn one_flipped_bit_anywhere_costs_its_frame_and_is_seen(frames in any_frames()) {
+        let (file, ends) = file_of(&frames);
+        for at in 0..file.len() {
+            let mut flipped = file.clone();
+            flipped[at] ^= 1 << (at % 8);
+            let scan = Scan::new(&flipped);
+            if at < ends[0] {
+                prop_assert!(scan.header.is_err());
+                prop_assert_eq!(events_of(&scan), frames.concat());
+                continue;
+            }
+            let hit = ends.iter().filter(|end| **end <= at).count() - 1;
+            let mut rest = frames.clone();
+            rest.remove(hit);
+            prop_assert_eq!(events_of(&scan), rest.concat());
+            let (expected, other) =
+                if hit + 1 < frames.len() { (&scan.damage, &scan.torn) } else { (&scan.torn, &scan.damage) };
+            prop_assert_eq!(expected.as_slice(), std::slice::from_ref(&(ends[hit]..ends[hit + 1])));
+            prop_assert!(other.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_gap_in_what_was_never_durable_is_torn_not_damage() {
+    let mut first = FrameBuilder::default();
+    let mut second = FrameBuilder::default();
+    let mut file = header().encode().unwrap();
+    let durable = file.len() as u64;
+    let mut events = prop::strategy::ValueTree::current(
+        &any_event().new_tree(&mut proptest::test_runner::TestRunner::deterministic()).unwrap(),
+    );
+    first.push(&events).unwrap();
+    events.time.0 += 1;
+    second.push(&events).unwrap();
+    let gap = file.len()..file.len() + first.len();
+    file.extend(first.seal(durable));
+    file.extend(second.seal(durable));
+    file[gap.clone()].fill(0);
+    let scan = Scan::new(&file);
+    assert_eq!((scan.torn.as_slice(), scan.damage.as_slice()), ([gap].as_slice(), [].as_slice()));
+    assert_eq!(events_of(&scan), [events]);
+}
+
+#[test]
+fn a_length_beyond_the_file_allocates_nothing() {
+    let mut frame = FrameBuilder::default();
+    // A text said to be 2^60 bytes long, in a frame whose checksum is right.
+    let event =
+        [0_i64.to_le_bytes().as_slice(), &0_u32.to_le_bytes(), &[0], &(1_u64 << 60).to_le_bytes()].concat();
+    frame.bytes.extend(event);
+    frame.rows = 1;
+    let bytes = frame.seal(0).to_vec();
+    assert!(matches!(Frame::at(&bytes, 0).unwrap().events(), Err(DecodeError::Bincode(_))));
+}
+
+#[test]
+fn a_format_of_the_future_is_named() {
+    let mut file = header().encode().unwrap();
+    file[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    let length = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&file[8..16]), &file[20..20 + length]);
+    file[16..20].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(Header::decode(&file), Err(HeaderError::UnknownVersion(2)));
+}
