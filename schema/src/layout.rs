@@ -20,7 +20,8 @@ pub const TEMPORARY_SUFFIX: &str = ".tmp";
 const WAL_SUFFIX: &str = ".wal";
 const SEGMENT_SUFFIX: &str = ".parquet";
 const DATE_PREFIX: &str = "date=";
-const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+/// The length of a UTC date, µs.
+pub const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// A UTC date, as text `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

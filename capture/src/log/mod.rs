@@ -1,17 +1,43 @@
 //! The log: rows in, Parquet segments out, nothing lost in between.
+//!
+//! [`Log::append`] → queue → writer thread (`wal`) → write-ahead file → rotation thread (`rotation`) → segments.
+//! `recovery` does for a killed run's files what rotation had not done. All of it writes through [`disk`].
+
+pub mod disk;
+mod queue;
+mod recovery;
+mod rotation;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod wal;
+mod writer;
 
 use std::{
-    path::PathBuf,
+    fs::File,
+    io::{Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
     time::Duration,
 };
 
 use schema::{
     RunId, Timestamp,
-    layout::{Date, SegmentPath, WalPath},
     table::{Event, Row},
 };
 
+use self::{
+    disk::{Disk, RealDisk},
+    queue::Queue,
+    rotation::Rotation,
+    stats::Stats,
+    writer::Writer,
+};
+pub use self::{
+    recovery::Recovery,
+    stats::{LogState, LogStats},
+};
 use crate::clock::Clock;
 
 /// Where and how a log is written.
@@ -32,6 +58,14 @@ pub struct LogOptions {
 /// Why a log could not be opened or closed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
+    /// Another capture writes to the folder.
+    #[error("{} is in use by the capture with process id {pid}; stop it or give this one another --out", folder.display())]
+    InUse {
+        /// The log's folder.
+        folder: PathBuf,
+        /// The other process, as it wrote it down.
+        pid: String,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -42,95 +76,170 @@ pub enum LogError {
         /// Why it failed.
         source: std::io::Error,
     },
-}
-
-/// The state of a log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogStats {
-    /// Rows appended.
-    pub rows: u64,
-    /// Rows appended and not yet durable.
-    pub rows_not_durable: u64,
-    /// Age of the oldest row that is not durable; `None` if all are.
-    pub oldest_not_durable: Option<Duration>,
-    /// Bytes written to write-ahead files.
-    pub wal_bytes: u64,
-    /// Bytes of finished segments.
-    pub segment_bytes: u64,
-    /// Segments finished.
-    pub segments: u64,
-    /// Whether rows reach the disk.
-    pub state: LogState,
-}
-
-/// Whether rows reach the disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum LogState {
-    /// They do.
-    #[default]
-    Ok,
-    /// They wait in memory, and appenders wait once it is full.
-    Paused {
+    /// A write-ahead file of another version.
+    #[error("{} was left by another version ({reason}); start that version once on this folder, then this one", path.display())]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// Which version.
+        reason: String,
+    },
+    /// The log ended with rows that the disk did not take.
+    #[error("{rows} rows could not be written and are lost: {cause}")]
+    Lost {
+        /// How many.
+        rows: u64,
         /// What failed, in words.
         cause: String,
     },
 }
 
-/// A handle to append rows; clones share one log.
+/// What is no option of the user, but too slow for a test.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Rows wait at most this long for others before they are written; a killed process loses no more than this.
+    gather: Duration,
+    /// After a failed write the disk is tried again this often.
+    retry_write: Duration,
+    /// After a failed rotation the disk is tried again this often.
+    retry_rotation: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            gather: Duration::from_millis(50),
+            retry_write: Duration::from_millis(500),
+            retry_rotation: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A handle to append rows; clones share one log. When the last one is dropped, the log closes in the background.
 #[derive(Clone)]
 pub struct Log {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     clock: Clock,
-    options: Arc<LogOptions>,
-    events: Arc<Mutex<Vec<Event>>>,
+    queue: Arc<Queue>,
+    stats: Arc<Stats>,
+    recovery: Recovery,
+    writer: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
 }
 
 impl Log {
-    /// Opens the folder for this run.
+    /// Locks the folder, makes segments of what killed runs left in it, and begins this run's log.
     ///
     /// # Errors
-    /// The folder cannot be made, or another capture has it.
+    /// Another capture has the folder, or it cannot be written, or what was left there cannot be read.
     pub fn open(options: LogOptions, clock: Clock) -> Result<Self, LogError> {
-        let io = |source| LogError::Io { action: "make", path: options.folder.clone(), source };
-        std::fs::create_dir_all(&options.folder).map_err(io)?;
-        Ok(Self { clock, options: Arc::new(options), events: Arc::default() })
+        let lock = lock(&options.folder)?;
+        Self::open_on(Arc::new(RealDisk), options, clock, Pace::default(), Some(lock))
+    }
+
+    /// Like [`open`](Self::open), on another disk than the real one, for tests of what a disk can do.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    fn open_on(
+        disk: Arc<dyn Disk>,
+        options: LogOptions,
+        clock: Clock,
+        pace: Pace,
+        lock: Option<File>,
+    ) -> Result<Self, LogError> {
+        let stats = Arc::new(Stats::default());
+        let error = failed_to("start the thread that writes to", &options.folder);
+        let recovery = recovery::recover(disk.as_ref(), &options.folder, &stats)?;
+        let queue = Arc::new(Queue::new(clock));
+        let rotation = Rotation::start(disk.clone(), options.folder.clone(), stats.clone(), pace)?;
+        let writer = Writer::new(disk, options, clock, pace, queue.clone(), stats.clone(), rotation);
+        let thread = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || {
+            let result = writer.run();
+            drop(lock);
+            result
+        });
+        let thread = thread.map_err(error)?;
+        let writer = Mutex::new(Some(thread));
+        Ok(Self { shared: Arc::new(Shared { clock, queue, stats, recovery, writer }) })
+    }
+
+    /// What opening found of killed runs.
+    pub fn recovery(&self) -> &Recovery {
+        &self.shared.recovery
     }
 
     /// Appends a row of this moment; waits while the log cannot take it.
     pub async fn append(&self, row: impl Into<Row>) {
-        self.append_at(self.clock.now(), row).await;
+        self.append_at(self.shared.clock.now(), row).await;
     }
 
     /// Appends a row of the given time; waits while the log cannot take it.
-    #[expect(clippy::unused_async, reason = "the caller waits when the log is full")]
+    ///
+    /// A row that comes after [`close`](Self::close) is not taken; it is counted and reported.
     pub async fn append_at(&self, time: Timestamp, row: impl Into<Row>) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(Event { time, row: row.into() });
+        self.shared.queue.push(&Event { time, row: row.into() }).await;
     }
 
     /// The log's state.
     pub fn stats(&self) -> LogStats {
-        let rows = self.events.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
-        LogStats { rows, rows_not_durable: rows, ..LogStats::default() }
+        let queued = self.shared.queue.state();
+        self.shared.stats.snapshot(queued, self.shared.clock.instant())
     }
 
-    /// Makes every row durable, closes the segments and lets the folder go.
+    /// Makes every row durable, makes segments of them and lets the folder go.
+    ///
+    /// Where the segments cannot be written, the write-ahead files stay for the next start.
     ///
     /// # Errors
-    /// A segment could not be written.
-    #[expect(clippy::unused_async, reason = "the caller waits for the disk")]
+    /// Rows could not be made durable.
     pub async fn close(self) -> Result<(), LogError> {
-        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
-        let keys = events.iter().map(|event| (event.row.table(), Date::of(event.time)));
-        for (table, date) in keys.collect::<std::collections::BTreeSet<_>>() {
-            let own =
-                events.iter().filter(|event| event.row.table() == table && Date::of(event.time) == date);
-            let wal = WalPath { run: self.options.run.clone(), seq: 0 };
-            let path = self.options.folder.join(SegmentPath { table, date, wal }.to_string());
-            let io = |source| LogError::Io { action: "write", path: path.clone(), source };
-            let bytes = schema::segment::write(table, &self.options.run, own, Vec::new());
-            let bytes = bytes.map_err(|error| io(std::io::Error::other(error)))?;
-            std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(io)?;
-            std::fs::write(&path, bytes).map_err(io)?;
+        self.shared.queue.close();
+        let thread = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return Ok(()) };
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        match joined {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(LogError::Lost {
+                rows: self.stats().rows_not_durable,
+                cause: "the thread that writes the log has ended".to_owned(),
+            }),
         }
-        Ok(())
     }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// Locks the folder for this process and writes its id into the lock.
+fn lock(folder: &Path) -> Result<File, LogError> {
+    let wal = folder.join(schema::layout::WAL_FOLDER);
+    std::fs::create_dir_all(&wal).map_err(failed_to("make", &wal))?;
+    let path = wal.join("lock");
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = file.map_err(failed_to("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(failed_to("read", &path))?;
+            return Err(LogError::InUse { folder: folder.to_owned(), pid: pid.trim().to_owned() });
+        }
+        Err(std::fs::TryLockError::Error(source)) => return Err(failed_to("lock", &path)(source)),
+    }
+    file.set_len(0).map_err(failed_to("write", &path))?;
+    file.rewind().map_err(failed_to("write", &path))?;
+    writeln!(file, "{}", std::process::id()).map_err(failed_to("write", &path))?;
+    Ok(file)
+}
+
+/// Says what was being done to what when a call of the disk fails.
+fn failed_to(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> LogError + use<> {
+    let path = path.to_owned();
+    move |source| LogError::Io { action, path, source }
 }

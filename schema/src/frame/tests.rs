@@ -105,7 +105,8 @@ proptest! {
             prop_assert_eq!(events_of(&scan), rest.concat());
             let (expected, other) =
                 if hit + 1 < frames.len() { (&scan.damage, &scan.torn) } else { (&scan.torn, &scan.damage) };
-            prop_assert_eq!(expected.as_slice(), std::slice::from_ref(&(ends[hit]..ends[hit + 1])));
+            let gap = ends[hit]..ends[hit + 1];
+            prop_assert_eq!(expected.as_slice(), std::slice::from_ref(&gap));
             prop_assert!(other.is_empty());
         }
     }

@@ -1,0 +1,258 @@
+//! Closed write-ahead files become segments: one thread, in order, so that appending never waits for it.
+//!
+//! Read → group by table and date → per segment: temporary name, sync, rename, sync the folder → remove the file.
+//! A segment's name follows from the file's, and one that exists is whole: doing it again adds nothing.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+use schema::{
+    SCHEMA_VERSION,
+    frame::{HeaderError, Scan},
+    layout::{DAMAGED_FOLDER, Date, SegmentPath, WAL_FOLDER, WalPath},
+    segment,
+    table::{Event, Table},
+};
+
+use super::{
+    LogError, Pace,
+    disk::{Disk, create_folder_durably},
+    failed_to,
+    stats::Stats,
+    wal::wal_path,
+};
+
+/// A write-ahead file to which nothing is added any more.
+#[derive(Clone, Debug)]
+pub(super) struct ClosedWal {
+    pub(super) path: WalPath,
+    /// Where it ends, if not at its last byte.
+    pub(super) cut: Option<u64>,
+}
+
+/// What became of a write-ahead file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rotated {
+    pub(super) rows: u64,
+    pub(super) torn_bytes: u64,
+    pub(super) damaged_bytes: u64,
+    /// Where a damaged file is kept.
+    pub(super) kept: Option<PathBuf>,
+}
+
+/// The thread that makes segments, and the files that wait for it.
+pub(super) struct Rotation {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+}
+
+struct Shared {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    stats: Arc<Stats>,
+    pace: Pace,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<ClosedWal>,
+    finishing: bool,
+}
+
+impl Rotation {
+    pub(super) fn start(
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+        stats: Arc<Stats>,
+        pace: Pace,
+    ) -> Result<Self, LogError> {
+        let error = failed_to("start the thread that makes segments in", &folder);
+        let changed = Condvar::new();
+        let shared = Arc::new(Shared { disk, folder, stats, pace, state: Mutex::default(), changed });
+        let own = shared.clone();
+        let thread = std::thread::Builder::new().name("log-rotation".to_owned()).spawn(move || own.run());
+        Ok(Self { shared, thread: thread.map_err(error)? })
+    }
+
+    pub(super) fn push(&self, wal: ClosedWal) {
+        self.shared.lock().waiting.push_back(wal);
+        self.shared.stats.lock().wals_waiting += 1;
+        self.shared.changed.notify_one();
+    }
+
+    /// Waits until every file is done; after a failure the rest stays for the next start.
+    pub(super) fn finish(self) {
+        self.shared.lock().finishing = true;
+        self.shared.changed.notify_one();
+        if self.thread.join().is_err() {
+            tracing::error!(
+                "the thread that makes segments has ended early; the next start recovers the rows"
+            );
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        while let Some(wal) = self.next() {
+            match make_segments(self.disk.as_ref(), &self.folder, &wal, &self.stats) {
+                Ok(rotated) => {
+                    report_damage(&wal.path, &rotated);
+                    self.lock().waiting.pop_front();
+                    let mut stats = self.stats.lock();
+                    stats.wals_waiting = stats.wals_waiting.saturating_sub(1);
+                    stats.rotation_failure = None;
+                }
+                Err(error) => {
+                    let known = self.stats.lock().rotation_failure.replace(error.to_string()).is_some();
+                    if !known {
+                        tracing::error!(%error, "segments cannot be written; the rows are safe, trying again");
+                    }
+                    if self.pause() {
+                        tracing::error!(
+                            "write-ahead files stay in the log's folder; the next start makes segments"
+                        );
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The file whose turn it is; it stays in the queue until it is done, so that the order is kept.
+    fn next(&self) -> Option<ClosedWal> {
+        let idle = |state: &mut State| state.waiting.is_empty() && !state.finishing;
+        let state = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        state.waiting.front().cloned()
+    }
+
+    /// Waits before the next attempt; tells whether there is none.
+    fn pause(&self) -> bool {
+        let waited =
+            self.changed.wait_timeout_while(self.lock(), self.pace.retry_rotation, |state| !state.finishing);
+        waited.unwrap_or_else(PoisonError::into_inner).0.finishing
+    }
+}
+
+/// Reports damage where it was found; a torn end is no damage.
+pub(super) fn report_damage(wal: &WalPath, rotated: &Rotated) {
+    if let Some(kept) = &rotated.kept {
+        tracing::error!(
+            file = wal.file_name(), damaged_bytes = rotated.damaged_bytes, kept = %kept.display(),
+            "a write-ahead file is damaged: what could be read is saved, the file is kept aside"
+        );
+    }
+}
+
+/// Makes the segments of one write-ahead file and removes it.
+pub(super) fn make_segments(
+    disk: &dyn Disk,
+    folder: &Path,
+    wal: &ClosedWal,
+    stats: &Stats,
+) -> Result<Rotated, LogError> {
+    let path = wal_path(folder, &wal.path);
+    let mut file = disk.read(&path).map_err(failed_to("read", &path))?;
+    file.truncate(wal.cut.and_then(|cut| usize::try_from(cut).ok()).unwrap_or(file.len()));
+    let (events, mut rotated) = read_events(&file, &path, &wal.path)?;
+    drop(file);
+    for ((table, date), events) in events {
+        rotated.rows += events.len() as u64;
+        let segment = SegmentPath { table, date, wal: wal.path.clone() };
+        let bytes = write_segment(disk, folder, &segment, &events);
+        if let Some(bytes) =
+            bytes.map_err(failed_to("write the segment", &folder.join(segment.to_string())))?
+        {
+            let mut stats = stats.lock();
+            stats.segments += 1;
+            stats.segment_bytes += bytes;
+        }
+    }
+    let put_away = if rotated.damaged_bytes > 0 {
+        keep_aside(disk, folder, &wal.path).map(|kept| rotated.kept = Some(kept))
+    } else {
+        disk.remove(&path)
+    };
+    put_away
+        .and_then(|()| disk.sync_folder(&folder.join(WAL_FOLDER)))
+        .map_err(failed_to("put away", &path))?;
+    Ok(rotated)
+}
+
+type Groups = BTreeMap<(Table, Date), Vec<Event>>;
+
+/// Every row that can be read, in the order of the log.
+fn read_events(file: &[u8], path: &Path, wal: &WalPath) -> Result<(Groups, Rotated), LogError> {
+    let scan = Scan::new(file);
+    let bytes = |ranges: &[std::ops::Range<usize>]| ranges.iter().map(|range| range.len() as u64).sum();
+    let mut rotated =
+        Rotated { torn_bytes: bytes(&scan.torn), damaged_bytes: bytes(&scan.damage), ..Rotated::default() };
+    let other = |reason| Err(LogError::OtherVersion { path: path.to_owned(), reason });
+    match scan.header {
+        Err(HeaderError::UnknownVersion(version)) => return other(format!("format {version}")),
+        Ok(header) if header.schema_version != SCHEMA_VERSION => {
+            return other(format!("schema {}", header.schema_version));
+        }
+        Ok(header) if header.run == wal.run && header.seq == wal.seq => {}
+        Err(HeaderError::Torn) if scan.frames.is_empty() => {}
+        Ok(_) | Err(_) => rotated.damaged_bytes = rotated.damaged_bytes.max(1),
+    }
+    let mut groups = Groups::new();
+    for frame in scan.frames {
+        match frame.events() {
+            Ok(events) => {
+                for event in events {
+                    groups.entry((event.row.table(), Date::of(event.time))).or_default().push(event);
+                }
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), offset = frame.offset, %error, "rows cannot be read");
+                rotated.damaged_bytes += (frame.end() - frame.offset) as u64;
+            }
+        }
+    }
+    Ok((groups, rotated))
+}
+
+/// Writes one segment, unless it is there already; tells its size.
+fn write_segment(
+    disk: &dyn Disk,
+    folder: &Path,
+    segment: &SegmentPath,
+    events: &[Event],
+) -> io::Result<Option<u64>> {
+    let path = folder.join(segment.to_string());
+    if disk.exists(&path)? {
+        return Ok(None);
+    }
+    let bytes =
+        segment::write(segment.table, &segment.wal.run, events, Vec::new()).map_err(io::Error::other)?;
+    let temporary = folder.join(WAL_FOLDER).join(segment.temporary_name());
+    let mut file = disk.create(&temporary)?;
+    file.write_at(0, &bytes)?;
+    file.sync()?;
+    drop(file);
+    let home = create_folder_durably(disk, folder, &segment.folder())?;
+    disk.rename(&temporary, &path)?;
+    disk.sync_folder(&home)?;
+    Ok(Some(bytes.len() as u64))
+}
+
+fn keep_aside(disk: &dyn Disk, folder: &Path, wal: &WalPath) -> io::Result<PathBuf> {
+    let damaged = create_folder_durably(disk, folder, &format!("{WAL_FOLDER}/{DAMAGED_FOLDER}"))?;
+    let kept = damaged.join(wal.file_name());
+    disk.rename(&wal_path(folder, wal), &kept)?;
+    disk.sync_folder(&damaged)?;
+    Ok(kept)
+}
