@@ -180,6 +180,32 @@ fn announce_lists_of_odd_shapes() {
     );
 }
 
+/// Made with libtorrent 2.1.1 of a folder of 40,000, 16,384, 1 and 0 bytes; the values are its own.
+#[test]
+fn torrents_of_libtorrent_are_read_as_libtorrent_reads_them() {
+    let trackers = [["http://tracker.example/announce"], ["udp://tracker.example:80/announce"]];
+    let check = |torrent: &[u8], v1: Option<&str>, v2: Option<&str>, piece_count, private| {
+        let torrent = parse(torrent).unwrap();
+        let info = torrent.info;
+        assert_eq!(info.info_hash_v1, v1.map(|hash| hash.parse().unwrap()));
+        assert_eq!(info.info_hash_v2, v2.map(|hash| hash.parse().unwrap()));
+        assert_eq!((info.piece_length, info.piece_count, info.size_bytes), (16384, piece_count, 56385));
+        assert_eq!((info.name.as_str(), info.private), ("dir", private));
+        assert_eq!(torrent.trackers, trackers);
+        info.info_hash.to_string()
+    };
+    let v1 = "c31587fddcc594044e0fdc8c71dd13ba23efe317";
+    let torrent = include_bytes!("../../fuzz/corpus/metainfo/libtorrent_v1");
+    assert_eq!(check(torrent, Some(v1), None, 4, true), v1);
+    let v2 = "732a62c4d92875ed619a0cc91247b9c57495f4cb4b71f39d9c8fb81e0b94074f";
+    let torrent = include_bytes!("../../fuzz/corpus/metainfo/libtorrent_v2");
+    assert_eq!(check(torrent, None, Some(v2), 5, false), "732a62c4d92875ed619a0cc91247b9c57495f4cb");
+    let v1 = "6d6ac45a7e10a189937bbf2020a5a09d881bad0f";
+    let v2 = "49c367e4102109e27c3629eb2ed254a782979e731bd86d581984f6a722df2eed";
+    let torrent = include_bytes!("../../fuzz/corpus/metainfo/libtorrent_hybrid");
+    assert_eq!(check(torrent, Some(v1), Some(v2), 5, false), v1);
+}
+
 #[test]
 fn each_defect_of_v1_has_its_error() {
     assert_eq!(error(b"le"), "the torrent's \"info\" is of the wrong type");

@@ -123,7 +123,8 @@ pub(crate) mod arbitrary {
     prop_compose! {
         /// IPv4 peers first, as the encodings order them.
         pub(crate) fn response()(
-            v4: Vec<([u8; 4], u16)>, v6: Vec<([u8; 16], u16)>,
+            v4 in proptest::collection::vec(any::<([u8; 4], u16)>(), 0..20),
+            v6 in proptest::collection::vec(any::<([u8; 16], u16)>(), 0..20),
             interval_s in option::of(any::<u32>()), min_interval_s in option::of(any::<u32>()),
             counts in proptest::array::uniform3(option::of(0..i64::MAX as u64)),
             warning in option::of("\\PC{0,20}"), tracker_id in option::of(any::<Vec<u8>>()),
