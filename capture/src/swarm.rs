@@ -2,7 +2,11 @@
 //!
 //! What the list said is fixed; metadata that is missing (magnets, bare info-hashes) is learnt once from a peer.
 
-use std::{fmt, net::SocketAddr, sync::OnceLock};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use schema::{
     InfoHash, InfoHashV2, PeerId,
@@ -13,6 +17,9 @@ use schema::{
 ///
 /// Trackers leave peers out of an answer to one that has nothing left, so it must be above 0.
 const LEFT_UNKNOWN_BYTES: u64 = 1 << 30;
+
+/// Begins every peer ID of ours (BEP 20): client and version.
+const PEER_ID_PREFIX: [u8; 8] = *b"-ST0100-";
 
 /// Index of a swarm in the run's list of swarms; it means nothing outside the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,6 +140,23 @@ impl Swarm {
     }
 }
 
+/// The swarms of a run, each with a peer ID and a key of its own.
+pub fn assemble(descriptions: impl IntoIterator<Item = Description>) -> Arc<[Arc<Swarm>]> {
+    let swarm =
+        |(id, description)| Arc::new(Swarm::new(SwarmId(id), description, random_peer_id(), rand::random()));
+    (0..).zip(descriptions).map(swarm).collect()
+}
+
+fn random_peer_id() -> PeerId {
+    // Letters and digits, as other clients have them: trackers and logs need not escape them.
+    let letter =
+        |byte: u8| char::from_digit(u32::from(byte) % 36, 36).and_then(|letter| u8::try_from(letter).ok());
+    let random = rand::random::<[u8; 12]>().map(|byte| letter(byte).unwrap_or(b'0'));
+    let mut id = [0; 20];
+    id.iter_mut().zip(PEER_ID_PREFIX.iter().chain(&random)).for_each(|(to, from)| *to = *from);
+    PeerId(id)
+}
+
 impl fmt::Debug for Swarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Swarm({} ", self.id.0)?;
@@ -182,6 +206,26 @@ mod tests {
         let row = swarm.torrent_row(TorrentOrigin::Metadata);
         assert_eq!(row.info_hash_v2, Some(InfoHashV2([2; 32])));
         assert_eq!(row.trackers, ["http://a/announce", "udp://b:1", "udp://c:1"]);
+    }
+
+    #[test]
+    fn every_swarm_has_a_peer_id_of_its_own() {
+        let description = |n| Description {
+            info_hash: InfoHash([n; 20]),
+            info_hash_v2: None,
+            name: None,
+            origin: TorrentOrigin::InfoHash,
+            trackers: vec![],
+            peers: vec![],
+            metadata: None,
+        };
+        let swarms = assemble([1, 2].map(description));
+        assert_eq!((swarms[1].id, swarms[1].info_hash), (SwarmId(1), InfoHash([2; 20])));
+        assert_ne!(swarms[0].peer_id, swarms[1].peer_id);
+        for swarm in swarms.iter() {
+            assert!(swarm.peer_id.0.starts_with(b"-ST0100-"));
+            assert!(swarm.peer_id.0[8..].iter().all(u8::is_ascii_alphanumeric));
+        }
     }
 
     #[test]
