@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use schema::table::{Family, RequestOutcome, Source};
+use tokio::sync::SemaphorePermit;
 use url::Url;
 use wire::{
     InfoHash,
@@ -79,6 +80,15 @@ impl Tracker {
         }
     }
 
+    /// Waits for a place among the HTTP requests under way; UDP, with its one socket, needs none.
+    pub async fn place<'a>(&self, shared: &'a Shared) -> Option<SemaphorePermit<'a>> {
+        match self.protocol {
+            // The semaphore is never closed.
+            Protocol::Http => shared.http_places.acquire().await.ok(),
+            Protocol::Udp(_) => None,
+        }
+    }
+
     /// Announces over `family`; `address` is the one of the host's that UDP is to use.
     pub async fn announce(
         &self,
@@ -90,7 +100,7 @@ impl Tracker {
         match &self.protocol {
             Protocol::Http => {
                 let url = announce_url(&self.url, &request).map_err(|error| no_url(error.to_string()))?;
-                let body = self.get(shared, url, family).await?;
+                let body = shared.http.get(url, family).await?;
                 Ok(decode_announce(&body)?)
             }
             Protocol::Udp(url_data) => shared.udp.announce(address, request, url_data.clone()).await,
@@ -109,16 +119,11 @@ impl Tracker {
             Protocol::Http => {
                 let url =
                     scrape_url(&self.url, swarms).ok_or_else(|| no_url("the tracker has no scrape URL"))?;
-                let body = self.get(shared, url, family).await?;
+                let body = shared.http.get(url, family).await?;
                 Ok(decode_scrape(&body)?)
             }
             Protocol::Udp(_) => shared.udp.scrape(address, swarms).await,
         }
-    }
-
-    async fn get(&self, shared: &Shared, url: Url, family: Family) -> Result<Vec<u8>, Trouble> {
-        let _place = shared.http_places.acquire().await;
-        shared.http.get(url, family).await
     }
 }
 

@@ -71,6 +71,7 @@ async fn scrape(
     address: SocketAddr,
     batch: &[InfoHash],
 ) -> Result<Vec<InfoHash>, Trouble> {
+    let _place = watch.tracker.place(&watch.shared).await;
     let asked = watch.asked(Some(family));
     let result = watch.tracker.scrape(&watch.shared, family, address, batch).await;
     let mut unanswered = Vec::new();

@@ -128,6 +128,7 @@ impl Watch {
     async fn ask(&self, announce: &Announce) -> Option<(Asked, Result<AnnounceResponse, Trouble>)> {
         let Announce { family, failures, request, .. } = announce;
         let addresses = self.tracker.host.addresses(*family, &self.shared.policy, &self.shared.clock).await;
+        let _place = self.tracker.place(&self.shared).await;
         let mut asked = self.asked(Some(*family));
         let addresses = match addresses {
             Ok(addresses) => addresses,
@@ -143,9 +144,12 @@ impl Watch {
                 return Some((asked, Err(trouble)));
             }
         };
-        let address = *addresses.iter().cycle().nth(*failures as usize % addresses.len().max(1))?;
+        let address = *addresses.get(*failures as usize % addresses.len().max(1))?;
         let result = self.tracker.announce(&self.shared, *family, address, request.clone()).await;
-        if result.is_err() {
+        if let Err(trouble) = &result
+            && matches!(trouble.outcome, RequestOutcome::ConnectionFailed | RequestOutcome::TimedOut)
+        {
+            // It may have moved.
             self.tracker.host.forget().await;
         }
         Some((asked, result))
