@@ -62,11 +62,12 @@ pub fn announce_url(base: &str, request: &AnnounceRequest) -> Result<Url, UrlErr
 
 /// The URL to GET for the counts of these swarms; `None` where the tracker's URL has no scrape counterpart.
 ///
-/// BEP 48: the text after the last slash, query included, must begin with `announce`, which becomes `scrape`.
+/// BEP 48: the text after the last slash must begin with `announce`, which becomes `scrape`. That slash must
+/// stand in the path: one in the query rules scraping out.
 pub fn scrape_url(base: &str, swarms: &[InfoHash]) -> Option<Url> {
     let base = base.trim().split('#').next()?;
     let (front, last) = base.rsplit_once('/')?;
-    let rest = last.strip_prefix("announce")?;
+    let rest = last.strip_prefix("announce").filter(|_| !front.contains('?'))?;
     let mut url = Url::parse(&format!("{front}/scrape{rest}")).ok()?;
     if !matches!(url.scheme(), "http" | "https") {
         return None;
@@ -231,6 +232,7 @@ mod tests {
         assert_eq!(scrape("http://example.com/a"), None);
         assert_eq!(scrape("http://example.com/announce?x2%0644"), some("http://example.com/scrape?x2%0644&"));
         assert_eq!(scrape("http://example.com/announce?x=2/4"), None);
+        assert_eq!(scrape("http://example.com/announce?x=2/announce"), None);
         assert_eq!(scrape("http://example.com/x%064announce"), None);
         assert_eq!(scrape("udp://example.com/announce"), None);
         assert_eq!(scrape("announce"), None);
