@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use wire::{
-    InfoHash, bencode, compact,
+    InfoHash, PeerId, bencode, compact,
     magnet::Magnet,
     metainfo,
     peer::{
@@ -17,7 +17,7 @@ use wire::{
         metadata::Assembly,
     },
     tracker::{
-        Family, http,
+        AnnounceEvent, AnnounceRequest, Family, http,
         udp::{
             self, Exchange,
             exchange::{Query, Timing},
@@ -44,6 +44,20 @@ pub const SURFACES: &[Surface] = &[
     ("udp_request", udp_request),
     ("udp_response", udp_response),
 ];
+
+/// An announce of nothing in particular.
+const ANNOUNCE: AnnounceRequest = AnnounceRequest {
+    info_hash: InfoHash([7; 20]),
+    peer_id: PeerId([8; 20]),
+    port: 9,
+    uploaded: 0,
+    downloaded: 0,
+    left: 0,
+    event: AnnounceEvent::None,
+    num_want: None,
+    key: 0,
+    tracker_id: None,
+};
 
 /// A view reaches every byte of a sound value, and what is sound stays so in a list.
 pub fn bencode(bytes: &[u8]) {
@@ -120,7 +134,11 @@ pub fn http_query(bytes: &[u8]) {
     if let Ok(swarms) = http::decode_scrape_query(text) {
         let url = http::scrape_url("http://tracker.example/announce", &swarms).expect("a sound base");
         assert_eq!(http::decode_scrape_query(url.query().unwrap_or_default()), Ok(swarms.clone()));
-        assert!(http::scrape_url(text, &swarms).is_none_or(|url| url.path().contains("/scrape")));
+        if let Some(url) = http::scrape_url(text, &swarms) {
+            let announce =
+                http::announce_url(text, &ANNOUNCE).expect("what can be scraped can be announced to");
+            assert!(url.path().contains("/scrape") && url.origin() == announce.origin());
+        }
     }
 }
 

@@ -65,13 +65,14 @@ pub fn announce_url(base: &str, request: &AnnounceRequest) -> Result<Url, UrlErr
 /// BEP 48: the text after the last slash must begin with `announce`, which becomes `scrape`. That slash must
 /// stand in the path: one in the query rules scraping out.
 pub fn scrape_url(base: &str, swarms: &[InfoHash]) -> Option<Url> {
-    let base = base.trim().split('#').next()?;
-    let (front, last) = base.rsplit_once('/')?;
-    let rest = last.strip_prefix("announce").filter(|_| !front.contains('?'))?;
-    let mut url = Url::parse(&format!("{front}/scrape{rest}")).ok()?;
-    if !matches!(url.scheme(), "http" | "https") {
+    let mut url = Url::parse(base.trim()).ok()?;
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some_and(|query| query.contains('/')) {
         return None;
     }
+    let (front, last) = url.path().rsplit_once('/')?;
+    let path = format!("{front}/scrape{}", last.strip_prefix("announce")?);
+    url.set_path(&path);
+    url.set_fragment(None);
     let mut query = query_start(&url);
     let swarms: Vec<_> =
         swarms.iter().map(|hash| format!("info_hash={}", percent_encode(&hash.0, ENCODED))).collect();
@@ -233,6 +234,8 @@ mod tests {
         assert_eq!(scrape("http://example.com/announce?x2%0644"), some("http://example.com/scrape?x2%0644&"));
         assert_eq!(scrape("http://example.com/announce?x=2/4"), None);
         assert_eq!(scrape("http://example.com/announce?x=2/announce"), None);
+        assert_eq!(scrape("http://announce.example.com"), None, "a host is no path");
+        assert_eq!(scrape("http:///announce"), None);
         assert_eq!(scrape("http://example.com/x%064announce"), None);
         assert_eq!(scrape("udp://example.com/announce"), None);
         assert_eq!(scrape("announce"), None);
