@@ -1,0 +1,395 @@
+//! Drives one session over its connection: bytes and time in, rows and [`ContactEvent`]s out.
+//!
+//! A held contact owns no read buffer: bytes go from the socket through the stack into the state machine.
+
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::{Duration, Instant},
+};
+
+use schema::{
+    InfoHashV2,
+    table::{ContactOutcome, Direction, TorrentOrigin, Transport},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::{sleep_until, timeout},
+};
+use tracing::{debug, info, warn};
+use wire::{
+    metainfo::{Info, parse_info},
+    peer::{
+        handshake::Handshake,
+        session::{Event, Extended, Kind, Local, Observation, Session},
+    },
+};
+
+use super::{CLIENT, ContactEvent, Context, What, outcome::Ending};
+use crate::{
+    schedule::{Habit, Seen, Why},
+    swarm::{Metadata, Swarm},
+};
+
+/// Bytes taken from a connection at once; a whole opening burst fits.
+const READ_BYTES: usize = 8 * 1024;
+/// A contact that could not ask for metadata, as others did, looks again after this time.
+const METADATA_RECHECK: Duration = Duration::from_secs(2);
+/// Time to say goodbye in.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Which contact this is, and how it came about.
+#[derive(Clone, Copy, Debug)]
+pub struct Contacted {
+    /// The contact's number.
+    pub contact: u64,
+    /// The peer's side of the connection.
+    pub address: SocketAddr,
+    /// Who opened it.
+    pub direction: Direction,
+    /// What carries it.
+    pub transport: Transport,
+    /// How often this peer had been contacted in this direction, this time included.
+    pub attempt: u32,
+    /// How long the connect took; `None` for incoming contacts.
+    pub connect: Option<Duration>,
+}
+
+/// Who a peer that connected to us asked for, decided at its handshake.
+pub enum Admission {
+    /// One of our swarms.
+    Accept {
+        /// The swarm.
+        swarm: Arc<Swarm>,
+        /// How often this peer came in, this time included.
+        attempt: u32,
+    },
+    /// Nothing we can talk about.
+    Refuse(ContactOutcome),
+}
+
+/// Decides about incoming handshakes.
+pub trait Admit: Send + Sync {
+    /// Which swarm the handshake is for.
+    fn admit(&self, address: SocketAddr, handshake: &Handshake) -> Admission;
+}
+
+impl Context {
+    /// Who we are in a swarm.
+    pub fn local(&self, swarm: &Swarm) -> Local {
+        Local {
+            info_hash: wire::InfoHash(swarm.info_hash.0),
+            peer_id: wire::PeerId(swarm.peer_id.0),
+            listen_port: self.listen_port,
+            client: CLIENT,
+            piece_count: swarm.piece_count(),
+        }
+    }
+}
+
+impl Context {
+    /// Tells the scheduler; once it is gone, nobody needs to know.
+    pub async fn tell(&self, contact: u64, what: What) {
+        if self.events.send(ContactEvent { contact, what }).await.is_err() {
+            debug!(contact, "the scheduler is gone");
+        }
+    }
+}
+
+/// One contact from its connection to its end.
+pub struct Driver {
+    pub(super) context: Arc<Context>,
+    pub(super) contacted: Contacted,
+    pub(super) session: Session,
+    /// Resolves when the contact is to be closed.
+    close: oneshot::Receiver<Why>,
+    /// `None` until an incoming peer has named one.
+    pub(super) swarm: Option<Arc<Swarm>>,
+    /// What an incoming peer named that is none of ours.
+    pub(super) named: Option<schema::InfoHash>,
+    /// Who decides about an incoming handshake, and what closes the contact after it.
+    admit: Option<(Arc<dyn Admit>, oneshot::Sender<Why>)>,
+    pub(super) connected: Instant,
+    metadata: Option<OwnedSemaphorePermit>,
+    metadata_failed: bool,
+    /// Whether the opening burst is over or was told.
+    opened: bool,
+}
+
+impl Driver {
+    /// A contact over a connection that has just been made.
+    pub fn new(
+        context: Arc<Context>,
+        contacted: Contacted,
+        session: Session,
+        close: oneshot::Receiver<Why>,
+        swarm: Option<Arc<Swarm>>,
+    ) -> Self {
+        let connected = context.clock.instant().into_std();
+        Self {
+            context,
+            contacted,
+            session,
+            close,
+            swarm,
+            named: None,
+            admit: None,
+            connected,
+            metadata: None,
+            metadata_failed: false,
+            opened: false,
+        }
+    }
+
+    /// Says who decides about the handshake of an incoming contact, and what the scheduler closes it with.
+    #[must_use]
+    pub fn admitted_by(mut self, admit: Arc<dyn Admit>, close: oneshot::Sender<Why>) -> Self {
+        self.admit = Some((admit, close));
+        self
+    }
+
+    /// Observes the peer until the contact ends, and writes its rows.
+    pub async fn run(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let ending = self.observe(&mut stream).await;
+        let now = self.now();
+        self.session.handle_closed(now);
+        // What the session held back; it has no way to end again.
+        self.handle_events().await;
+        self.log_contact(now, ending).await;
+        // The row is written: how the connection closes is of no further interest.
+        let closing = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
+        if timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+            debug!(contact = self.contacted.contact, "the connection did not close in time");
+        }
+    }
+
+    async fn observe(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Ending {
+        let context = Arc::clone(&self.context);
+        let mut cancelled = pin!(context.cancel.cancelled());
+        let mut sleep = pin!(sleep_until(context.clock.instant()));
+        let mut may_close = true;
+        loop {
+            if let Some(ending) = self.handle_events().await {
+                return ending;
+            }
+            let metadata_recheck = self.want_metadata();
+            let deadline = [self.session.next_timeout(), metadata_recheck].into_iter().flatten().min();
+            if let Some(deadline) = deadline {
+                sleep.as_mut().reset(deadline.into());
+            }
+            tokio::select! {
+                biased;
+                () = &mut cancelled => return Ending::of_shutdown(self.has_handshake()),
+                why = &mut self.close, if may_close => match why {
+                    Ok(why) => return Ending::of_release(why, self.has_handshake()),
+                    // Nobody will ask for the end any more.
+                    Err(_) => may_close = false,
+                },
+                done = poll_fn(|cx| poll_exchange(cx, stream, &mut self.session, self.swarm.as_deref(), &context)) => match done {
+                    Ok(0) => return Ending::of_closed(self.has_handshake()),
+                    Ok(_) => {}
+                    Err(error) => return Ending::of_broken(&error, self.has_handshake()),
+                },
+                () = &mut sleep, if deadline.is_some() => {
+                    let now = self.now();
+                    self.learn_piece_count(now);
+                    self.session.handle_timeout(now);
+                }
+            }
+        }
+    }
+
+    async fn handle_events(&mut self) -> Option<Ending> {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Ended(end) => return Some(end.into()),
+                Event::Extended(extended) => self.handle_extended(&extended).await,
+                Event::Handshake(handshake) => {
+                    if let Some(ending) = self.handle_handshake(&handshake).await {
+                        return Some(ending);
+                    }
+                }
+                Event::Metadata(info) => self.handle_metadata(&info).await,
+                Event::MetadataFailed(error) => {
+                    self.metadata = None;
+                    self.metadata_failed = true;
+                    if error.is_lie() {
+                        let error = Some(format!("metadata: {error}"));
+                        return Some(Ending { outcome: ContactOutcome::ProtocolError, error });
+                    }
+                }
+                Event::Observation(observation) => self.handle_observation(observation).await,
+                Event::Settled => {
+                    self.opened = true;
+                    self.context.tell(self.contacted.contact, What::Settled).await;
+                }
+            }
+        }
+        None
+    }
+
+    /// An incoming handshake is answered or turned away; one to our own is good news only.
+    async fn handle_handshake(&mut self, handshake: &Handshake) -> Option<Ending> {
+        let (contact, peer_id) = (self.contacted.contact, handshake.peer_id.0);
+        if let Some((admit, close)) = self.admit.take() {
+            let (swarm, attempt) = match admit.admit(self.contacted.address, handshake) {
+                Admission::Accept { swarm, attempt } => (swarm, attempt),
+                Admission::Refuse(outcome) => {
+                    self.named = Some(schema::InfoHash(handshake.info_hash.0));
+                    return Some(outcome.into());
+                }
+            };
+            self.contacted.attempt = attempt;
+            self.log_sighting(&swarm).await;
+            let ip = self.contacted.address.ip().to_canonical();
+            self.context.tell(contact, What::Incoming { swarm: swarm.id, ip, peer_id, close }).await;
+            let local = self.context.local(&swarm);
+            self.swarm = Some(swarm);
+            let now = self.now();
+            self.session.accept(now, local);
+        }
+        self.context.tell(contact, What::Handshake { peer_id }).await;
+        None
+    }
+
+    async fn handle_extended(&mut self, extended: &Extended) {
+        let peer_id = self.session.summary().peer_id.map(|id| id.0).unwrap_or_default();
+        let incoming = self.contacted.direction == Direction::In;
+        let port = extended.listen_port.filter(|_| incoming);
+        let what = What::Extended {
+            habit: Habit::of(&peer_id, extended.client.as_deref()),
+            upload_only: extended.upload_only == Some(true),
+            listens_at: port.map(|port| SocketAddr::new(self.contacted.address.ip().to_canonical(), port)),
+        };
+        self.context.tell(self.contacted.contact, what).await;
+    }
+
+    async fn handle_observation(&mut self, observation: Observation) {
+        let seen = Seen {
+            claimed: matches!(observation.kind, Kind::Bitfield | Kind::HaveAll)
+                && observation.pieces != Some(0),
+            complete: observation.kind == Kind::HaveAll
+                || observation.pieces.is_some() && observation.pieces == observation.piece_count,
+            opening: !self.opened,
+            piece_count: observation.piece_count,
+            pieces: observation.pieces,
+            settled: observation.settled,
+        };
+        self.opened = true;
+        self.log_progress(observation).await;
+        self.context.tell(self.contacted.contact, What::Seen(seen)).await;
+    }
+
+    /// Keeps an info dictionary that was checked against the info-hash.
+    async fn handle_metadata(&mut self, info: &[u8]) {
+        self.metadata = None;
+        let Some(swarm) = &self.swarm else { return };
+        match parse_info(info) {
+            Ok(info) => {
+                let metadata = metadata_of(info);
+                let piece_count = metadata.piece_count;
+                if swarm.learn(metadata) {
+                    info!(name = swarm.name(), piece_count, "metadata learnt");
+                    self.context.log.append(swarm.torrent_row(TorrentOrigin::Metadata)).await;
+                }
+                let now = self.now();
+                self.learn_piece_count(now);
+            }
+            Err(error) => {
+                self.metadata_failed = true;
+                warn!(?swarm, %error, "the swarm's metadata is true, but cannot be used");
+            }
+        }
+    }
+
+    /// Asks the peer for metadata, if it is missing and not enough others are asked; else tells when to look again.
+    fn want_metadata(&mut self) -> Option<Instant> {
+        if self.metadata_failed || self.metadata.is_some() || self.session.knows_piece_count() {
+            return None;
+        }
+        let swarm = self.swarm.as_ref()?;
+        if swarm.metadata().is_some() || !self.session.offers_metadata() {
+            return None;
+        }
+        let now = self.now();
+        let places = self.context.metadata_fetches.get(swarm.id.index())?;
+        match Arc::clone(places).try_acquire_owned() {
+            Ok(place) => {
+                self.metadata = Some(place);
+                self.session.fetch_metadata(now);
+                Some(now)
+            }
+            Err(_taken) => Some(now + METADATA_RECHECK),
+        }
+    }
+
+    fn learn_piece_count(&mut self, now: Instant) {
+        learn_piece_count(&mut self.session, self.swarm.as_deref(), now);
+    }
+
+    fn has_handshake(&self) -> bool {
+        self.session.summary().handshake_at.is_some() && self.swarm.is_some()
+    }
+
+    fn now(&self) -> Instant {
+        self.context.clock.instant().into_std()
+    }
+}
+
+fn metadata_of(info: Info) -> Metadata {
+    Metadata {
+        info_hash_v2: info.info_hash_v2.map(|hash| InfoHashV2(hash.0)),
+        name: info.name,
+        piece_length: info.piece_length,
+        piece_count: info.piece_count,
+        size_bytes: info.size_bytes,
+        private: info.private,
+    }
+}
+
+fn learn_piece_count(session: &mut Session, swarm: Option<&Swarm>, now: Instant) {
+    if !session.knows_piece_count()
+        && let Some(piece_count) = swarm.and_then(Swarm::piece_count)
+    {
+        session.metadata_learnt(now, piece_count);
+    }
+}
+
+/// Sends what is to be sent and takes what has come; 0 bytes taken is the peer's end of the connection.
+fn poll_exchange(
+    cx: &mut TaskContext<'_>,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    session: &mut Session,
+    swarm: Option<&Swarm>,
+    context: &Context,
+) -> Poll<io::Result<usize>> {
+    let mut unsent = None;
+    while !session.output().is_empty() && unsent.is_none() {
+        match Pin::new(&mut *stream).poll_write(cx, session.output()) {
+            Poll::Ready(Ok(0)) => unsent = Some(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(len)) => session.sent(len),
+            Poll::Ready(Err(error)) => unsent = Some(error),
+            Poll::Pending => break,
+        }
+    }
+    let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+    let mut bytes = ReadBuf::uninit(&mut bytes);
+    match (Pin::new(stream).poll_read(cx, &mut bytes), unsent) {
+        (Poll::Ready(Ok(())), _) => {
+            let now = context.clock.instant().into_std();
+            learn_piece_count(session, swarm, now);
+            if !bytes.filled().is_empty() {
+                session.handle_bytes(now, bytes.filled());
+            }
+            Poll::Ready(Ok(bytes.filled().len()))
+        }
+        (Poll::Ready(Err(error)), _) | (Poll::Pending, Some(error)) => Poll::Ready(Err(error)),
+        (Poll::Pending, None) => Poll::Pending,
+    }
+}

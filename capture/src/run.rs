@@ -1,0 +1,403 @@
+//! One run from start to stop: log, sources, registry, schedule, contacts and incoming peers tied together.
+//!
+//! One task owns the registry and the schedule; it hears answers and contact events, and starts and closes contacts.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use schema::{
+    RunId, Timestamp,
+    layout::Date,
+    table::{Gauge, Run, RunEvent, Sighting, Source},
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval_at, sleep_until, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, info, warn};
+use wire::peer::session::Settings;
+
+use crate::{
+    address::AddressPolicy,
+    cli::Options,
+    clock::Clock,
+    contact::{
+        ContactEvent, Context, Traffic, What,
+        dial::{CONNECT_TIMEOUT, Dial, dial},
+        metadata_fetches,
+    },
+    gauge,
+    log::{Log, LogOptions},
+    registry::{PeerKey, Registry, Sighted},
+    schedule::{Action, ContactNumbers, Pacing, Schedule, Why},
+    sources::{
+        self, Answer, RequestCounts,
+        incoming::{Incoming, IncomingCounts, Listeners},
+        tracker,
+    },
+    swarm::Swarm,
+};
+
+/// Contact events that may wait for the scheduler; contacts wait beyond that.
+const EVENTS_WAITING_MAX: usize = 4096;
+/// Contact events handled before the schedule is asked again.
+const EVENTS_AT_ONCE: usize = 256;
+/// Of the places of `--max-open`, one in so many is kept for peers that connect to us.
+const INCOMING_SHARE: usize = 4;
+/// Time for contacts and sources to end in good order.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Names a run: when it started, and randomness.
+pub fn run_id(now: Timestamp, random: u32) -> RunId {
+    let date = Date::of(now);
+    let second = (now.0 - date.start().0) / 1_000_000;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let date = date.to_string().replace('-', "");
+    RunId(format!("{date}T{hour:02}{minute:02}{second:02}Z-{random:08x}"))
+}
+
+/// What a run needs from the edge.
+pub struct Setup {
+    /// The options in force.
+    pub options: Options,
+    /// Which addresses may be contacted.
+    pub policy: Arc<AddressPolicy>,
+    /// What is watched.
+    pub swarms: Arc<[Arc<Swarm>]>,
+    /// The clock.
+    pub clock: Clock,
+    /// Ends the run.
+    pub cancel: CancellationToken,
+    /// Where the latest gauge is shown.
+    pub gauges: watch::Sender<Option<Gauge>>,
+}
+
+/// Watches swarms until the run is cancelled or the time of `--for` is over; then the log is closed.
+pub async fn run(setup: Setup) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(setup.options.listen())?;
+    let log = Log::open(log_options(&setup.options, setup.clock), setup.clock)?;
+    let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
+    let context = Arc::new(context(&setup, &log, &listeners, events));
+    log_run(&setup.options, &log, RunEvent::Started, None).await;
+    for swarm in &*setup.swarms {
+        log.append(swarm.torrent_row(swarm.origin)).await;
+    }
+    let reason = Engine::start(&setup, context, listeners).run(heard).await;
+    log_run(&setup.options, &log, RunEvent::Stopped, Some(reason.to_owned())).await;
+    log.close().await.context("the log did not close in good order")
+}
+
+fn log_options(options: &Options, clock: Clock) -> LogOptions {
+    LogOptions {
+        folder: options.input.out.clone(),
+        run: run_id(clock.now(), rand::random()),
+        rotate_every: options.log.rotate_every,
+        rotate_size: options.log.rotate_size,
+        sync_every: options.log.sync_every,
+    }
+}
+
+fn context(
+    setup: &Setup,
+    log: &Log,
+    listeners: &Listeners,
+    events: mpsc::Sender<ContactEvent>,
+) -> Context {
+    let options = &setup.options;
+    Context {
+        clock: setup.clock,
+        log: log.clone(),
+        policy: Arc::clone(&setup.policy),
+        bind: options.network.bind.clone(),
+        connect_timeout: CONNECT_TIMEOUT,
+        settings: Settings {
+            have_resolution: options.log.have_resolution,
+            record_bitfields: options.log.record_bitfields,
+            settle: options.pacing.settle,
+            ..Settings::default()
+        },
+        listen_port: listeners.port(),
+        swarms: Arc::clone(&setup.swarms),
+        events,
+        cancel: setup.cancel.clone(),
+        metadata_fetches: metadata_fetches(setup.swarms.len()),
+        traffic: Traffic::default(),
+    }
+}
+
+async fn log_run(options: &Options, log: &Log, event: RunEvent, reason: Option<String>) {
+    let row = Run {
+        event,
+        vantage: options.run.vantage.clone().unwrap_or_else(host_name),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config: options.to_json(),
+        reason,
+    };
+    log.append(row).await;
+}
+
+/// The host's name, as far as the system tells it without a resolver.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}
+
+/// The task that decides.
+struct Engine {
+    context: Arc<Context>,
+    registry: Registry,
+    schedule: Schedule,
+    tasks: TaskTracker,
+    /// What closes each contact, and the peer of an outgoing one.
+    contacts: HashMap<u64, (oneshot::Sender<Why>, Option<PeerKey>)>,
+    answered: mpsc::Receiver<Answer>,
+    /// Keeps the channel open where there is no source.
+    _answers: mpsc::Sender<Answer>,
+    incoming: Option<Arc<IncomingCounts>>,
+    requests: Arc<RequestCounts>,
+    gauges: watch::Sender<Option<Gauge>>,
+    gauge_every: Duration,
+    run_for: Option<Duration>,
+}
+
+impl Engine {
+    /// Starts what works beside the engine: trackers and listeners.
+    fn start(setup: &Setup, context: Arc<Context>, listeners: Listeners) -> Self {
+        let options = &setup.options;
+        let max_open = usize::try_from(options.pacing.max_open).unwrap_or(usize::MAX);
+        let places_in = if listeners.port().is_some() { max_open / INCOMING_SHARE } else { 0 };
+        let pacing = Pacing {
+            max_out: max_open - places_in,
+            per_second: options.pacing.contacts_per_second,
+            hold: options.pacing.hold,
+            revisit: options.pacing.revisit,
+        };
+        let numbers = ContactNumbers::default();
+        let now = context.clock.instant().into_std();
+        let tasks = TaskTracker::new();
+        let mut registry = Registry::new(Arc::clone(&setup.policy), context.swarms.len());
+        for address in listeners.addresses() {
+            registry.mark_own(address);
+        }
+        let (answers, answered) = sources::channel();
+        let requests = Arc::default();
+        if !options.network.no_trackers {
+            let trackers = trackers(setup, &context, &listeners, answers.clone(), Arc::clone(&requests));
+            tasks.spawn(trackers);
+        }
+        let incoming = (places_in > 0).then(|| {
+            let incoming = Incoming::new(Arc::clone(&context), numbers.clone(), places_in);
+            incoming.spawn(listeners, &tasks);
+            incoming.counts()
+        });
+        Self {
+            context,
+            registry,
+            schedule: Schedule::new(now, pacing, numbers, rand::random()),
+            tasks,
+            contacts: HashMap::new(),
+            answered,
+            _answers: answers,
+            incoming,
+            requests,
+            gauges: setup.gauges.clone(),
+            gauge_every: options.log.gauge_every,
+            run_for: options.run.for_,
+        }
+    }
+
+    /// Runs until the end; tells why it ended.
+    async fn run(mut self, mut heard: mpsc::Receiver<ContactEvent>) -> &'static str {
+        self.name_magnet_peers().await;
+        let cancel = self.context.cancel.clone();
+        let started = self.context.clock.instant();
+        let ends_at = self.run_for.map(|duration| started + duration);
+        let mut gauge_tick = interval_at(started, self.gauge_every);
+        gauge_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
+        let reason = loop {
+            let wake = self.act();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break "signal",
+                () = sleep_until(ends_at.unwrap_or(started)), if ends_at.is_some() => break "duration",
+                _ = gauge_tick.tick() => self.log_gauge().await,
+                _ = heard.recv_many(&mut events, EVENTS_AT_ONCE) => {
+                    for event in events.drain(..) {
+                        self.handle(event);
+                    }
+                }
+                Some(answer) = self.answered.recv() => self.sight(answer).await,
+                () = sleep_until(wake.unwrap_or(started)), if wake.is_some() => {}
+            }
+        };
+        cancel.cancel();
+        self.end(heard).await;
+        reason
+    }
+
+    /// Lets contacts and sources write their last rows.
+    async fn end(mut self, mut heard: mpsc::Receiver<ContactEvent>) {
+        // No peer is taken in any more; a source that has one to name must not wait for us.
+        self.answered.close();
+        self.tasks.close();
+        let tasks = self.tasks.clone();
+        let ending = async {
+            let mut ended = std::pin::pin!(tasks.wait());
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(event) = heard.recv() => self.handle(event),
+                    () = &mut ended => return,
+                }
+            }
+        };
+        if timeout(SHUTDOWN_TIMEOUT, ending).await.is_err() {
+            warn!("{} contacts did not end in time; they have no row", self.tasks.len());
+        }
+        while let Ok(event) = heard.try_recv() {
+            self.handle(event);
+        }
+        self.log_gauge().await;
+    }
+
+    /// Does all that is due; tells when to look again.
+    fn act(&mut self) -> Option<tokio::time::Instant> {
+        let now = self.now();
+        while let Some(action) = self.schedule.next(now, &self.registry) {
+            match action {
+                Action::Close { contact, why } => {
+                    if let Some((close, _)) = self.contacts.remove(&contact)
+                        && close.send(why).is_err()
+                    {
+                        debug!(contact, "ended before it was closed");
+                    }
+                }
+                Action::Dial { contact, peer, attempt } => self.dial(contact, peer, attempt),
+            }
+        }
+        self.schedule.next_wake(now).map(Into::into)
+    }
+
+    fn dial(&mut self, contact: u64, key: PeerKey, attempt: u32) {
+        let Some(peer) = self.registry.peer(key) else { return };
+        let Some(swarm) = self.context.swarms.get(peer.swarm.index()) else { return };
+        let (close, closed) = oneshot::channel();
+        self.contacts.insert(contact, (close, Some(key)));
+        let swarm = Arc::clone(swarm);
+        let contact = Dial { contact, attempt, swarm, address: peer.address(), close: closed };
+        self.tasks.spawn(dial(Arc::clone(&self.context), contact));
+    }
+
+    fn handle(&mut self, event: ContactEvent) {
+        let ContactEvent { contact, what } = event;
+        let now = self.now();
+        match what {
+            What::Ended(outcome) => {
+                let peer = self.contacts.remove(&contact).and_then(|(_, peer)| peer);
+                if outcome == schema::table::ContactOutcome::SelfConnection
+                    && let Some(peer) = peer.and_then(|key| self.registry.peer(key))
+                {
+                    info!(address = %peer.address(), "a source named our own address");
+                    self.registry.mark_own(peer.address());
+                }
+                self.schedule.ended(now, contact, outcome);
+            }
+            What::Extended { habit, upload_only, listens_at } => {
+                self.schedule.extended(contact, habit, upload_only);
+                if let Some((swarm, address)) = self.schedule.swarm_of(contact).zip(listens_at)
+                    && let Sighted::Known(peer) | Sighted::New(peer) = self.registry.register(swarm, address)
+                {
+                    self.schedule.attach(contact, peer);
+                }
+            }
+            What::Handshake { peer_id } => self.schedule.handshake(contact, &peer_id),
+            What::Incoming { swarm, ip, peer_id, close } => {
+                self.contacts.insert(contact, (close, None));
+                self.schedule.incoming(contact, swarm, ip, &peer_id);
+            }
+            What::Seen(seen) => self.schedule.observed(now, contact, seen),
+            What::Settled => self.schedule.settled(now, contact),
+        }
+    }
+
+    /// Takes an answer of a source: every address is a row, and each new one a peer.
+    async fn sight(&mut self, answer: Answer) {
+        let Answer { swarm, source, endpoint, peers } = answer;
+        let Some(info_hash) = self.context.swarms.get(swarm.index()).map(|swarm| swarm.info_hash) else {
+            return;
+        };
+        for (address, flags) in peers {
+            let now = self.now();
+            if let Sighted::New(peer) = self.registry.sight(swarm, address) {
+                self.schedule.add(now, peer);
+            }
+            let row = Sighting {
+                info_hash,
+                source,
+                endpoint: endpoint.as_deref().map(ToOwned::to_owned),
+                ip: address.ip().to_canonical(),
+                port: address.port(),
+                flags,
+            };
+            self.context.log.append(row).await;
+        }
+    }
+
+    async fn name_magnet_peers(&mut self) {
+        for swarm in Arc::clone(&self.context.swarms).iter().filter(|swarm| !swarm.peers.is_empty()) {
+            let peers = swarm.peers.iter().map(|&address| (address, None)).collect();
+            self.sight(Answer { swarm: swarm.id, source: Source::Magnet, endpoint: None, peers }).await;
+        }
+    }
+
+    async fn log_gauge(&self) {
+        let row = gauge::read(&gauge::Parts {
+            swarms: self.context.swarms.len(),
+            registry: &self.registry,
+            schedule: &self.schedule,
+            incoming: self.incoming.as_deref(),
+            requests: (self.requests.ok.load(Ordering::Relaxed), self.requests.failed.load(Ordering::Relaxed)),
+            traffic: &self.context.traffic,
+            log: self.context.log.stats(),
+        });
+        self.gauges.send_replace(Some(row.clone()));
+        self.context.log.append(row).await;
+    }
+
+    fn now(&self) -> Instant {
+        self.context.clock.instant().into_std()
+    }
+}
+
+/// Asks trackers until the run ends.
+fn trackers(
+    setup: &Setup,
+    context: &Arc<Context>,
+    listeners: &Listeners,
+    answers: mpsc::Sender<Answer>,
+    counts: Arc<RequestCounts>,
+) -> impl Future<Output = ()> + use<> {
+    let log = context.log.clone();
+    let trackers = tracker::Setup {
+        swarms: Arc::clone(&setup.swarms),
+        answers,
+        counts,
+        clock: setup.clock,
+        policy: Arc::clone(&setup.policy),
+        bind: setup.options.network.bind.clone(),
+        announce_every: setup.options.network.announce_every,
+        ports: listeners.ports(),
+        ending: setup.cancel.clone(),
+    };
+    async move {
+        if let Err(why) = tracker::run(trackers, log).await {
+            error!("trackers are not asked: {why}");
+        }
+    }
+}

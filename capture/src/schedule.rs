@@ -1,0 +1,486 @@
+//! Who is contacted when, which contact is kept open and which is closed: a state machine without IO.
+//!
+//! ```text
+//! add ─▶ Queued ─ a place, and the address rested ─▶ Busy ─ contact ended ─▶ Waiting ─ due ─▶ Queued …
+//! ```
+//! Leechers are held, as one that leaves on finishing is seen to finish only on an open connection; clients that tell
+//! nothing on one are visited instead, the oftener the nearer they are to the threshold.
+
+mod follow_up;
+mod habit;
+mod open;
+mod pace;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+pub use self::{habit::Habit, pace::SPACING, plan::THRESHOLD_PERCENT};
+use self::{
+    open::{Held, Open},
+    pace::{Rate, Spacing},
+    plan::{Class, Flags, Plan, Stage, Tick},
+};
+use crate::{
+    registry::{PeerKey, Registry},
+    swarm::SwarmId,
+};
+
+/// A complete peer is looked at again after this time at the earliest.
+pub const COMPLETE_REVISIT: Duration = Duration::from_mins(30);
+/// A peer whose address has an unidentified incoming connection open is looked at again after this time.
+const TWIN_DEFERRAL: Duration = Duration::from_secs(10);
+/// While all places are taken, the least useful contact is looked for this often.
+const FULL_RECHECK: Duration = Duration::from_millis(500);
+/// Order in which the queues are served, besides the urgent one, which always comes first.
+const WHEEL: [Class; 5] = [Class::Revisit, Class::First, Class::Revisit, Class::First, Class::Retry];
+
+/// Limits and habits of the scheduler.
+#[derive(Clone, Copy, Debug)]
+pub struct Pacing {
+    /// Outgoing contacts open at once.
+    pub max_out: usize,
+    /// Contacts begun per second.
+    pub per_second: u32,
+    /// Longest time a contact is held.
+    pub hold: Duration,
+    /// Longest time between visits to a peer that is still downloading.
+    pub revisit: Duration,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Close this contact.
+    Close {
+        /// Its number.
+        contact: u64,
+        /// As its row will tell.
+        why: Why,
+    },
+    /// Contact this peer.
+    Dial {
+        /// Number of the new contact.
+        contact: u64,
+        /// The peer.
+        peer: PeerKey,
+        /// How often it was contacted, this time included.
+        attempt: u32,
+    },
+}
+
+/// Why we close a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// We had what we came for.
+    Done,
+    /// Its place is needed for another.
+    Limit,
+}
+
+/// What an observation means to the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Seen {
+    /// Whether it is a claim of pieces, rather than HAVEs or nothing.
+    pub claimed: bool,
+    /// Whether the peer has all pieces.
+    pub complete: bool,
+    /// Whether it stands for the opening burst.
+    pub opening: bool,
+    /// Pieces of the torrent, where known.
+    pub piece_count: Option<u32>,
+    /// Pieces of the peer, where known.
+    pub pieces: Option<u32>,
+    /// Whether it tells at most as well as at least.
+    pub settled: bool,
+}
+
+/// Figures of the scheduler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScheduleCounts {
+    /// Outgoing contacts begun.
+    pub contacts_started: u64,
+    /// First outgoing contacts with a handshake.
+    pub first_ok: u64,
+    /// First outgoing contacts without one.
+    pub first_failed: u64,
+    /// Later outgoing contacts with a handshake.
+    pub later_ok: u64,
+    /// Later outgoing contacts without one.
+    pub later_failed: u64,
+    /// Peers seen below the threshold and later at or above it.
+    pub crossings: u64,
+    /// Peers last seen at or above the threshold.
+    pub complete: u64,
+}
+
+/// Decides who is contacted when.
+pub struct Schedule {
+    pacing: Pacing,
+    start: Instant,
+    plans: Vec<Plan>,
+    /// Peers by the time they are due; void where the plan has another time.
+    waiting: BinaryHeap<Reverse<(Tick, PeerKey)>>,
+    waiting_count: u64,
+    queues: [VecDeque<PeerKey>; 4],
+    wheel: usize,
+    open: HashMap<u64, Open>,
+    /// Outgoing contacts in `open`.
+    out: usize,
+    /// Outgoing contacts in `open` that were told to close.
+    closing: usize,
+    held: Held,
+    reviews: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// Open incoming contacts by address, with the hash of their peer ID.
+    incoming: HashMap<(SwarmId, IpAddr), Vec<(u64, u32)>>,
+    rate: Rate,
+    spacing: Spacing,
+    random: u64,
+    next_contact: ContactNumbers,
+    counts: ScheduleCounts,
+}
+
+/// Numbers contacts within the run, over both directions.
+#[derive(Clone, Debug, Default)]
+pub struct ContactNumbers(std::sync::Arc<std::sync::atomic::AtomicU64>);
+
+impl ContactNumbers {
+    /// A number that was not given before; the first is 1.
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+    }
+}
+
+impl Schedule {
+    /// An empty schedule; `seed` decides the jitter of delays.
+    pub fn new(now: Instant, pacing: Pacing, numbers: ContactNumbers, seed: u64) -> Self {
+        Self {
+            pacing,
+            start: now,
+            plans: Vec::new(),
+            waiting: BinaryHeap::new(),
+            waiting_count: 0,
+            queues: Default::default(),
+            wheel: 0,
+            open: HashMap::new(),
+            out: 0,
+            closing: 0,
+            held: Held::default(),
+            reviews: BinaryHeap::new(),
+            incoming: HashMap::new(),
+            rate: Rate::new(now, pacing.per_second),
+            spacing: Spacing::default(),
+            random: seed,
+            next_contact: numbers,
+            counts: ScheduleCounts::default(),
+        }
+    }
+
+    /// Takes a peer the registry has just met; it is due at once.
+    pub fn add(&mut self, now: Instant, peer: PeerKey) {
+        self.grow(peer);
+        if self.plans.get(peer.index()).is_some_and(|plan| plan.stage == Stage::Idle) {
+            self.wait(peer, Class::First, now);
+        }
+    }
+
+    /// Takes a peer that must not be contacted.
+    pub fn block(&mut self, peer: PeerKey) {
+        self.grow(peer);
+        self.leave_waiting(peer);
+        if let Some(plan) = self.plans.get_mut(peer.index()) {
+            plan.stage = Stage::Blocked;
+        }
+    }
+
+    /// The next thing to do at `now`, if any; to be asked again until there is none.
+    pub fn next(&mut self, now: Instant, registry: &Registry) -> Option<Action> {
+        self.queue_due(now);
+        if let Some(action) = self.review_due(now) {
+            return Some(action);
+        }
+        while self.queued() > 0 && self.rate.is_ready(now) {
+            if self.out >= self.pacing.max_out {
+                return self.release(now);
+            }
+            let peer = self.take_queued()?;
+            let Some(place) = registry.peer(peer) else { continue };
+            match self.deferred_until(now, peer, place.swarm, place.ip) {
+                Some(at) => self.wait_as_before(peer, at),
+                None => return self.dial(now, peer, place.swarm, place.ip),
+            }
+        }
+        None
+    }
+
+    /// When [`Self::next`] is to be asked again at the latest, if nothing happens before.
+    pub fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let waiting = self.waiting.peek().map(|Reverse((due, _))| self.start + due.elapsed());
+        let review = self.reviews.peek().map(|Reverse((at, _))| *at);
+        let queued = (self.queued() > 0)
+            .then(|| if self.out >= self.pacing.max_out { now + FULL_RECHECK } else { self.rate.ready_at() });
+        [waiting, review, queued].into_iter().flatten().min()
+    }
+
+    /// Takes an incoming contact, as soon as its handshake told the swarm.
+    pub fn incoming(&mut self, contact: u64, swarm: SwarmId, ip: IpAddr, peer_id: &[u8; 20]) {
+        let id = hash_id(peer_id);
+        self.incoming.entry((swarm, ip)).or_default().push((contact, id));
+        self.open.insert(contact, Open::new(swarm, ip, None, false));
+    }
+
+    /// Says which peer an incoming contact comes from; false if that peer is in contact with us already.
+    pub fn attach(&mut self, contact: u64, peer: PeerKey) -> bool {
+        self.grow(peer);
+        let (Some(open), Some(plan)) = (self.open.get_mut(&contact), self.plans.get_mut(peer.index())) else {
+            return false;
+        };
+        if open.peer.is_some() || plan.stage == Stage::Busy {
+            return false;
+        }
+        open.peer = Some(peer);
+        if plan.stage != Stage::Blocked {
+            self.leave_waiting(peer);
+            if let Some(plan) = self.plans.get_mut(peer.index()) {
+                plan.stage = Stage::Busy;
+            }
+        }
+        true
+    }
+
+    /// The swarm of an open contact.
+    pub fn swarm_of(&self, contact: u64) -> Option<SwarmId> {
+        self.open.get(&contact).map(|open| open.swarm)
+    }
+
+    /// The peer's handshake came.
+    pub fn handshake(&mut self, contact: u64, peer_id: &[u8; 20]) {
+        let Some(open) = self.open.get_mut(&contact) else { return };
+        open.handshake = true;
+        open.habit = Habit::of(peer_id, None);
+        if let Some(plan) = open.peer.and_then(|peer| self.plans.get_mut(peer.index())) {
+            plan.peer_id = hash_id(peer_id);
+            if open.outgoing {
+                plan.flags.set(Flags::REACHED, true);
+            }
+        }
+    }
+
+    /// The peer's extended handshake came.
+    pub fn extended(&mut self, contact: u64, habit: Habit, upload_only: bool) {
+        let Some(open) = self.open.get_mut(&contact) else { return };
+        if habit != Habit::Unknown {
+            open.habit = habit;
+        }
+        if let Some(plan) = open.peer.and_then(|peer| self.plans.get_mut(peer.index())) {
+            plan.flags.set(Flags::UPLOAD_ONLY, upload_only);
+        }
+    }
+
+    /// Contacts without a handshake yet, outgoing ones.
+    pub fn opening(&self) -> u64 {
+        self.open.values().filter(|open| !open.handshake).count() as u64
+    }
+
+    /// Contacts with a handshake, of both directions.
+    pub fn open(&self) -> u64 {
+        self.open.values().filter(|open| open.handshake).count() as u64
+    }
+
+    /// Peers that are due and wait for a place.
+    pub fn due(&self) -> u64 {
+        self.queued() as u64
+    }
+
+    /// Peers that are due later.
+    pub fn waiting(&self) -> u64 {
+        self.waiting_count
+    }
+
+    /// Counters so far.
+    pub fn counts(&self) -> ScheduleCounts {
+        self.counts
+    }
+
+    /// When a peer that is due may be dialled; `None` for now.
+    fn deferred_until(&mut self, now: Instant, peer: PeerKey, swarm: SwarmId, ip: IpAddr) -> Option<Instant> {
+        if let Some(at) = self.spacing.allowed_at(now, swarm, ip) {
+            return Some(at);
+        }
+        let twins = self.incoming.get(&(swarm, ip))?;
+        let plan = self.plans.get_mut(peer.index())?;
+        // A client that came to us refuses our connection. It is this peer if the peer ID is the same; before the
+        // first contact the ID is not known, and the peer waits a while for the other side to tell its port.
+        let is_twin = twins.iter().any(|&(_, id)| id == plan.peer_id);
+        let may_be_twin = plan.peer_id == 0 && plan.deferrals < plan::DEFERRALS_MAX;
+        if is_twin || may_be_twin {
+            plan.deferrals = plan.deferrals.saturating_add(1);
+            return Some(now + TWIN_DEFERRAL);
+        }
+        None
+    }
+
+    fn dial(&mut self, now: Instant, peer: PeerKey, swarm: SwarmId, ip: IpAddr) -> Option<Action> {
+        let plan = self.plans.get_mut(peer.index())?;
+        plan.stage = Stage::Busy;
+        plan.attempts = plan.attempts.saturating_add(1);
+        let attempt = plan.attempts;
+        let contact = self.next_contact.next();
+        self.open.insert(contact, Open::new(swarm, ip, Some(peer), true));
+        self.out += 1;
+        self.counts.contacts_started += 1;
+        self.rate.take();
+        self.spacing.note(now, swarm, ip);
+        Some(Action::Dial { contact, peer, attempt })
+    }
+
+    /// Frees a place for a peer that is due, where a contact is held that is of less use.
+    fn release(&mut self, now: Instant) -> Option<Action> {
+        let at_once = self.pacing.max_out / 20 + 1;
+        if self.closing >= self.queued().min(at_once) {
+            return None;
+        }
+        let tick = self.tick(now);
+        let (open, plans, pacing) = (&self.open, &self.plans, &self.pacing);
+        let contact = self.held.least_useful(&mut self.random, |contact| {
+            let open = open.get(&contact)?;
+            let plan = plans.get(open.peer?.index())?;
+            open.uselessness(now, tick, plan, pacing)
+        })?;
+        Some(self.close(contact, Why::Limit))
+    }
+
+    fn close(&mut self, contact: u64, why: Why) -> Action {
+        if let Some(open) = self.open.get_mut(&contact) {
+            open.closing = Some(why);
+            self.closing += usize::from(open.outgoing);
+        }
+        Action::Close { contact, why }
+    }
+
+    fn review_due(&mut self, now: Instant) -> Option<Action> {
+        while let Some(&Reverse((at, contact))) = self.reviews.peek() {
+            if at > now {
+                return None;
+            }
+            self.reviews.pop();
+            let Some(open) = self.open.get_mut(&contact) else { continue };
+            if open.review_at != Some(at) {
+                continue;
+            }
+            open.review_at = None;
+            let tick = Tick::at(now.saturating_duration_since(self.start));
+            let plan = open.peer.and_then(|peer| self.plans.get_mut(peer.index()));
+            match open.review(now, tick, plan, &self.pacing) {
+                Some(at) => self.review_at(contact, at),
+                None => return Some(self.close(contact, Why::Done)),
+            }
+        }
+        None
+    }
+
+    /// Looks at a contact again at `at`, or before if that was planned.
+    fn review_at(&mut self, contact: u64, at: Instant) {
+        let Some(open) = self.open.get_mut(&contact) else { return };
+        if open.closing.is_some() || open.review_at.is_some_and(|planned| planned <= at) {
+            return;
+        }
+        open.review_at = Some(at);
+        self.reviews.push(Reverse((at, contact)));
+    }
+
+    fn queue_due(&mut self, now: Instant) {
+        while let Some(&Reverse((due, peer))) = self.waiting.peek() {
+            if self.start + due.elapsed() > now {
+                return;
+            }
+            self.waiting.pop();
+            let Some(plan) = self.plans.get_mut(peer.index()) else { continue };
+            if plan.stage != Stage::Waiting || plan.due != due {
+                continue;
+            }
+            plan.stage = Stage::Queued;
+            self.waiting_count -= 1;
+            if let Some(queue) = self.queues.get_mut(plan.class as usize) {
+                queue.push_back(peer);
+            }
+        }
+    }
+
+    fn take_queued(&mut self) -> Option<PeerKey> {
+        let first = self.wheel;
+        self.wheel = (self.wheel + 1) % WHEEL.len();
+        let order = WHEEL.iter().cycle().skip(first).take(WHEEL.len());
+        for &class in std::iter::once(&Class::Urgent).chain(order) {
+            let Some(queue) = self.queues.get_mut(class as usize) else { continue };
+            while let Some(peer) = queue.pop_front() {
+                // A peer that came to us meanwhile, or was found to be ourselves, is no longer queued.
+                if self.plans.get(peer.index()).is_some_and(|plan| plan.stage == Stage::Queued) {
+                    return Some(peer);
+                }
+            }
+        }
+        None
+    }
+
+    fn queued(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).sum()
+    }
+
+    fn wait(&mut self, peer: PeerKey, class: Class, until: Instant) {
+        let due = Tick::at(until.saturating_duration_since(self.start));
+        let Some(plan) = self.plans.get_mut(peer.index()) else { return };
+        if plan.stage == Stage::Blocked {
+            return;
+        }
+        plan.class = class;
+        plan.stage = Stage::Waiting;
+        plan.due = due;
+        self.waiting_count += 1;
+        self.waiting.push(Reverse((due, peer)));
+    }
+
+    fn wait_as_before(&mut self, peer: PeerKey, until: Instant) {
+        let class = self.plans.get(peer.index()).map_or(Class::First, |plan| plan.class);
+        self.wait(peer, class, until);
+    }
+
+    fn leave_waiting(&mut self, peer: PeerKey) {
+        let waits = self.plans.get(peer.index()).is_some_and(|plan| plan.stage == Stage::Waiting);
+        self.waiting_count -= u64::from(waits && self.waiting_count > 0);
+    }
+
+    fn grow(&mut self, peer: PeerKey) {
+        if self.plans.len() <= peer.index() {
+            self.plans.resize(peer.index() + 1, Plan::default());
+        }
+    }
+
+    fn tick(&self, now: Instant) -> Tick {
+        Tick::at(now.saturating_duration_since(self.start))
+    }
+}
+
+/// A peer ID in four bytes; never 0.
+fn hash_id(peer_id: &[u8; 20]) -> u32 {
+    let fnv = peer_id
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    fnv.max(1)
+}
+
+/// The next of a sequence of random-looking numbers (`SplitMix64`).
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}

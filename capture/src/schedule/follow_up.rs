@@ -1,0 +1,198 @@
+//! What an observation or the end of a contact means for the next contact.
+
+use std::time::{Duration, Instant};
+
+use schema::table::ContactOutcome;
+
+use super::{
+    COMPLETE_REVISIT, Habit, SPACING, Schedule, Seen, Why, next_random,
+    open::Open,
+    plan::{Belief, Class, Flags, Plan, Stage, Tick, is_above},
+};
+
+/// First delay after a failure; each further one doubles it.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+/// Longest delay after a failure.
+const RETRY_MAX: Duration = Duration::from_mins(30);
+/// A peer that was downloading when it was lost is looked for this often before it counts as any other failure.
+const LOST_LEECHER_TRIES: u8 = 3;
+/// Failures a peer that answers for another swarm starts with.
+const WRONG_SWARM_FAILURES: u8 = 7;
+/// First delay to a peer of unknown speed.
+const UNKNOWN_SPEED: Duration = Duration::from_secs(10);
+/// A peer that hangs up while it downloads is looked for again after this time at the latest.
+const HUNG_UP_MAX: Duration = Duration::from_mins(1);
+/// A peer that will reach the threshold within this time is visited before all others.
+const NEAR: Duration = Duration::from_mins(1);
+
+impl Schedule {
+    /// Takes an observation.
+    pub fn observed(&mut self, now: Instant, contact: u64, seen: Seen) {
+        let tick = self.tick(now);
+        let Some(open) = self.open.get_mut(&contact) else { return };
+        open.observe(now, &seen);
+        let plan = open.peer.and_then(|peer| self.plans.get_mut(peer.index()));
+        if let Some(plan) = plan {
+            if seen.opening && seen.settled {
+                learn_from_opening(plan, open, &seen, self.pacing.revisit);
+            }
+            let above_before = plan.flags.has(Flags::ABOVE);
+            let was_below = plan.flags.has(Flags::WAS_BELOW);
+            note_pieces(plan, open, tick, &seen);
+            let above = plan.flags.has(Flags::ABOVE);
+            self.counts.complete += u64::from(above && !above_before);
+            self.counts.complete -= u64::from(above_before && !above);
+            self.counts.crossings += u64::from(above && was_below && !above_before);
+            if above && was_below {
+                // Counted once; a peer that starts over is counted again.
+                plan.flags.set(Flags::WAS_BELOW, false);
+            }
+        }
+        let belief = open.peer.and_then(|peer| self.plans.get(peer.index())).map(|plan| plan.belief);
+        let doubted = belief.is_some_and(|belief| open.needs_handshake(belief));
+        if open.settled_at.is_some() && (open.complete || doubted) {
+            self.review_at(contact, now);
+        }
+    }
+
+    /// The opening burst of a contact is over.
+    pub fn settled(&mut self, now: Instant, contact: u64) {
+        let Some(open) = self.open.get_mut(&contact) else { return };
+        open.settled_at = Some(now);
+        if open.outgoing {
+            self.held.insert(contact);
+        }
+        self.review_at(contact, now);
+    }
+
+    /// A contact ended.
+    pub fn ended(&mut self, now: Instant, contact: u64, outcome: ContactOutcome) {
+        let Some(open) = self.open.remove(&contact) else { return };
+        self.held.remove(contact);
+        self.spacing.note(now, open.swarm, open.ip);
+        if open.outgoing {
+            self.out -= 1;
+            self.closing -= usize::from(open.closing.is_some());
+        } else if let Some(here) = self.incoming.get_mut(&(open.swarm, open.ip)) {
+            here.retain(|&(other, _)| other != contact);
+            if here.is_empty() {
+                self.incoming.remove(&(open.swarm, open.ip));
+            }
+        }
+        let tick = self.tick(now);
+        let Some(peer) = open.peer else { return };
+        let Some(plan) = self.plans.get_mut(peer.index()) else { return };
+        if open.outgoing {
+            let count = match (plan.attempts, outcome.has_handshake()) {
+                (1, true) => &mut self.counts.first_ok,
+                (1, false) => &mut self.counts.first_failed,
+                (_, true) => &mut self.counts.later_ok,
+                (_, false) => &mut self.counts.later_failed,
+            };
+            *count += 1;
+        }
+        if plan.stage == Stage::Blocked {
+            return;
+        }
+        if outcome == ContactOutcome::SelfConnection {
+            plan.stage = Stage::Blocked;
+            return;
+        }
+        let (class, delay) = follow_up(plan, &open, outcome, tick, now, &self.pacing);
+        let delay = jittered(delay, &mut self.random);
+        self.wait(peer, class, now + delay);
+    }
+}
+
+/// What a fresh handshake tells about a client's habits and whether its HAVEs can be believed.
+fn learn_from_opening(plan: &mut Plan, open: &Open, seen: &Seen, revisit: Duration) {
+    let earlier = plan.pieces;
+    if seen.claimed {
+        plan.belief = Belief::Believed;
+    } else if plan.flags.has(Flags::SEEN) && earlier > 0 && plan.belief != Belief::Believed {
+        let percent = seen.piece_count.map_or(0, |count| u64::from(earlier) * 100 / u64::from(count.max(1)));
+        plan.belief = match percent {
+            98.. => Belief::TestedAfter,
+            90.. => Belief::TestedNear,
+            _ => Belief::TestedEarly,
+        }
+        .max(plan.belief);
+    }
+    if plan.flags.has(Flags::ON_TRIAL) {
+        plan.flags.set(Flags::ON_TRIAL, false);
+        let gained = seen.pieces.is_some_and(|pieces| pieces > earlier.saturating_add(1));
+        plan.judge_patience(open.habit, gained, revisit);
+    }
+}
+
+fn note_pieces(plan: &mut Plan, open: &mut Open, tick: Tick, seen: &Seen) {
+    if let Some(pieces) = seen.pieces {
+        open.gained |= !plan.flags.has(Flags::SEEN) || pieces > plan.pieces;
+        plan.see(tick, pieces);
+    }
+    let above = seen.complete
+        || matches!((seen.pieces, seen.piece_count), (Some(pieces), Some(count)) if is_above(pieces, count));
+    plan.flags.set(Flags::ABOVE, above);
+    plan.flags.set(Flags::COMPLETE, seen.complete);
+    if !above && seen.settled && seen.pieces.is_some() {
+        plan.flags.set(Flags::WAS_BELOW, true);
+    }
+}
+
+fn follow_up(
+    plan: &mut Plan,
+    open: &Open,
+    outcome: ContactOutcome,
+    tick: Tick,
+    now: Instant,
+    pacing: &super::Pacing,
+) -> (Class, Duration) {
+    if outcome == ContactOutcome::WrongInfoHash {
+        plan.failures = plan.failures.max(WRONG_SWARM_FAILURES);
+    }
+    if !outcome.has_handshake() || !open.known {
+        return retry(plan, pacing);
+    }
+    plan.failures = 0;
+    if open.needs_handshake(plan.belief) {
+        return (Class::Urgent, SPACING);
+    }
+    if open.complete || plan.flags.has(Flags::UPLOAD_ONLY) {
+        return (Class::Retry, COMPLETE_REVISIT.max(pacing.revisit));
+    }
+    plan.stale = if open.gained { 0 } else { plan.stale.saturating_add(1) };
+    let eta = plan.eta(tick, open.piece_count);
+    let class = if eta.is_some_and(|eta| eta < NEAR) { Class::Urgent } else { Class::Revisit };
+    let held_out = open.settled_at.is_some_and(|at| now.saturating_duration_since(at) >= pacing.hold);
+    if plan.flags.has(Flags::ON_TRIAL) || held_out {
+        return (class, SPACING);
+    }
+    let by_speed = eta.map_or(UNKNOWN_SPEED, |eta| eta / 2).clamp(SPACING, pacing.revisit.max(SPACING));
+    let doubled = |base: Duration| base * (1 << plan.stale.min(10));
+    let visited = open.habit == Habit::Silent || plan.is_known_quiet();
+    let delay = match (outcome, open.closing) {
+        (ContactOutcome::OurLimit, _) | (_, Some(Why::Limit)) => doubled(by_speed.max(UNKNOWN_SPEED)),
+        (ContactOutcome::VisitDone, _) => doubled(by_speed),
+        // It hung up on us while it was downloading, maybe because it is done.
+        _ if visited => doubled(by_speed),
+        _ => doubled(SPACING).min(HUNG_UP_MAX),
+    };
+    (class, delay.min(pacing.revisit.max(SPACING)))
+}
+
+fn retry(plan: &mut Plan, pacing: &super::Pacing) -> (Class, Duration) {
+    plan.failures = plan.failures.saturating_add(1);
+    let was_downloading = plan.flags.has(Flags::SEEN) && !plan.flags.has(Flags::ABOVE);
+    let doubled = |first: Duration| first * (1 << (plan.failures - 1).min(12));
+    if was_downloading && plan.failures <= LOST_LEECHER_TRIES {
+        return (Class::Urgent, doubled(SPACING));
+    }
+    let max = if plan.flags.has(Flags::SEEN) { RETRY_MAX.min(pacing.revisit * 3) } else { RETRY_MAX };
+    (Class::Retry, doubled(RETRY_FIRST).min(max))
+}
+
+/// Up to an eighth longer, so that what failed together is not tried again together.
+fn jittered(delay: Duration, random: &mut u64) -> Duration {
+    let part = u32::try_from(next_random(random) % 1024).unwrap_or_default();
+    delay + (delay / 8) * part / 1024
+}

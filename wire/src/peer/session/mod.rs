@@ -1,0 +1,508 @@
+//! An observer's side of one peer connection (BEP 3, 6, 9, 10): bytes and time in, observations and a few bytes out.
+//!
+//! ```text
+//! outgoing ─ our handshake ─▶ Handshaking ─ theirs ──────────────────▶ Opening ─ settle time ─▶ Watching
+//! incoming ─────────────────▶ Handshaking ─ theirs ▶ Deciding ─ accept ─▲                         │
+//!                                   └──────────┴───────────── close, end, lie ─────────────────────┴─▶ Ended
+//! ```
+
+mod claims;
+mod fetch;
+mod fold;
+mod opening;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+pub use self::{
+    claims::{Basis, ClaimError},
+    fetch::FetchError,
+    report::{End, Event, Extended, Kind, Observation, Summary},
+};
+use self::{
+    claims::{Claims, MAX_PIECES_UNKNOWN},
+    fetch::Fetch,
+    fold::Fold,
+};
+use crate::{
+    InfoHash, PeerId,
+    peer::{
+        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_METADATA, UtMetadata},
+        handshake::{self, Handshake, Reserved},
+        message::{Decoder, Limits, Message, encode},
+    },
+};
+
+/// The ID we give `ut_metadata` in our extended handshake; peers use it when they talk to us (BEP 10).
+const OUR_UT_METADATA: u8 = 1;
+/// Answers to a peer that does not read what we send are dropped beyond this.
+const OUTPUT_MAX: usize = 4096;
+/// A peer that keeps talking about other things is given this many settle times before its silence is given up on.
+const SETTLE_TIMES_MAX: u32 = 5;
+
+/// How sessions behave; the same for all of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// A connection without a whole handshake is given up after this time.
+    pub handshake_timeout: Duration,
+    /// HAVEs are folded to one observation per this time; zero tells each.
+    pub have_resolution: Duration,
+    /// A peer that has been silent for this time is given up.
+    pub idle_timeout: Duration,
+    /// A keep-alive is sent when we have been silent for this time.
+    pub keep_alive: Duration,
+    /// Whether observations carry bitfields.
+    pub record_bitfields: bool,
+    /// The opening burst is one observation, which is known after this time.
+    pub settle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(15),
+            have_resolution: Duration::from_secs(1),
+            // ctorrent keeps an idle connection for 440 s; everyone else speaks every two minutes.
+            idle_timeout: Duration::from_mins(8),
+            // libtorrent and rtorrent hang up after 120 s without a byte. rqbit does after 10 s, but tells nothing
+            // on a held connection either, so that it is visited instead of held.
+            keep_alive: Duration::from_mins(1),
+            record_bitfields: false,
+            settle: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Who we are in a swarm.
+#[derive(Clone, Copy, Debug)]
+pub struct Local {
+    /// The swarm.
+    pub info_hash: InfoHash,
+    /// What we call ourselves.
+    pub peer_id: PeerId,
+    /// The port we listen on, told in the extended handshake.
+    pub listen_port: Option<u16>,
+    /// Our name, told in the extended handshake.
+    pub client: &'static str,
+    /// Pieces of the torrent, where its metadata is known.
+    pub piece_count: Option<u32>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Handshaking {
+        received: Vec<u8>,
+    },
+    /// An incoming handshake waits for [`Session::accept`]; the bytes behind it wait as well.
+    Deciding {
+        handshake: Handshake,
+        behind: Vec<u8>,
+    },
+    Opening {
+        settle_at: Instant,
+    },
+    Watching,
+    Ended,
+}
+
+/// The state of one connection to a peer.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    /// `None` for an incoming connection until it is accepted.
+    local: Option<Local>,
+    phase: Phase,
+    began: Instant,
+    decoder: Decoder,
+    claims: Claims,
+    fold: Fold,
+    fetch: Option<Box<Fetch>>,
+    /// The peer's ID for `ut_metadata`.
+    their_ut_metadata: Option<u8>,
+    output: Vec<u8>,
+    last_queued: Instant,
+    last_received: Instant,
+    events: VecDeque<Event>,
+    summary: Summary,
+}
+
+impl Session {
+    /// A connection we opened: our handshake is the first output.
+    pub fn outgoing(now: Instant, local: Local, settings: Settings) -> Self {
+        let mut session = Self::new(now, Some(local), settings);
+        session.send_handshake(now, &local);
+        session
+    }
+
+    /// A connection the peer opened: its handshake is awaited, see [`Self::accept`].
+    pub fn incoming(now: Instant, settings: Settings) -> Self {
+        Self::new(now, None, settings)
+    }
+
+    fn new(now: Instant, local: Option<Local>, settings: Settings) -> Self {
+        let piece_count = local.and_then(|local| local.piece_count);
+        Self {
+            settings,
+            local,
+            phase: Phase::Handshaking { received: Vec::new() },
+            began: now,
+            decoder: Decoder::new(limits(piece_count)),
+            claims: Claims::new(piece_count),
+            fold: Fold::new(settings.have_resolution),
+            fetch: None,
+            their_ut_metadata: None,
+            output: Vec::new(),
+            last_queued: now,
+            last_received: now,
+            events: VecDeque::new(),
+            summary: Summary::default(),
+        }
+    }
+
+    /// Goes on with an incoming connection whose [`Event::Handshake`] named a swarm we watch.
+    pub fn accept(&mut self, now: Instant, local: Local) {
+        let Phase::Deciding { handshake, behind } = &mut self.phase else { return };
+        let (handshake, behind) = (*handshake, std::mem::take(behind));
+        self.local = Some(local);
+        self.claims = Claims::new(local.piece_count);
+        self.decoder.set_limits(limits(local.piece_count));
+        if handshake.peer_id == local.peer_id {
+            self.end(End::SelfConnection);
+            return;
+        }
+        self.send_handshake(now, &local);
+        self.begin_opening(now, &handshake);
+        self.handle_messages(now, &behind);
+    }
+
+    /// Takes bytes from the peer, in any split.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        self.summary.bytes_in += bytes.len() as u64;
+        self.note_received(now);
+        match &mut self.phase {
+            Phase::Handshaking { received } => {
+                received.extend_from_slice(bytes);
+                self.handle_handshake(now);
+            }
+            // The caller decides before it reads on, so that this stays small.
+            Phase::Deciding { behind, .. } => behind.extend_from_slice(bytes),
+            Phase::Opening { .. } | Phase::Watching => self.handle_messages(now, bytes),
+            Phase::Ended => {}
+        }
+    }
+
+    /// Acts on whatever is due; called at or after [`Self::next_timeout`].
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Handshaking { .. } | Phase::Deciding { .. } => {
+                if now >= self.began + self.settings.handshake_timeout {
+                    self.end(End::HandshakeTimedOut);
+                }
+                return;
+            }
+            Phase::Opening { settle_at } if now >= settle_at => self.settle(now),
+            Phase::Opening { .. } | Phase::Watching => {}
+            Phase::Ended => return,
+        }
+        if self.fold.deadline().is_some_and(|deadline| now >= deadline) {
+            self.tell_folded();
+        }
+        if self.fetch.as_ref().map(|fetch| fetch.deadline()).is_some_and(|deadline| now >= deadline) {
+            self.fetch = None;
+            self.events.push_back(Event::MetadataFailed(FetchError::TimedOut));
+        }
+        if now >= self.last_received + self.settings.idle_timeout {
+            self.tell_rest(now);
+            self.end(End::IdleTimedOut);
+        } else if now >= self.last_queued + self.settings.keep_alive && self.output.is_empty() {
+            self.send(now, &Message::KeepAlive);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next; `None` once the session has ended.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Handshaking { .. } | Phase::Deciding { .. } => {
+                return Some(self.began + self.settings.handshake_timeout);
+            }
+            Phase::Ended => return None,
+            Phase::Opening { .. } | Phase::Watching => {}
+        }
+        let settle_at = match self.phase {
+            Phase::Opening { settle_at } => Some(settle_at),
+            _ => None,
+        };
+        // A peer that does not read what we sent gets no keep-alive on top, until the output is gone.
+        let keep_alive = self.output.is_empty().then(|| self.last_queued + self.settings.keep_alive);
+        [
+            settle_at,
+            self.fold.deadline(),
+            self.fetch.as_ref().map(|fetch| fetch.deadline()),
+            keep_alive,
+            Some(self.last_received + self.settings.idle_timeout),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Ends the session because the connection is closed, by whichever side; tells what was held back.
+    pub fn handle_closed(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Ended) {
+            self.tell_rest(now);
+            self.phase = Phase::Ended;
+        }
+        self.note_gap(now);
+    }
+
+    /// What happened since the last call, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if event.is_none() {
+            // Gives the memory back: most sessions are silent most of the time.
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    /// Bytes to send.
+    pub fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// Says that the first `len` bytes of the output went out.
+    pub fn sent(&mut self, len: usize) {
+        let len = len.min(self.output.len());
+        self.summary.bytes_out += len as u64;
+        self.output.drain(..len);
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+    }
+
+    /// Takes the torrent's piece count, learnt while the session was open, and checks the claims made before.
+    pub fn metadata_learnt(&mut self, now: Instant, piece_count: u32) {
+        if self.claims.piece_count().is_some() {
+            return;
+        }
+        if let Some(local) = &mut self.local {
+            local.piece_count = Some(piece_count);
+        }
+        self.decoder.set_limits(limits(Some(piece_count)));
+        if let Err(lie) = self.claims.learn(piece_count) {
+            self.protocol_error(now, lie.to_string());
+        }
+    }
+
+    /// Whether the piece count is known.
+    pub fn knows_piece_count(&self) -> bool {
+        self.claims.piece_count().is_some()
+    }
+
+    /// Whether the peer can be asked for the info dictionary.
+    pub fn offers_metadata(&self) -> bool {
+        self.their_ut_metadata.is_some() && self.summary.metadata_size.is_some() && self.fetch.is_none()
+    }
+
+    /// Asks the peer for the info dictionary; the result is an event.
+    pub fn fetch_metadata(&mut self, now: Instant) {
+        let (Some(local), Some(size)) = (self.local, self.summary.metadata_size) else { return };
+        match Fetch::new(now, local.info_hash, size) {
+            Ok(fetch) => {
+                self.fetch = Some(Box::new(fetch));
+                self.request_metadata(now);
+            }
+            Err(error) => self.events.push_back(Event::MetadataFailed(error)),
+        }
+    }
+
+    /// Figures of the session so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn handle_handshake(&mut self, now: Instant) {
+        let Phase::Handshaking { received } = &mut self.phase else { return };
+        let handshake = match Handshake::decode(received) {
+            Ok(Some(handshake)) => handshake,
+            Ok(None) => return,
+            Err(error) => return self.end(End::HandshakeMalformed(error.to_string())),
+        };
+        let behind = received.get(handshake::LEN..).unwrap_or_default().to_vec();
+        self.summary.handshake_at = Some(now);
+        self.summary.peer_id = Some(handshake.peer_id);
+        self.summary.reserved = Some(handshake.reserved);
+        match self.local {
+            None => {
+                self.phase = Phase::Deciding { handshake, behind };
+                self.events.push_back(Event::Handshake(handshake));
+            }
+            Some(local) if handshake.info_hash != local.info_hash => self.end(End::WrongInfoHash),
+            Some(local) if handshake.peer_id == local.peer_id => self.end(End::SelfConnection),
+            Some(_) => {
+                self.events.push_back(Event::Handshake(handshake));
+                self.begin_opening(now, &handshake);
+                self.handle_messages(now, &behind);
+            }
+        }
+    }
+
+    fn begin_opening(&mut self, now: Instant, handshake: &Handshake) {
+        self.phase = Phase::Opening { settle_at: now + self.settings.settle };
+        if handshake.reserved.extension() {
+            self.send_extended_handshake(now);
+        }
+    }
+
+    fn handle_messages(&mut self, now: Instant, mut bytes: &[u8]) {
+        while !matches!(self.phase, Phase::Ended) {
+            match self.decoder.next(&mut bytes) {
+                Ok(Some(message)) => {
+                    self.summary.messages += 1;
+                    self.handle_message(now, message);
+                }
+                Ok(None) => return,
+                Err(error) => self.protocol_error(now, error.to_string()),
+            }
+        }
+    }
+
+    fn handle_message(&mut self, now: Instant, message: Message) {
+        let done = match message {
+            Message::Bitfield(bytes) => self.handle_bitfield(now, bytes),
+            Message::Have(index) => self.handle_have(now, index),
+            Message::HaveAll => {
+                self.handle_have_all(now);
+                Ok(())
+            }
+            Message::HaveNone => {
+                self.handle_have_none(now);
+                Ok(())
+            }
+            Message::Extended { id, payload } => {
+                self.handle_extended(now, id, &payload);
+                Ok(())
+            }
+            // Nothing an observer needs, and nothing it answers.
+            _ => Ok(()),
+        };
+        if let Err(lie) = done {
+            self.protocol_error(now, lie.to_string());
+        }
+    }
+
+    fn handle_extended(&mut self, now: Instant, id: u8, payload: &[u8]) {
+        match id {
+            HANDSHAKE_ID => match ExtendedHandshake::decode(payload) {
+                Ok(extended) => self.handle_extended_handshake(&extended),
+                Err(error) => self.protocol_error(now, format!("extended handshake: {error}")),
+            },
+            OUR_UT_METADATA => match UtMetadata::decode(payload) {
+                Ok(UtMetadata::Request { piece }) => self.reject_metadata(now, piece),
+                Ok(answer) => self.handle_metadata(now, answer),
+                Err(error) => self.protocol_error(now, format!("ut_metadata: {error}")),
+            },
+            _ => {}
+        }
+    }
+
+    /// Takes an extended handshake; a later one amends the first (BEP 10).
+    fn handle_extended_handshake(&mut self, extended: &ExtendedHandshake) {
+        if extended.m.contains_key(UT_METADATA) {
+            self.their_ut_metadata = extended.id_of(UT_METADATA);
+        }
+        self.events.push_back(Event::Extended(self.summary.amend(extended)));
+    }
+
+    fn handle_metadata(&mut self, now: Instant, answer: UtMetadata) {
+        // An answer to nothing we asked is of no use, and no harm.
+        let Some(mut fetch) = self.fetch.take() else { return };
+        let done = match answer {
+            UtMetadata::Data { piece, bytes, .. } => fetch.add(now, piece, &bytes),
+            UtMetadata::Reject { .. } => Err(FetchError::Rejected),
+            UtMetadata::Request { .. } | UtMetadata::Unknown { .. } => Ok(false),
+        };
+        let event = match done {
+            Ok(false) => {
+                self.fetch = Some(fetch);
+                return self.request_metadata(now);
+            }
+            Ok(true) => fetch.finish().map_or_else(Event::MetadataFailed, Event::Metadata),
+            Err(error) => Event::MetadataFailed(error),
+        };
+        self.events.push_back(event);
+    }
+
+    fn request_metadata(&mut self, now: Instant) {
+        let Some(id) = self.their_ut_metadata else { return };
+        while let Some(request) = self.fetch.as_mut().and_then(|fetch| fetch.next_request()) {
+            self.send(now, &Message::Extended { id, payload: request.encode() });
+        }
+    }
+
+    fn reject_metadata(&mut self, now: Instant, piece: u32) {
+        if let Some(id) = self.their_ut_metadata {
+            self.send(now, &Message::Extended { id, payload: UtMetadata::Reject { piece }.encode() });
+        }
+    }
+
+    fn send_handshake(&mut self, now: Instant, local: &Local) {
+        let reserved = Reserved(Reserved::DHT | Reserved::EXTENSION | Reserved::FAST);
+        let handshake = Handshake { reserved, info_hash: local.info_hash, peer_id: local.peer_id };
+        self.output.extend_from_slice(&handshake.encode());
+        self.last_queued = now;
+    }
+
+    /// Tells `v`, `p` and that we speak `ut_metadata`; never `upload_only`, which makes peers hang up.
+    fn send_extended_handshake(&mut self, now: Instant) {
+        let Some(local) = self.local else { return };
+        let extended = ExtendedHandshake {
+            m: [(UT_METADATA.to_owned(), OUR_UT_METADATA)].into(),
+            v: Some(local.client.to_owned()),
+            p: local.listen_port,
+            ..ExtendedHandshake::default()
+        };
+        self.send(now, &Message::Extended { id: HANDSHAKE_ID, payload: extended.encode() });
+    }
+
+    fn send(&mut self, now: Instant, message: &Message) {
+        if self.output.len() < OUTPUT_MAX {
+            encode(message, &mut self.output);
+            self.last_queued = now;
+        }
+    }
+
+    fn note_received(&mut self, now: Instant) {
+        self.note_gap(now);
+        self.last_received = now;
+    }
+
+    fn note_gap(&mut self, now: Instant) {
+        if let Some(handshake_at) = self.summary.handshake_at {
+            let gap = now.saturating_duration_since(self.last_received.max(handshake_at));
+            self.summary.max_gap = Some(self.summary.max_gap.unwrap_or_default().max(gap));
+        }
+    }
+
+    fn protocol_error(&mut self, now: Instant, reason: String) {
+        self.tell_rest(now);
+        self.end(End::ProtocolError(reason));
+    }
+
+    fn end(&mut self, end: End) {
+        self.phase = Phase::Ended;
+        self.output = Vec::new();
+        self.events.push_back(Event::Ended(end));
+    }
+}
+
+/// What is taken of a message: no longer bitfield than one that is a little wrong, so that the error tells by how much.
+fn limits(piece_count: Option<u32>) -> Limits {
+    let pieces = piece_count.unwrap_or(MAX_PIECES_UNKNOWN);
+    Limits { bitfield_bytes: pieces.div_ceil(8).saturating_add(16), ..Limits::default() }
+}
