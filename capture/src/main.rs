@@ -55,7 +55,8 @@ fn start(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 fn watch(list: List, options: &Options) -> anyhow::Result<ExitCode> {
-    let exclude = options.input.exclude.as_deref().map(address::read_exclude).transpose()?.unwrap_or_default();
+    let exclude =
+        options.input.exclude.as_deref().map(address::read_exclude).transpose()?.unwrap_or_default();
     let mut options = options.clone();
     options.pacing.max_open = open_files::fit(options.pacing.max_open);
     let swarms = (0..).zip(list.entries).map(|(id, entry)| {

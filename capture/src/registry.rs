@@ -99,7 +99,12 @@ impl Registry {
     }
 
     /// As [`Self::new`], with limits of one's own.
-    pub fn with_limits(policy: Arc<AddressPolicy>, swarms: usize, swarm_peers_max: u32, peers_max: u32) -> Self {
+    pub fn with_limits(
+        policy: Arc<AddressPolicy>,
+        swarms: usize,
+        swarm_peers_max: u32,
+        peers_max: u32,
+    ) -> Self {
         Self {
             policy,
             peers: Vec::new(),

@@ -102,12 +102,7 @@ fn log_options(options: &Options, clock: Clock) -> LogOptions {
     }
 }
 
-fn context(
-    setup: &Setup,
-    log: &Log,
-    listeners: &Listeners,
-    events: mpsc::Sender<ContactEvent>,
-) -> Context {
+fn context(setup: &Setup, log: &Log, listeners: &Listeners, events: mpsc::Sender<ContactEvent>) -> Context {
     let options = &setup.options;
     Context {
         clock: setup.clock,
@@ -362,7 +357,10 @@ impl Engine {
             registry: &self.registry,
             schedule: &self.schedule,
             incoming: self.incoming.as_deref(),
-            requests: (self.requests.ok.load(Ordering::Relaxed), self.requests.failed.load(Ordering::Relaxed)),
+            requests: (
+                self.requests.ok.load(Ordering::Relaxed),
+                self.requests.failed.load(Ordering::Relaxed),
+            ),
             traffic: &self.context.traffic,
             log: self.context.log.stats(),
         });
