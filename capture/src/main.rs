@@ -1,34 +1,39 @@
 //! The `capture` program: arguments → options → a dry run, or a run until it is told to end.
 //!
-//! Exit codes: 0 done, 1 the user's input or data is at fault, 2 the command line is.
+//! Exit codes: 0 done, 1 the user's input or data is at fault, 2 the command line is, 130 ended by a second signal.
 
 use std::{
     io::{self, BufWriter, ErrorKind, Write as _},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use capture::{
-    address::{self, AddressPolicy},
+    address::{AddressPolicy, read_exclude},
     cli::{CliError, Options},
     clock::Clock,
     display::Display,
     explain::explain,
     gauge, open_files, run,
-    swarm::{Swarm, SwarmId},
+    swarm::{self, Swarm},
     torrents::{List, dry_run},
 };
-use schema::PeerId;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 /// The user's input or data is at fault.
 const EXIT_INPUT: u8 = 1;
 /// The command line or the options' file is at fault.
 const EXIT_USAGE: u8 = 2;
-/// A second signal ended the run at once.
-const EXIT_INTERRUPTED: i32 = 130;
+/// A second signal came before the run had ended in good order.
+const EXIT_SIGNAL: i32 = 130;
+/// For what cannot be interrupted, such as a name lookup, at the very end.
+const LINGER: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let options = match Options::from_arguments(std::env::args_os()) {
@@ -39,66 +44,20 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    start(&options).unwrap_or_else(|error| {
+    start(options).unwrap_or_else(|error| {
         complain(&explain(error.as_ref()));
         ExitCode::from(EXIT_INPUT)
     })
 }
 
-fn start(options: &Options) -> anyhow::Result<ExitCode> {
+fn start(options: Options) -> anyhow::Result<ExitCode> {
     let list = List::read(&options.input.torrents)?;
-    list.remarks().into_iter().for_each(|remark| tell(remark));
     if options.input.dry_run {
-        return show(&list, options);
+        list.remarks().into_iter().for_each(|remark| tell(remark));
+        return show(&list, &options);
     }
-    watch(list, options)
-}
-
-fn watch(list: List, options: &Options) -> anyhow::Result<ExitCode> {
-    let exclude =
-        options.input.exclude.as_deref().map(address::read_exclude).transpose()?.unwrap_or_default();
-    let mut options = options.clone();
-    options.pacing.max_open = open_files::fit(options.pacing.max_open);
-    let swarms = (0..).zip(list.entries).map(|(id, entry)| {
-        let mut peer_id = *b"-ST0100-000000000000";
-        peer_id.iter_mut().skip(8).for_each(|byte| *byte = rand::random_range(b'a'..=b'z'));
-        Arc::new(Swarm::new(SwarmId(id), entry.description, PeerId(peer_id), rand::random()))
-    });
-    let clock = Clock::start();
-    let (gauges, shown) = gauge::channel();
-    let display = Display::start(options.run.log_format);
-    let setup = run::Setup {
-        policy: Arc::new(AddressPolicy::new(options.input.allow_private, &exclude)),
-        swarms: swarms.collect(),
-        clock,
-        cancel: CancellationToken::new(),
-        gauges,
-        options,
-    };
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(async {
-        tokio::spawn(display.show(shown, clock, setup.options.run.for_));
-        tokio::spawn(end_on_signal(setup.cancel.clone()));
-        run::run(setup).await
-    })?;
+    watch(options, list)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The first signal ends the run in good order, the second at once.
-async fn end_on_signal(cancel: CancellationToken) {
-    let mut signals = 0;
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    loop {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        signals += 1;
-        if signals > 1 {
-            std::process::exit(EXIT_INTERRUPTED);
-        }
-        cancel.cancel();
-    }
 }
 
 fn show(list: &List, options: &Options) -> anyhow::Result<ExitCode> {
@@ -109,6 +68,81 @@ fn show(list: &List, options: &Options) -> anyhow::Result<ExitCode> {
         written => written.context("cannot write what the entries are")?,
     }
     Ok(if list.defects.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INPUT) })
+}
+
+fn watch(mut options: Options, list: List) -> anyhow::Result<()> {
+    let display = Display::start(options.run.log_format);
+    list.defects.iter().for_each(|defect| tracing::warn!("{defect}"));
+    list.notes.iter().for_each(|note| tracing::info!("{note}"));
+    let shown = options.input.torrents.display();
+    ensure!(
+        !list.entries.is_empty(),
+        "{shown} names nothing that can be watched; --dry-run says what each entry is"
+    );
+    let exclude = options.input.exclude.as_deref().map(read_exclude).transpose()?.unwrap_or_default();
+    let swarms = swarm::assemble(list.entries.into_iter().map(|entry| entry.description));
+    warn_of_lonely_swarms(&swarms, &options);
+    fit_contacts(&mut options);
+
+    let clock = Clock::start();
+    let (gauges, shown) = gauge::channel();
+    let setup = run::Setup {
+        policy: Arc::new(AddressPolicy::new(options.input.allow_private, &exclude)),
+        swarms,
+        clock,
+        cancel: CancellationToken::new(),
+        gauges,
+        options,
+    };
+    let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let ended = runtime.block_on(async {
+        // Taken before the run begins, so that no signal of its life goes the default way.
+        let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::spawn(heed(signals, setup.cancel.clone()));
+        let showing = tokio::spawn(display.show(shown, clock, setup.options.run.for_));
+        let ended = run::run(setup).await;
+        showing.await.context("the display ended early")?;
+        ended
+    });
+    runtime.shutdown_timeout(LINGER);
+    ended
+}
+
+/// Ends the run in good order at the first signal, and at once at the second.
+async fn heed((mut interrupt, mut terminate): (Signal, Signal), cancel: CancellationToken) {
+    let mut next = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    next().await;
+    tracing::info!("ending: trackers are told, the log is closed; a second signal ends at once");
+    cancel.cancel();
+    next().await;
+    std::process::exit(EXIT_SIGNAL);
+}
+
+/// A swarm that no source names peers of is seen only by those who connect to us.
+fn warn_of_lonely_swarms(swarms: &[Arc<Swarm>], options: &Options) {
+    let is_lonely = |swarm: &&Arc<Swarm>| {
+        (swarm.trackers.is_empty() || options.network.no_trackers) && swarm.peers.is_empty()
+    };
+    let lonely = swarms.iter().filter(is_lonely).count();
+    if lonely > 0 {
+        tracing::warn!("{lonely} of {} swarms have no tracker: nothing names their peers", swarms.len());
+    }
+}
+
+fn fit_contacts(options: &mut Options) {
+    let wanted = options.pacing.max_open;
+    let fitting = open_files::fit(wanted);
+    if fitting < wanted {
+        tracing::warn!(
+            "--max-open is {fitting} instead of {wanted}: the system's limit of open files is too low"
+        );
+        options.pacing.max_open = fitting;
+    }
 }
 
 fn complain(error: &dyn std::fmt::Display) {
