@@ -49,7 +49,7 @@ impl Schedule {
             }
         }
         let belief = open.peer.and_then(|peer| self.plans.get(peer.index())).map(|plan| plan.belief);
-        let doubted = belief.is_some_and(|belief| open.needs_handshake(belief));
+        let doubted = open.needs_handshake(belief.unwrap_or_default());
         if open.settled_at.is_some() && (open.complete || doubted) {
             self.review_at(contact, now);
         }

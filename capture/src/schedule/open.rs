@@ -114,20 +114,22 @@ impl Open {
     ) -> Option<Instant> {
         let settled_at = self.settled_at?;
         let hold_ends = settled_at + pacing.hold;
-        let believed = plan.as_ref().is_none_or(|plan| !self.needs_handshake(plan.belief));
+        let believed = !self.needs_handshake(plan.as_ref().map(|plan| plan.belief).unwrap_or_default());
         if now >= hold_ends || (self.complete && believed) {
             return None;
         }
-        // A peer that cannot be reached from here is lost when it is let go.
+        if !believed {
+            // A peer that came to us, too: if it can neither be reached nor comes again, it could not be believed
+            // in any case.
+            let doubted_at = if self.complete { now } else { settled_at + DOUBT };
+            return (doubted_at > now).then_some(doubted_at);
+        }
+        // A peer that may not be reachable from here is lost when it is let go.
         let Some(plan) = plan.filter(|plan| self.outgoing || plan.flags.has(Flags::REACHED)) else {
             return Some(hold_ends);
         };
         if plan.flags.has(Flags::UPLOAD_ONLY) {
             return None;
-        }
-        if !believed {
-            let doubted_at = if self.complete { now } else { settled_at + DOUBT };
-            return (doubted_at > now).then_some(doubted_at);
         }
         let patience = self.patience(tick, plan);
         let patience_ends = self.told_at.unwrap_or(settled_at).max(settled_at) + patience;
