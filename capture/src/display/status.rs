@@ -58,10 +58,13 @@ impl Status {
 
     /// The line.
     pub fn line(&self, now: Instant) -> String {
-        let mut line = clock_text(self.elapsed(now));
+        let elapsed = self.elapsed(now);
+        let mut line = clock_text(elapsed);
         // Writing to a String cannot fail.
-        if let Some(run_for) = self.run_for {
-            write!(line, " of {}", clock_text(run_for)).ok();
+        match self.run_for {
+            Some(run_for) if elapsed >= run_for => line += ", ending",
+            Some(run_for) => write!(line, " of {}", clock_text(run_for)).unwrap_or_default(),
+            None => {}
         }
         match self.gauge() {
             None => line.push_str(" · asking for peers"),
@@ -193,6 +196,7 @@ mod tests {
         );
         status.take_in(at(20), Some(&gauge(295)));
         assert!((status.contacts_per_s() - 20.0).abs() < 1e-9);
+        assert!(status.line(at(3601)).starts_with("1h 00m, ending · 12 swarms"));
         assert_eq!(status.remaining(at(3000)), Some(Duration::from_mins(10)));
         assert_eq!(status.remaining(at(9000)), Some(Duration::ZERO));
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// Asked again after this long where the tracker names no interval.
 const INTERVAL_UNKNOWN: Duration = Duration::from_mins(30);
-/// No tracker makes us ask more often than this on its own.
-const INTERVAL_MIN: Duration = Duration::from_secs(15);
+/// No tracker makes us ask more often than this on its own, as one that names 0 would.
+const INTERVAL_MIN: Duration = Duration::from_secs(2);
 /// No tracker makes us wait longer than this.
 const INTERVAL_MAX: Duration = Duration::from_hours(24);
 /// First delay after a failure; it doubles with each further one (BEP 15's base).
