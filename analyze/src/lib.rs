@@ -2,8 +2,17 @@
 //!
 //! Every judgement lives here and none in the log. Reads what `schema` defines and nothing else of ours.
 
+pub mod cli;
+pub mod client;
+pub mod csv_file;
 pub mod facts;
 pub mod figure;
+pub mod geo;
+pub mod log;
 pub mod map;
+pub mod raw;
+pub mod replay;
 pub mod report;
+pub mod run;
 pub mod table;
+pub mod time;

@@ -1,6 +1,11 @@
 //! `cities`: where peers and confirmed downloads are, by city.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, PolarsResult};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `cities` holds; made only with a city database.
 pub const DEFINITION: Definition = Definition {
@@ -20,3 +25,8 @@ pub const DEFINITION: Definition = Definition {
         column("max_speed_bytes_per_s", Kind::BytesPerSecond, "Highest speed measured."),
     ],
 };
+
+/// Counts by place.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    DEFINITION.finish(super::by_place(input, &["country", "city", "latitude", "longitude"])?)
+}

@@ -1,6 +1,11 @@
 //! `clients`: which programs the peers run.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, DataType, IntoLazy, PolarsResult, coalesce, col, len, lit};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `clients` holds.
 pub const DEFINITION: Definition = Definition {
@@ -22,3 +27,18 @@ pub const DEFINITION: Definition = Definition {
         column("confirmed_downloads", Kind::Count, "Confirmed downloads among them."),
     ],
 };
+
+/// Counts contacted peers by program.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let peers = input.peers.clone().lazy();
+    let all = lit(peers.clone().collect()?.height() as f64);
+    let rows = peers
+        .with_column(coalesce(&[col("software_of_id"), col("software_of_v")]).alias("software"))
+        .group_by([col("software"), col("peer_id_prefix"), col("client")])
+        .agg([
+            len().alias("peers"),
+            col("confirmed").cast(DataType::UInt64).sum().alias("confirmed_downloads"),
+        ])
+        .with_column((col("peers").cast(DataType::Float64) / all).alias("share"));
+    DEFINITION.finish(rows)
+}

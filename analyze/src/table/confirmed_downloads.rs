@@ -1,6 +1,11 @@
 //! `confirmed_downloads`: one row per confirmed download, with the interval that dates it.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, IntoLazy, PolarsResult, col, lit, when};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `confirmed_downloads` holds.
 pub const DEFINITION: Definition = Definition {
@@ -47,3 +52,14 @@ pub const DEFINITION: Definition = Definition {
         column("asn", Kind::Number, "Autonomous system number; empty where unknown."),
     ],
 };
+
+/// The confirmed peers.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let rows = input.peers.clone().lazy().filter(col("confirmed")).with_columns([
+        col("reached_at").alias("confirmed_at"),
+        col("reached_pieces").alias("confirmed_pieces"),
+        when(col("live")).then(lit("live")).otherwise(lit("revisit")).alias("evidence"),
+        polars::prelude::coalesce(&[col("client"), col("client_of_id")]).alias("client"),
+    ]);
+    DEFINITION.finish(rows)
+}

@@ -1,6 +1,11 @@
 //! `confirmed_hourly`: confirmed downloads over time.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, IntoLazy, PolarsResult, col, len, lit};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `confirmed_hourly` holds.
 pub const DEFINITION: Definition = Definition {
@@ -14,3 +19,17 @@ pub const DEFINITION: Definition = Definition {
         column("confirmed_downloads", Kind::Count, "Downloads confirmed in that hour."),
     ],
 };
+
+/// Counts confirmed downloads by bucket and torrent.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let at = || col("reached_at");
+    let rows = input
+        .peers
+        .clone()
+        .lazy()
+        .filter(col("confirmed"))
+        .with_column((at() - at() % lit(input.rules.bucket_us)).alias("hour"))
+        .group_by([col("hour"), col("info_hash")])
+        .agg([len().alias("confirmed_downloads")]);
+    DEFINITION.finish(rows)
+}

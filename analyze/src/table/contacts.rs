@@ -1,6 +1,13 @@
 //! `contacts`: how contacts ended and how long they took.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, PolarsResult, col, len, lit, when};
+use schema::table::Table;
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+    requests::quantile,
+};
 
 /// What `contacts` holds.
 pub const DEFINITION: Definition = Definition {
@@ -29,3 +36,29 @@ pub const DEFINITION: Definition = Definition {
         column("p95_open_us", Kind::Microseconds, "95th percentile of the same."),
     ],
 };
+
+/// Counts contacts by outcome.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let group = ["direction", "transport", "encryption", "attempt"];
+    let success = crate::log::handshake_outcomes()
+        .fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome))));
+    let outcomes = input
+        .log
+        .select(Table::Contacts, &input.rules.selection)?
+        .with_column(
+            when(col("attempt").gt(lit(1))).then(lit("later")).otherwise(lit("first")).alias("attempt"),
+        )
+        .group_by([group.as_slice(), &["outcome"]].concat().into_iter().map(col).collect::<Vec<_>>())
+        .agg([
+            len().alias("contacts"),
+            quantile("connect_us", 0.5, "median_connect_us"),
+            quantile("connect_us", 0.95, "p95_connect_us"),
+            quantile("handshake_us", 0.5, "median_handshake_us"),
+            quantile("handshake_us", 0.95, "p95_handshake_us"),
+            quantile("open_us", 0.5, "median_open_us"),
+            quantile("open_us", 0.95, "p95_open_us"),
+        ])
+        .with_column(success.alias("success"))
+        .collect()?;
+    DEFINITION.finish(super::with_share(&outcomes, "contacts", &group))
+}

@@ -1,6 +1,11 @@
 //! `countries`: where peers and confirmed downloads are.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, PolarsResult};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `countries` holds.
 pub const DEFINITION: Definition = Definition {
@@ -17,3 +22,8 @@ pub const DEFINITION: Definition = Definition {
         column("max_speed_bytes_per_s", Kind::BytesPerSecond, "Highest speed measured."),
     ],
 };
+
+/// Counts by place.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    DEFINITION.finish(super::by_place(input, &["country"])?)
+}

@@ -1,6 +1,8 @@
 //! What a result table is: its name, what it tells, and its columns with their units.
 
-use polars::prelude::{DataFrame, DataType, IntoColumn, PolarsResult, Series, TimeUnit};
+use polars::prelude::{
+    DataFrame, DataType, IntoColumn, LazyFrame, PolarsResult, Series, SortMultipleOptions, TimeUnit, col,
+};
 
 /// What a column holds: its unit, its type in a `DataFrame`, and how it is written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,14 @@ impl Definition {
             .iter()
             .map(|column| Series::new_empty(column.name.into(), &column.kind.dtype()).into_column());
         DataFrame::new(0, columns.collect())
+    }
+
+    /// Puts rows into the table's form: its columns, types and one total order.
+    pub fn finish(&self, rows: LazyFrame) -> PolarsResult<DataFrame> {
+        let columns = self.columns.iter().map(|column| col(column.name).cast(column.kind.dtype()));
+        let order: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
+        let nulls_last = SortMultipleOptions::default().with_nulls_last(true);
+        rows.select(columns.collect::<Vec<_>>()).sort(order, nulls_last).collect()
     }
 
     /// The columns of the key.

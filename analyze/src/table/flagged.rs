@@ -1,6 +1,11 @@
 //! `flagged`: peers whose counts cannot be trusted, and why.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, IntoLazy, PolarsResult, col};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `flagged` holds.
 pub const DEFINITION: Definition = Definition {
@@ -34,3 +39,8 @@ pub const DEFINITION: Definition = Definition {
         column("max_speed_bytes_per_s", Kind::BytesPerSecond, "Its highest speed; empty where not measured."),
     ],
 };
+
+/// The flagged peers.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    DEFINITION.finish(input.peers.clone().lazy().filter(col("flagged")))
+}

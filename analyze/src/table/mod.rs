@@ -21,11 +21,17 @@ pub mod summary;
 pub mod thresholds;
 pub mod visits;
 
+mod input;
+
 use std::collections::BTreeMap;
 
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, PolarsResult};
 
 pub use definition::{Column, Definition, Kind};
+pub use input::Input;
+use input::{NO_INFO_HASH, by_place, with_share};
+
+use crate::replay::identity::{full_join, left_join};
 
 /// Every result table, in the order of the report.
 pub const TABLES: &[&Definition] = &[
@@ -74,4 +80,39 @@ impl Tables {
     pub fn iter(&self) -> impl Iterator<Item = (&'static Definition, &DataFrame)> {
         TABLES.iter().filter_map(|definition| Some((*definition, self.0.get(definition.name)?)))
     }
+}
+
+/// Computes the tables whose names `wanted` tells.
+pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsResult<Tables> {
+    type Build = fn(&Input<'_>) -> PolarsResult<DataFrame>;
+    let builders: [(&'static Definition, Build); 16] = [
+        (&summary::DEFINITION, summary::build),
+        (&confirmed_downloads::DEFINITION, confirmed_downloads::build),
+        (&confirmed_hourly::DEFINITION, confirmed_hourly::build),
+        (&thresholds::DEFINITION, thresholds::build),
+        (&flagged::DEFINITION, flagged::build),
+        (&speeds::DEFINITION, speeds::build),
+        (&speeds_by_country::DEFINITION, speeds_by_country::build),
+        (&countries::DEFINITION, countries::build),
+        (&cities::DEFINITION, cities::build),
+        (&networks::DEFINITION, networks::build),
+        (&sources::DEFINITION, sources::build),
+        (&sources_hourly::DEFINITION, sources_hourly::build),
+        (&requests::DEFINITION, requests::build),
+        (&contacts::DEFINITION, contacts::build),
+        (&clients::DEFINITION, clients::build),
+        (&visits::DEFINITION, visits::build),
+    ];
+    let mut tables = Tables::default();
+    for (definition, build) in builders {
+        let possible = match definition.name {
+            "cities" => input.has_cities,
+            "networks" => input.has_networks,
+            _ => true,
+        };
+        if possible && wanted(definition) {
+            tables.insert(definition, build(input)?);
+        }
+    }
+    Ok(tables)
 }

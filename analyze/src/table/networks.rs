@@ -1,6 +1,11 @@
 //! `networks`: where peers and confirmed downloads are, by autonomous system.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, PolarsResult};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `networks` holds; made only with a network database.
 pub const DEFINITION: Definition = Definition {
@@ -18,3 +23,8 @@ pub const DEFINITION: Definition = Definition {
         column("max_speed_bytes_per_s", Kind::BytesPerSecond, "Highest speed measured."),
     ],
 };
+
+/// Counts by place.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    DEFINITION.finish(super::by_place(input, &["asn", "organization"])?)
+}

@@ -1,6 +1,12 @@
 //! `requests`: how the sources answered.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, Expr, PolarsResult, QuantileMethod, col, len, lit, when};
+use schema::table::{Source, Table};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `requests` holds.
 pub const DEFINITION: Definition = Definition {
@@ -22,3 +28,32 @@ pub const DEFINITION: Definition = Definition {
         column("p95_duration_us", Kind::Microseconds, "95th percentile of the same."),
     ],
 };
+
+/// Counts requests by tracker and outcome.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let is = |source: Source| col("source").eq(lit(source.as_str()));
+    let tracker = is(Source::TrackerHttp).or(is(Source::TrackerUdp));
+    let outcomes = input
+        .log
+        .select(Table::Requests, &input.rules.selection)?
+        .with_column(
+            when(tracker).then(col("endpoint")).otherwise(lit(polars::prelude::NULL)).alias("endpoint"),
+        )
+        .group_by(["source", "endpoint", "family", "kind", "outcome"].map(col))
+        .agg([
+            len().alias("requests"),
+            when(col("peers").count().gt(lit(0)))
+                .then(col("peers").sum())
+                .otherwise(lit(polars::prelude::NULL))
+                .alias("peers"),
+            quantile("duration_us", 0.5, "median_duration_us"),
+            quantile("duration_us", 0.95, "p95_duration_us"),
+        ])
+        .collect()?;
+    DEFINITION.finish(super::with_share(&outcomes, "requests", &["source", "endpoint", "family", "kind"]))
+}
+
+/// A quantile of a whole number that was observed: no interpolation.
+pub fn quantile(column: &str, share: f64, name: &str) -> Expr {
+    col(column).quantile(lit(share), QuantileMethod::Nearest).alias(name)
+}

@@ -1,6 +1,13 @@
 //! `sources`: what each source contributed, and how far sources name the same peers.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, col};
+use schema::table::Source;
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
+use crate::replay::sightings::SourceSet;
 
 /// What `sources` holds.
 pub const DEFINITION: Definition = Definition {
@@ -25,3 +32,35 @@ pub const DEFINITION: Definition = Definition {
         column("also_tracker_udp", Kind::Count, "Of these, peers a UDP tracker named as well."),
     ],
 };
+
+/// Counts what each source named, alone and together with the others.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let sets = &input.replay.source_sets;
+    let count = |matches: &dyn Fn(SourceSet, bool) -> bool| -> u64 {
+        sets.iter().filter(|((set, contacted), _)| matches(*set, *contacted)).map(|(_, peers)| peers).sum()
+    };
+    let each = |matches: &dyn Fn(Source, SourceSet, bool) -> bool| -> Vec<u64> {
+        Source::ALL
+            .iter()
+            .map(|source| count(&|set, contacted| set.has(*source) && matches(*source, set, contacted)))
+            .collect()
+    };
+    let mut columns = vec![
+        Series::new("source".into(), Source::ALL.iter().map(|source| source.as_str()).collect::<Vec<_>>()),
+        Series::new("unique_peers".into(), each(&|_, _, _| true)),
+        Series::new("contacted_peers".into(), each(&|_, _, contacted| contacted)),
+        Series::new("only_here".into(), each(&|_, set, _| set.len() == 1)),
+    ];
+    for other in Source::ALL {
+        let both = each(&|_, set, _| set.has(*other));
+        columns.push(Series::new(format!("also_{other}").into(), both));
+    }
+    let overlap = DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())?;
+    let received = super::sources_hourly::counted(input).group_by([col("source")]).agg([
+        col("received").sum(),
+        col("new").sum(),
+        col("duplicate").sum(),
+    ]);
+    let by = || [col("source")];
+    DEFINITION.finish(received.join(overlap.lazy(), by(), by(), super::left_join()))
+}

@@ -1,6 +1,11 @@
 //! `sources_hourly`: what each source contributed over time.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, IntoLazy, LazyFrame, PolarsResult, col};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `sources_hourly` holds.
 pub const DEFINITION: Definition = Definition {
@@ -16,3 +21,14 @@ pub const DEFINITION: Definition = Definition {
         column("duplicate", Kind::Count, "Addresses some source had named before: received − new."),
     ],
 };
+
+/// Counts addresses by bucket and source.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    DEFINITION.finish(counted(input))
+}
+
+/// The counts before they are put in order.
+pub fn counted(input: &Input<'_>) -> LazyFrame {
+    let hours = input.replay.source_hours.clone();
+    hours.lazy().with_column((col("received") - col("new")).alias("duplicate"))
+}

@@ -1,6 +1,11 @@
 //! `speeds`: how fast each peer downloaded while it was watched.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, IntoLazy, LazyFrame, PolarsResult, col};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `speeds` holds.
 pub const DEFINITION: Definition = Definition {
@@ -27,3 +32,14 @@ pub const DEFINITION: Definition = Definition {
         column("country", Kind::Text, "ISO 3166-1 alpha-2 code; empty where unknown."),
     ],
 };
+
+/// The peers with a measured speed.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    DEFINITION.finish(measured(input))
+}
+
+/// Peers whose speed is known and can be trusted.
+pub fn measured(input: &Input<'_>) -> LazyFrame {
+    let known = col("flagged").not().and(col("mean_speed_bytes_per_s").is_not_null());
+    input.peers.clone().lazy().filter(known)
+}

@@ -1,6 +1,11 @@
 //! `speeds_by_country`: the distribution of speeds in each country.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{DataFrame, PolarsResult, QuantileMethod, col, len, lit};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `speeds_by_country` holds.
 pub const DEFINITION: Definition = Definition {
@@ -18,3 +23,18 @@ pub const DEFINITION: Definition = Definition {
         column("max_speed_bytes_per_s", Kind::BytesPerSecond, "The fastest peer's mean speed."),
     ],
 };
+
+/// Quartiles of the mean speeds.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let speed = || col("mean_speed_bytes_per_s");
+    let quantile = |share: f64| speed().quantile(lit(share), QuantileMethod::Linear);
+    let rows = super::speeds::measured(input).group_by([col("country")]).agg([
+        len().alias("peers"),
+        speed().min().alias("min_speed_bytes_per_s"),
+        quantile(0.25).alias("q1_speed_bytes_per_s"),
+        quantile(0.5).alias("median_speed_bytes_per_s"),
+        quantile(0.75).alias("q3_speed_bytes_per_s"),
+        speed().max().alias("max_speed_bytes_per_s"),
+    ]);
+    DEFINITION.finish(rows)
+}

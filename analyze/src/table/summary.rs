@@ -1,6 +1,14 @@
 //! `summary`: one row per torrent, and one for all of them.
 
-use super::definition::{Definition, Kind, column};
+use polars::prelude::{
+    DataFrame, DataType, IntoColumn, IntoLazy, NULL, NamedFrom, PolarsResult, Series, UnionArgs, col, concat,
+    lit,
+};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `summary` holds.
 pub const DEFINITION: Definition = Definition {
@@ -55,3 +63,77 @@ pub const DEFINITION: Definition = Definition {
         ),
     ],
 };
+
+/// Counts peers, downloads and flags per torrent, and over all of them.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let truth = |name: &str| col(name).cast(DataType::UInt64).sum();
+    let counts = || {
+        [
+            truth("confirmed").alias("confirmed_downloads"),
+            truth("already_complete"),
+            truth("flagged"),
+            col("mean_speed_bytes_per_s")
+                .filter(col("flagged").not())
+                .median()
+                .alias("median_speed_bytes_per_s"),
+        ]
+    };
+    let by = || [col("info_hash")];
+    let join = super::left_join;
+    let full = super::full_join;
+    let torrents = input.replay.torrents.clone().lazy();
+    let swarms = input.replay.swarms.clone().lazy().filter(col("info_hash").neq(lit(super::NO_INFO_HASH)));
+    let rows = torrents
+        .join(swarms.clone(), by(), by(), full())
+        .join(input.peers.clone().lazy().group_by(by()).agg(counts()), by(), by(), join())
+        .join(scraped(input)?.lazy(), by(), by(), join());
+    let all = input.peers.clone().lazy().select(counts()).with_columns([
+        lit(ALL).alias("info_hash"),
+        lit(NULL).cast(DataType::String).alias("name"),
+        lit(NULL).alias("size_bytes"),
+        lit(NULL).alias("piece_count"),
+    ]);
+    let sums = rows.clone().select([
+        col("peers").sum(),
+        col("contacted_peers").sum(),
+        // The sum of nothing but nulls is null: no tracker counted anything.
+        polars::prelude::when(col("scrape_downloads").count().gt(lit(0)))
+            .then(col("scrape_downloads").sum())
+            .otherwise(lit(NULL))
+            .alias("scrape_downloads"),
+    ]);
+    let all = polars::prelude::concat_lf_horizontal([all, sums], polars::prelude::HConcatOptions::default())?;
+    let columns = |rows: polars::prelude::LazyFrame| {
+        let count = |name: &str| col(name).cast(DataType::UInt64).fill_null(lit(0_u64));
+        let estimate = |name: &str| lit(NULL).cast(DataType::UInt64).alias(name);
+        rows.select([
+            col("info_hash"),
+            col("name"),
+            col("size_bytes").cast(DataType::UInt64),
+            col("piece_count").cast(DataType::UInt64),
+            count("peers").alias("unique_peers"),
+            count("contacted_peers"),
+            count("confirmed_downloads"),
+            count("already_complete"),
+            count("flagged"),
+            col("scrape_downloads").cast(DataType::UInt64),
+            estimate("estimated_downloads"),
+            estimate("estimated_downloads_low"),
+            estimate("estimated_downloads_high"),
+            col("median_speed_bytes_per_s"),
+        ])
+    };
+    DEFINITION.finish(concat([columns(rows), columns(all)], UnionArgs::default())?)
+}
+
+/// The row that stands for every torrent.
+const ALL: &str = "all";
+
+fn scraped(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let downloads = crate::replay::scrape::downloads(input.log, &input.rules.selection)?;
+    let (info_hashes, downloads): (Vec<String>, Vec<u64>) = downloads.into_iter().unzip();
+    DataFrame::new_infer_height(vec![
+        Series::new("info_hash".into(), info_hashes).into_column(),
+        Series::new("scrape_downloads".into(), downloads).into_column(),
+    ])
+}

@@ -1,6 +1,13 @@
 //! `visits`: how often peers were contacted.
 
-use super::definition::{Definition, Kind, column};
+use std::collections::BTreeMap;
+
+use polars::prelude::{DataFrame, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series};
+
+use super::{
+    Input,
+    definition::{Definition, Kind, column},
+};
 
 /// What `visits` holds.
 pub const DEFINITION: Definition = Definition {
@@ -16,3 +23,27 @@ pub const DEFINITION: Definition = Definition {
         column("share_reached", Kind::Share, "Part of all reached peers with at most so many such contacts."),
     ],
 };
+
+/// Reads the replay's two histograms.
+pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let (tried, reached) = &input.replay.visits;
+    let mut contacts: Vec<u64> = tried.keys().chain(reached.keys()).copied().collect();
+    contacts.sort_unstable();
+    contacts.dedup();
+    let peers = |histogram: &BTreeMap<u64, u64>| -> Vec<u64> {
+        contacts.iter().map(|contacts| histogram.get(contacts).copied().unwrap_or_default()).collect()
+    };
+    let shares = |histogram: &BTreeMap<u64, u64>| -> Vec<Option<f64>> {
+        let all: u64 = histogram.values().sum();
+        let at_most = |contacts: &u64| histogram.range(..=contacts).map(|(_, peers)| peers).sum::<u64>();
+        contacts.iter().map(|contacts| (all > 0).then(|| at_most(contacts) as f64 / all as f64)).collect()
+    };
+    let rows = DataFrame::new_infer_height(vec![
+        Series::new("peers_tried".into(), peers(tried)).into_column(),
+        Series::new("share_tried".into(), shares(tried)).into_column(),
+        Series::new("peers_reached".into(), peers(reached)).into_column(),
+        Series::new("share_reached".into(), shares(reached)).into_column(),
+        Series::new("contacts".into(), contacts).into_column(),
+    ])?;
+    DEFINITION.finish(rows.lazy())
+}

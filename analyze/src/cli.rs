@@ -1,0 +1,148 @@
+//! The command line: options, their texts and their limits.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{replay::Threshold, table, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  analyze report data/                                      tables, figures and report/report.html
+  analyze report data/ --threshold 0.95 --out report-95     another threshold, no new capture
+  analyze report berlin/ tokyo/ --since 2026-01-02          two captures together, from a day on
+  analyze report data/ --only summary,confirmed_downloads   only these tables
+  analyze report data/ --geoip-city city.mmdb               cities and a better country
+";
+
+/// Replays a Swarmtally log into tables, figures and a report.
+#[derive(Debug, Parser)]
+#[command(name = "analyze", version, before_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write CSV tables, figures and an HTML page from one or more data folders
+    #[command(before_help = EXAMPLES)]
+    Report(ReportOptions),
+}
+
+/// Options of `analyze report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportOptions {
+    /// Folders that `capture --out` wrote to
+    #[arg(required = true, value_name = "DATA", help_heading = "Input")]
+    pub data: Vec<PathBuf>,
+
+    /// Only rows at or after this time, UTC: 2026-01-02 or 2026-01-02T03:04:05Z
+    #[arg(long, value_name = "T", value_parser = time::parse_time, help_heading = "Input")]
+    pub since: Option<i64>,
+
+    /// Only rows before this time, UTC
+    #[arg(long, value_name = "T", value_parser = time::parse_time, help_heading = "Input")]
+    pub until: Option<i64>,
+
+    /// Only these torrents, 40 hex digits each
+    #[arg(
+        long,
+        value_name = "H",
+        num_args = 1..,
+        value_delimiter = ',',
+        value_parser = parse_info_hash,
+        help_heading = "Input"
+    )]
+    pub info_hash: Vec<String>,
+
+    /// Share of the pieces at which a download counts
+    #[arg(long, value_name = "SHARE", default_value = "0.98", help_heading = "Rules")]
+    pub threshold: Threshold,
+
+    /// Peers faster than this many bytes per second are flagged and not confirmed
+    #[arg(long, value_name = "B", default_value_t = 125_000_000, help_heading = "Rules")]
+    pub max_plausible_speed: u64,
+
+    /// Country, city and coordinates from this MMDB (GeoIP2, GeoLite2, DB-IP)
+    #[arg(long, value_name = "FILE", help_heading = "Places")]
+    pub geoip_city: Option<PathBuf>,
+
+    /// Autonomous systems from this MMDB
+    #[arg(long, value_name = "FILE", help_heading = "Places")]
+    pub geoip_asn: Option<PathBuf>,
+
+    /// Folder to write to
+    #[arg(long, value_name = "DIR", default_value = "report", help_heading = "Output")]
+    pub out: PathBuf,
+
+    /// Only these tables
+    #[arg(
+        long,
+        value_name = "TABLE",
+        num_args = 1..,
+        value_delimiter = ',',
+        value_parser = parse_table,
+        help_heading = "Output"
+    )]
+    pub only: Vec<String>,
+
+    /// Length of the buckets of the tables over time: 10m, 1h, 1d
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "1h",
+        value_parser = time::parse_duration,
+        help_heading = "Output"
+    )]
+    pub bucket: i64,
+
+    /// How tables are written
+    #[arg(long, default_value = "csv", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// How tables are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Comma-separated values
+    Csv,
+}
+
+fn parse_info_hash(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text)
+    } else {
+        Err("an info-hash has 40 hex digits".to_owned())
+    }
+}
+
+fn parse_table(text: &str) -> Result<String, String> {
+    if table::find(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<&str> = table::TABLES.iter().map(|definition| definition.name).collect();
+    Err(format!("no such table; there are {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_begins_with_examples() {
+        let mut command = Cli::command();
+        let report = command.find_subcommand_mut("report").expect("the command");
+        insta::assert_snapshot!(report.render_long_help().to_string());
+    }
+
+    #[test]
+    fn options_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,1 @@
+//! Databases of both shapes, and files that are none.

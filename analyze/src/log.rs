@@ -1,0 +1,325 @@
+//! A log on disk: which segments the data folders hold, which of them can be read, and lazy frames over them.
+//!
+//! Every file's footer is read once at the start, so that a damaged file is named and left out and the rest goes on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use polars::{
+    io::HiveOptions,
+    prelude::{
+        DataFrame, DataType, Expr, IntoColumn, IntoLazy, LazyFrame, ParquetReader, PlRefPath, PolarsError,
+        PolarsResult, ScanArgsParquet, Schema, SchemaRef, SerReader, Series, UnionArgs, col, concat, lit,
+    },
+};
+use schema::{
+    layout,
+    table::{ContactOutcome, Table},
+};
+
+use crate::{facts::Damaged, raw};
+
+/// Data folders that cannot be worked with at all.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The folder is not there.
+    #[error("{}: no such folder; give the folder that `capture --out` wrote to", .0.display())]
+    Missing(PathBuf),
+    /// Not a folder.
+    #[error("{}: not a folder; give the folder that `capture --out` wrote to", .0.display())]
+    NotAFolder(PathBuf),
+    /// A folder could not be listed.
+    #[error("cannot list {}: {error}", .folder.display())]
+    List {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// No segment in any folder.
+    #[error("{}: no segments (contacts/**/*.parquet …); give the folder that `capture --out` wrote to{hint}", .folder.display())]
+    NoSegments {
+        /// The first data folder.
+        folder: PathBuf,
+        /// What else may be the matter.
+        hint: String,
+    },
+    /// Every segment is damaged.
+    #[error("{}: none of its segments can be read: {problem}", .file)]
+    AllDamaged {
+        /// The first damaged file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Which rows count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Rows at or after this time, µs.
+    pub since: Option<i64>,
+    /// Rows before this time, µs.
+    pub until: Option<i64>,
+    /// Rows of these torrents; all where empty.
+    pub info_hashes: Vec<String>,
+}
+
+impl Selection {
+    /// Whether the row's time is within the selection.
+    pub fn in_time(&self) -> Expr {
+        let since = self.since.map_or(lit(true), |since| col("time").gt_eq(lit(since)));
+        let until = self.until.map_or(lit(true), |until| col("time").lt(lit(until)));
+        since.and(until)
+    }
+}
+
+/// Segments of one table whose columns are the same.
+#[derive(Clone, Debug)]
+struct Group {
+    schema: SchemaRef,
+    files: Vec<PathBuf>,
+}
+
+/// The readable segments of some data folders.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    tables: BTreeMap<Table, Vec<Group>>,
+    rows: BTreeMap<Table, u64>,
+    /// Files that cannot be read.
+    pub damaged: Vec<Damaged>,
+    /// What the user should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Log {
+    /// Finds the segments of all folders and reads their footers.
+    ///
+    /// # Errors
+    /// A folder is missing, or there is no segment that can be read.
+    pub fn open(folders: &[PathBuf]) -> Result<Self, LogError> {
+        let mut log = Self::default();
+        let mut seen = BTreeSet::new();
+        let mut repeated = 0_u64;
+        for folder in folders {
+            check_folder(folder)?;
+            log.note_open_wal(folder);
+            for table in raw::TABLES {
+                for file in segments(&folder.join(table.name()))? {
+                    let in_table = file.strip_prefix(folder).unwrap_or(&file).to_path_buf();
+                    if seen.insert(in_table) {
+                        log.add(table, file);
+                    } else {
+                        repeated += 1;
+                    }
+                }
+            }
+        }
+        if repeated > 0 {
+            log.notes.push(format!("{repeated} segments lie in more than one data folder and count once."));
+        }
+        log.refuse_empty(folders)?;
+        Ok(log)
+    }
+
+    fn refuse_empty(&self, folders: &[PathBuf]) -> Result<(), LogError> {
+        if self.segments() > 0 {
+            return Ok(());
+        }
+        if let Some(Damaged { file, problem }) = self.damaged.first().cloned() {
+            return Err(LogError::AllDamaged { file, problem });
+        }
+        let open_wal = !self.notes.is_empty();
+        let hint = if open_wal {
+            "; its rows are still in wal/, stop the capture or wait for --rotate-every"
+        } else {
+            ""
+        };
+        Err(LogError::NoSegments {
+            folder: folders.first().cloned().unwrap_or_default(),
+            hint: hint.to_owned(),
+        })
+    }
+
+    /// Reads a file's footer and adds it to its table, or to the damaged ones.
+    fn add(&mut self, table: Table, file: PathBuf) {
+        match footer(table, &file) {
+            Ok((schema, rows)) => {
+                *self.rows.entry(table).or_default() += rows;
+                let groups = self.tables.entry(table).or_default();
+                match groups.iter_mut().find(|group| group.schema == schema) {
+                    Some(group) => group.files.push(file),
+                    None => groups.push(Group { schema, files: vec![file] }),
+                }
+            }
+            Err(problem) => self.damaged.push(Damaged { file: file.display().to_string(), problem }),
+        }
+    }
+
+    /// Tells of a write-ahead log that a capture still fills, or that a killed one left.
+    fn note_open_wal(&mut self, folder: &Path) {
+        let wal = folder.join(layout::WAL_FOLDER);
+        let open = fs::read_dir(&wal).into_iter().flatten().flatten();
+        let open =
+            open.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "wal")).count();
+        if open > 0 {
+            self.notes.push(format!(
+                "{} holds {open} open write-ahead file(s) whose rows are not in this report: a capture is running, \
+                 or was killed and recovers them at its next start.",
+                wal.display()
+            ));
+        }
+    }
+
+    /// Number of readable segments.
+    pub fn segments(&self) -> u64 {
+        self.tables.values().flatten().map(|group| group.files.len() as u64).sum()
+    }
+
+    /// Rows of a table, by the footers.
+    pub fn rows(&self, table: Table) -> u64 {
+        self.rows.get(&table).copied().unwrap_or_default()
+    }
+
+    /// All rows of a table with the columns of [`raw::columns`].
+    pub fn scan(&self, table: Table) -> PolarsResult<LazyFrame> {
+        let mut frames = Vec::new();
+        for group in self.tables.get(&table).into_iter().flatten() {
+            let columns = raw::columns(table).map(|column| raw::read(&column, &group.schema));
+            frames.push(scan_files(&group.files)?.select(columns.collect::<Vec<_>>()));
+        }
+        if frames.is_empty() {
+            return Ok(empty(table)?.lazy());
+        }
+        concat(frames, UnionArgs { rechunk: false, to_supertypes: false, ..UnionArgs::default() })
+    }
+
+    /// The rows of a table for the torrents of a selection, and within its time.
+    pub fn select(&self, table: Table, selection: &Selection) -> PolarsResult<LazyFrame> {
+        let rows = self.scan(table)?.filter(selection.in_time());
+        let of_torrents = raw::columns(table).any(|column| column.name == "info_hash");
+        Ok(match selection.info_hashes.as_slice() {
+            chosen if chosen.is_empty() || !of_torrents => rows,
+            chosen => rows.filter(
+                chosen
+                    .iter()
+                    .fold(lit(false), |any, info_hash| any.or(col("info_hash").eq(lit(info_hash.clone())))),
+            ),
+        })
+    }
+
+    /// Reads every file to its end and moves those that fail to the damaged ones; true if there was any.
+    pub fn leave_out_damaged(&mut self) -> bool {
+        let before = self.damaged.len();
+        for (table, groups) in &mut self.tables {
+            for group in groups.iter_mut() {
+                let damaged = &mut self.damaged;
+                let rows = self.rows.entry(*table).or_default();
+                group.files.retain(|file| match read_through(*table, file, &group.schema) {
+                    Ok(()) => true,
+                    Err(problem) => {
+                        *rows -= footer(*table, file).map_or(0, |(_, rows)| rows).min(*rows);
+                        damaged.push(Damaged { file: file.display().to_string(), problem });
+                        false
+                    }
+                });
+            }
+            groups.retain(|group| !group.files.is_empty());
+        }
+        self.damaged.len() > before
+    }
+}
+
+/// The outcomes of contacts that received the peer's handshake.
+pub fn handshake_outcomes() -> impl Iterator<Item = &'static str> {
+    ContactOutcome::ALL.iter().filter(|outcome| outcome.has_handshake()).map(|outcome| outcome.as_str())
+}
+
+fn check_folder(folder: &Path) -> Result<(), LogError> {
+    match fs::metadata(folder) {
+        Err(_) => Err(LogError::Missing(folder.to_path_buf())),
+        Ok(metadata) if !metadata.is_dir() => Err(LogError::NotAFolder(folder.to_path_buf())),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// The `.parquet` files below a folder, hidden and temporary ones left out, in order of their paths.
+fn segments(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(LogError::List { folder, error }),
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
+            if path.is_dir() {
+                folders.push(path);
+            } else if !hidden && path.extension().is_some_and(|extension| extension == "parquet") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A file's columns and number of rows, or what is wrong with it.
+fn footer(table: Table, file: &Path) -> Result<(SchemaRef, u64), String> {
+    let open = File::open(file).map_err(|error| format!("cannot open it: {error}"))?;
+    let length = open.metadata().map_or(0, |metadata| metadata.len());
+    if length == 0 {
+        return Err("the file is empty".to_owned());
+    }
+    let mut reader = ParquetReader::new(open);
+    let schema = reader
+        .schema()
+        .map_err(|error| format!("no Parquet file, or a damaged one: {}", one_line(&error)))?;
+    let schema = schema.iter_values().map(|field| (field.name.clone(), DataType::from_arrow_field(field)));
+    let schema = Arc::new(schema.collect::<Schema>());
+    let rows = reader.num_rows().map_err(|error| format!("its footer is damaged: {}", one_line(&error)))?;
+    for column in raw::columns(table) {
+        if let Some(dtype) = schema.get(column.name)
+            && !raw::reads(column.kind, dtype)
+        {
+            let (name, expected) = (column.name, column.kind.name());
+            return Err(format!("column {name} has type {dtype}, where {expected} is expected"));
+        }
+    }
+    Ok((schema, rows as u64))
+}
+
+/// Decodes every column the replay reads.
+fn read_through(table: Table, file: &PathBuf, schema: &SchemaRef) -> Result<(), String> {
+    let columns = raw::columns(table).map(|column| raw::read(&column, schema));
+    scan_files(std::slice::from_ref(file))
+        .and_then(|frame| frame.select(columns.collect::<Vec<_>>()).collect())
+        .map(drop)
+        .map_err(|error| format!("cannot be decoded: {}", one_line(&error)))
+}
+
+fn scan_files(files: &[PathBuf]) -> PolarsResult<LazyFrame> {
+    let paths = files.iter().map(|file| PlRefPath::try_from_path(file)).collect::<PolarsResult<Vec<_>>>()?;
+    let hive_options = HiveOptions { enabled: Some(false), ..HiveOptions::default() };
+    let args = ScanArgsParquet { hive_options, glob: false, cache: false, ..ScanArgsParquet::default() };
+    LazyFrame::scan_parquet_files(paths.into(), args)
+}
+
+fn empty(table: Table) -> PolarsResult<DataFrame> {
+    let columns = raw::columns(table);
+    let columns =
+        columns.map(|column| Series::new_empty(column.name.into(), &raw::dtype(column.kind)).into_column());
+    DataFrame::new(0, columns.collect())
+}
+
+/// A polars error's first line, without its hints.
+fn one_line(error: &PolarsError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

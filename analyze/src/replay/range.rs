@@ -1,0 +1,262 @@
+//! Ranges of info-hashes: the log cut so that each piece fits into memory, replayed one by one and put together.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::{
+    DataFrame, DataType, IntoLazy, LazyFrame, PolarsResult, SortMultipleOptions, UnionArgs, col, concat, len,
+    lit,
+};
+
+use schema::table::Table;
+
+use super::{
+    AtThreshold, Replay, Rules,
+    identity::{self, Ourselves, key, left_join},
+    observations, peers,
+    sightings::{self, SourceSet},
+    threshold_series, torrents,
+};
+use crate::log::{Log, Selection};
+
+/// Raw rows a range may hold, unless a single torrent has more.
+const RANGE_ROWS: u64 = 4_000_000;
+
+/// Some torrents next to each other in the order of info-hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first info-hash.
+    pub first: String,
+    /// The last one.
+    pub last: String,
+    /// Raw rows of the range.
+    pub rows: u64,
+}
+
+/// What every range's replay needs.
+pub struct Context<'a> {
+    log: &'a Log,
+    rules: &'a Rules,
+    torrents: DataFrame,
+    ourselves: Ourselves,
+}
+
+impl<'a> Context<'a> {
+    /// Reads the torrents and finds our own addresses.
+    pub fn new(log: &'a Log, rules: &'a Rules) -> PolarsResult<Self> {
+        let torrents = torrents::read(log, &rules.selection)?;
+        let ourselves = Ourselves::find(log.scan(Table::Contacts)?)?;
+        Ok(Self { log, rules, torrents, ourselves })
+    }
+
+    fn select(&self, table: Table, range: &Range) -> PolarsResult<LazyFrame> {
+        let info_hash = || col("info_hash");
+        let rows = self.log.select(table, &self.rules.selection)?;
+        Ok(rows.filter(
+            info_hash().gt_eq(lit(range.first.clone())).and(info_hash().lt_eq(lit(range.last.clone()))),
+        ))
+    }
+
+    /// The range's contacts of all times, resolved: identities do not depend on the selected time.
+    fn contacts(&self, range: &Range) -> PolarsResult<DataFrame> {
+        let selection = Selection { since: None, until: None, ..self.rules.selection.clone() };
+        let timeless = Context {
+            log: self.log,
+            rules: &Rules { selection, ..self.rules.clone() },
+            torrents: DataFrame::empty(),
+            ourselves: self.ourselves.clone(),
+        };
+        identity::resolve(timeless.select(Table::Contacts, range)?, &self.ourselves).collect()
+    }
+}
+
+/// Cuts the log into ranges of at most [`RANGE_ROWS`] rows, or one torrent; at least one range.
+pub fn ranges(log: &Log, selection: &Selection) -> PolarsResult<Vec<Range>> {
+    let selection = Selection { since: None, until: None, ..selection.clone() };
+    let mut counts = Vec::new();
+    for table in [Table::Contacts, Table::Progress, Table::Sightings] {
+        counts.push(log.select(table, &selection)?.group_by([col("info_hash")]).agg([len().alias("rows")]));
+    }
+    let counts = concat(counts, UnionArgs::default())?
+        .filter(col("info_hash").is_not_null())
+        .group_by([col("info_hash")])
+        .agg([col("rows").cast(DataType::UInt64).sum()])
+        .sort(["info_hash"], SortMultipleOptions::default())
+        .collect()?;
+    let mut ranges: Vec<Range> = Vec::new();
+    for (info_hash, rows) in
+        counts.column("info_hash")?.str()?.iter().zip(counts.column("rows")?.u64()?.iter())
+    {
+        let (Some(info_hash), Some(rows)) = (info_hash, rows) else { continue };
+        match ranges.last_mut() {
+            Some(range) if range.rows + rows <= RANGE_ROWS => {
+                info_hash.clone_into(&mut range.last);
+                range.rows += rows;
+            }
+            _ => ranges.push(Range { first: info_hash.to_owned(), last: info_hash.to_owned(), rows }),
+        }
+    }
+    if ranges.is_empty() {
+        // A log without rows goes the same way as any other.
+        ranges.push(Range { first: String::new(), last: String::new(), rows: 0 });
+    }
+    Ok(ranges)
+}
+
+/// What the replay of one range found; see [`Replay`].
+#[derive(Debug)]
+pub struct Part {
+    peers: DataFrame,
+    thresholds: Vec<AtThreshold>,
+    swarms: DataFrame,
+    addresses: DataFrame,
+    source_sets: DataFrame,
+    received: DataFrame,
+    new: DataFrame,
+    tried: DataFrame,
+    reached: DataFrame,
+}
+
+/// Replays one range.
+pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
+    let contacts = context.contacts(range)?;
+    let observed =
+        observations::observe(&context.select(Table::Progress, range)?, &contacts, &context.torrents)?;
+    let (peers, thresholds) = peers::judge(&observed, &contacts, context.rules)?;
+
+    let sightings = context.select(Table::Sightings, range)?;
+    let named = sightings::peers(&sightings, &contacts, &context.ourselves)?.collect()?;
+    let known = known_peers(&named, &contacts, &peers, context.rules)?;
+
+    let of = |names: &[&str]| {
+        let by: Vec<_> = names.iter().map(|name| col(*name)).collect();
+        known.clone().lazy().group_by(by).agg([col("peers").sum(), col("contacted_peers").sum()]).collect()
+    };
+    let histogram = |column: &str| {
+        let counted = known.clone().lazy().filter(col(column).gt(lit(0)));
+        counted.group_by([col(column).alias("contacts")]).agg([count_rows("peers")]).collect()
+    };
+    Ok(Part {
+        thresholds,
+        swarms: of(&["info_hash"])?,
+        addresses: of(&["ip"])?,
+        source_sets: known
+            .clone()
+            .lazy()
+            .filter(col("sources").gt(lit(0)))
+            .group_by([col("sources"), col("contacted_peers").gt(lit(0)).alias("contacted")])
+            .agg([count_rows("peers")])
+            .collect()?,
+        received: sightings::received(&sightings, &context.ourselves, context.rules).collect()?,
+        new: sightings::new(named.lazy(), context.rules).collect()?,
+        tried: histogram("tried")?,
+        reached: histogram("reached")?,
+        peers,
+    })
+}
+
+fn count_rows(name: &str) -> polars::prelude::Expr {
+    len().cast(DataType::Int64).alias(name)
+}
+
+/// Every endpoint anything is known of: the key, `sources`, `tried`, `reached`, `peers`, `contacted_peers`.
+///
+/// `peers` is 1, or the number of peers that followed one another at the endpoint.
+fn known_peers(
+    named: &DataFrame,
+    contacts: &DataFrame,
+    peers: &DataFrame,
+    rules: &Rules,
+) -> PolarsResult<DataFrame> {
+    let with_handshake = col("handshake").fill_null(lit(false));
+    let tried = contacts
+        .clone()
+        .lazy()
+        .filter(col("own").not().and(rules.selection.in_time()))
+        .filter(identity::is_out().or(with_handshake.clone()))
+        .group_by(key())
+        .agg([count_rows("tried"), with_handshake.cast(DataType::Int64).sum().alias("reached")]);
+    let columns = [key(), ["sources", "tried", "reached"].map(col).to_vec()].concat();
+    let zero = |name: &str| lit(0_i64).cast(DataType::Int64).alias(name);
+    let tried = tried.with_column(zero("sources"));
+    let named = named.clone().lazy().with_columns([zero("tried"), zero("reached")]).select(columns.clone());
+    let contacted = peers.clone().lazy().group_by(key()).agg([count_rows("contacted_peers")]);
+    let observed = contacted.clone().with_columns([zero("sources"), zero("tried"), zero("reached")]);
+    concat([named, tried.select(columns.clone()), observed.select(columns)], UnionArgs::default())?
+        .group_by(key())
+        .agg([col("sources").sum(), col("tried").sum(), col("reached").sum()])
+        .join(contacted, key(), key(), left_join())
+        .with_column(col("contacted_peers").fill_null(lit(0_i64)))
+        .with_column(
+            polars::prelude::when(col("contacted_peers").gt(lit(1)))
+                .then(col("contacted_peers"))
+                .otherwise(lit(1_i64))
+                .alias("peers"),
+        )
+        .collect()
+}
+
+/// Puts the parts together.
+pub fn merge(context: &Context<'_>, parts: Vec<Part>) -> PolarsResult<Replay> {
+    let mut thresholds = vec![AtThreshold::default(); threshold_series().len()];
+    for part in &parts {
+        for (sum, at) in thresholds.iter_mut().zip(&part.thresholds) {
+            sum.confirmed += at.confirmed;
+            sum.already_complete += at.already_complete;
+        }
+    }
+    let sum = |frame: fn(&Part) -> &DataFrame, by: &[&str], sums: &[&str]| -> PolarsResult<DataFrame> {
+        let frames: Vec<LazyFrame> = parts.iter().map(|part| frame(part).clone().lazy()).collect();
+        let by: Vec<_> = by.iter().map(|name| col(*name)).collect();
+        let sums: Vec<_> = sums.iter().map(|name| col(*name).sum()).collect();
+        concat(frames, UnionArgs::default())?.group_by(by).agg(sums).collect()
+    };
+    let counts = ["peers", "contacted_peers"];
+    let hours = sum(|part| &part.received, &["hour", "source"], &["received"])?;
+    let new = sum(|part| &part.new, &["hour", "source"], &["new"])?;
+    Ok(Replay {
+        torrents: context.torrents.clone(),
+        swarms: sum(|part| &part.swarms, &["info_hash"], &counts)?,
+        addresses: sum(|part| &part.addresses, &["ip"], &counts)?,
+        source_sets: source_sets(&sum(|part| &part.source_sets, &["sources", "contacted"], &["peers"])?)?,
+        source_hours: join_hours(hours, new)?,
+        visits: (
+            histogram(&sum(|part| &part.tried, &["contacts"], &["peers"])?)?,
+            histogram(&sum(|part| &part.reached, &["contacts"], &["peers"])?)?,
+        ),
+        thresholds,
+        peers: all_peers(parts)?,
+    })
+}
+
+fn all_peers(parts: Vec<Part>) -> PolarsResult<DataFrame> {
+    let frames: Vec<LazyFrame> = parts.into_iter().map(|part| part.peers.lazy()).collect();
+    concat(frames, UnionArgs::default())?.collect()
+}
+
+fn join_hours(received: DataFrame, new: DataFrame) -> PolarsResult<DataFrame> {
+    let by = || [col("hour"), col("source")];
+    received
+        .lazy()
+        .join(new.lazy(), by(), by(), left_join())
+        .with_column(col("new").fill_null(lit(0_i64)))
+        .collect()
+}
+
+fn source_sets(sets: &DataFrame) -> PolarsResult<BTreeMap<(SourceSet, bool), u64>> {
+    let keys = sets.column("sources")?.i64()?.iter().zip(sets.column("contacted")?.bool()?.iter());
+    Ok(keys
+        .zip(sets.column("peers")?.i64()?.iter())
+        .filter_map(|((set, contacted), peers)| {
+            let set = SourceSet(u8::try_from(set?).ok()?);
+            Some(((set, contacted?), u64::try_from(peers?).ok()?))
+        })
+        .collect())
+}
+
+fn histogram(counts: &DataFrame) -> PolarsResult<BTreeMap<u64, u64>> {
+    let contacts = counts.column("contacts")?.i64()?.iter();
+    Ok(contacts
+        .zip(counts.column("peers")?.i64()?.iter())
+        .filter_map(|(contacts, peers)| Some((u64::try_from(contacts?).ok()?, u64::try_from(peers?).ok()?)))
+        .collect())
+}

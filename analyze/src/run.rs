@@ -1,0 +1,209 @@
+//! `analyze report`: data folders → replay → tables → files; what is damaged is left out, told, and the rest goes on.
+
+use std::io::{IsTerminal, Write as _};
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use polars::prelude::{DataType, PolarsResult, SortMultipleOptions, UnionArgs, col, concat, lit};
+use schema::table::{RunEvent, Table};
+
+use crate::{
+    cli::ReportOptions,
+    csv_file,
+    facts::{Facts, Run},
+    figure,
+    geo::Geo,
+    log::{Log, Selection},
+    raw,
+    replay::{self, Rules},
+    report,
+    table::{self, Input, Tables},
+    time::{SECOND_US, rfc3339},
+};
+
+/// Tables that need the replay of every peer; the others read raw rows only.
+const RAW_ONLY: [&str; 2] = ["contacts", "requests"];
+
+/// What a report is made of.
+#[derive(Debug)]
+pub struct Report {
+    /// The computed tables.
+    pub tables: Tables,
+    /// What the report says about itself.
+    pub facts: Facts,
+}
+
+/// Makes the report and writes it to the folder the options name; prints the path of its page to stdout.
+///
+/// # Errors
+/// One line for the user: the data or the databases cannot be read, or the folder cannot be written.
+pub fn report(options: &ReportOptions) -> anyhow::Result<()> {
+    let report = compute(options)?;
+    for damaged in &report.facts.damaged {
+        tracing::warn!("{}: left out, {}", damaged.file, damaged.problem);
+    }
+    for note in &report.facts.notes {
+        tracing::warn!("{note}");
+    }
+    let out = &options.out;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    for (definition, rows) in report.tables.iter() {
+        let path = out.join(definition.name).with_extension("csv");
+        csv_file::write(definition, rows, &path).with_context(|| path.display().to_string())?;
+    }
+    let figures = figure::draw_all(&report.tables, &report.facts, out)?;
+    let page = report::write(&report.tables, &report.facts, &figures, out)?;
+    writeln!(std::io::stdout(), "{}", page.display())?;
+    Ok(())
+}
+
+/// Replays the log and computes the tables, without writing anything.
+///
+/// # Errors
+/// The data or the databases cannot be read.
+pub fn compute(options: &ReportOptions) -> anyhow::Result<Report> {
+    if let (Some(since), Some(until)) = (options.since, options.until)
+        && since >= until
+    {
+        bail!("--since {} is not before --until {}: no row can match", rfc3339(since), rfc3339(until));
+    }
+    let geo = Geo::open(options.geoip_city.as_deref(), options.geoip_asn.as_deref())?;
+    let mut log = Log::open(&options.data)?;
+    let rules = rules(options);
+    let report = match compute_from(&log, &rules, options, &geo) {
+        Ok(report) => report,
+        // A footer may be whole and a page behind it not: find such files and go on without them.
+        Err(error) if log.leave_out_damaged() => {
+            tracing::debug!("replaying without the damaged files, after: {error}");
+            compute_from(&log, &rules, options, &geo).context("cannot replay the log")?
+        }
+        Err(error) => return Err(error).context("cannot replay the log"),
+    };
+    Ok(report)
+}
+
+fn rules(options: &ReportOptions) -> Rules {
+    Rules {
+        selection: Selection {
+            since: options.since,
+            until: options.until,
+            info_hashes: options.info_hash.clone(),
+        },
+        threshold: options.threshold,
+        max_plausible_speed: options.max_plausible_speed,
+        bucket_us: options.bucket,
+    }
+}
+
+fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> PolarsResult<Report> {
+    let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    let needs_peers = table::TABLES.iter().any(|table| wanted(table.name) && !RAW_ONLY.contains(&table.name));
+    let bar = progress_bar(log);
+    let replay = if needs_peers {
+        replay::replay(log, rules, &|rows| bar.inc(rows))?
+    } else {
+        replay::Replay::empty()?
+    };
+    bar.finish_and_clear();
+    let input = Input::new(log, rules, &replay, geo)?;
+    let tables = table::build(&input, &|definition| wanted(definition.name))?;
+    Ok(Report { tables, facts: facts(log, rules, options, geo)? })
+}
+
+/// A bar over the raw rows on a terminal, nothing elsewhere.
+fn progress_bar(log: &Log) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let rows =
+        [Table::Contacts, Table::Progress, Table::Sightings].iter().map(|table| log.rows(*table)).sum();
+    let bar = ProgressBar::new(rows);
+    let template = "{spinner} replaying {human_pos} of {human_len} rows {wide_bar} {eta} left";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> PolarsResult<Facts> {
+    let (first_at, last_at) = time_span(log, &rules.selection)?;
+    let mut notes = log.notes.clone();
+    if !geo.has_cities() {
+        notes.push(
+            "Countries come from registry data and there are no cities: give a database with --geoip-city, \
+             for example DB-IP City Lite (free, CC BY 4.0, https://db-ip.com)."
+                .to_owned(),
+        );
+    }
+    Ok(Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        data: options.data.iter().map(|folder| folder.display().to_string()).collect(),
+        first_at: first_at.map(rfc3339),
+        last_at: last_at.map(rfc3339),
+        runs: runs(log)?,
+        torrents: replay::torrents::read(log, &rules.selection)?.height() as u64,
+        rows: raw::TABLES.iter().map(|table| (table.name().to_owned(), log.rows(*table))).collect(),
+        segments: log.segments(),
+        threshold: rules.threshold.to_string(),
+        max_plausible_speed_bytes_per_s: rules.max_plausible_speed,
+        since: rules.selection.since.map(rfc3339),
+        until: rules.selection.until.map(rfc3339),
+        info_hashes: rules.selection.info_hashes.clone(),
+        bucket_s: u64::try_from(rules.bucket_us / SECOND_US).unwrap_or_default(),
+        geolocation: geo.sources(),
+        damaged: log.damaged.clone(),
+        notes,
+    })
+}
+
+/// The first and the last selected row of any table, µs.
+fn time_span(log: &Log, selection: &Selection) -> PolarsResult<(Option<i64>, Option<i64>)> {
+    let mut times = Vec::new();
+    for table in raw::TABLES {
+        let time = log
+            .select(table, selection)?
+            .select([col("time").min().alias("first"), col("time").max().alias("last")]);
+        times.push(time);
+    }
+    let spans = concat(times, UnionArgs::default())?.collect()?;
+    Ok((
+        spans.column("first")?.i64()?.iter().flatten().min(),
+        spans.column("last")?.i64()?.iter().flatten().max(),
+    ))
+}
+
+/// The runs of the capture, by start; a run whose rows were lost is known by its other rows only.
+fn runs(log: &Log) -> PolarsResult<Vec<Run>> {
+    let is = |event: RunEvent| col("event").eq(lit(event.as_str()));
+    let runs = log
+        .scan(Table::Runs)?
+        .sort(["time", "run"], SortMultipleOptions::default())
+        .group_by_stable([col("run")])
+        .agg([
+            col("vantage").last(),
+            col("version").last(),
+            col("time").filter(is(RunEvent::Started)).min().alias("started_at"),
+            col("time").filter(is(RunEvent::Stopped)).max().alias("stopped_at"),
+            col("reason").drop_nulls().last(),
+        ])
+        .with_column(col("started_at").cast(DataType::Int64))
+        .sort(["started_at", "run"], SortMultipleOptions::default())
+        .collect()?;
+    let text = |name: &str| -> PolarsResult<Vec<Option<String>>> {
+        Ok(runs.column(name)?.str()?.iter().map(|text| text.map(str::to_owned)).collect())
+    };
+    let at = |name: &str| -> PolarsResult<Vec<Option<String>>> {
+        Ok(runs.column(name)?.i64()?.iter().map(|time| time.map(rfc3339)).collect())
+    };
+    let names = text("run")?.into_iter().zip(text("vantage")?).zip(text("version")?);
+    let times = at("started_at")?.into_iter().zip(at("stopped_at")?).zip(text("reason")?);
+    Ok(names
+        .zip(times)
+        .map(|(((run, vantage), version), ((started_at, stopped_at), reason))| Run {
+            run: run.unwrap_or_default(),
+            vantage,
+            version,
+            started_at,
+            stopped_at,
+            reason,
+        })
+        .collect())
+}
