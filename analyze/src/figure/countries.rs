@@ -10,7 +10,7 @@ use super::frame::{counts, texts};
 use super::number::{count, counted, percent};
 use super::svg::{Anchor, Drawing, Element, circle, length, rect, text};
 use super::text::width as text_width;
-use crate::map::{self, Shape, World};
+use crate::map::{Atlas, Shape, World};
 
 const TITLE: &str = "Confirmed downloads by country";
 
@@ -32,16 +32,10 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     let classes = classes(most);
     let all = sum(|country| country.confirmed);
     let subtitle = subtitle(&countries, all);
-    let wide = map_of(super::WIDE)?;
-    let narrow = map_of(super::NARROW)?;
+    let atlas = Atlas::load().map_err(|error| PolarsError::ComputeError(error.to_string().into()))?;
     Ok(Figure::new("countries", TITLE, subtitle, |width| {
-        let world = if width < 500.0 { &narrow } else { &wide };
-        plot(world, &countries, &classes, all)
+        plot(&atlas.world(width), &countries, &classes, all)
     }))
-}
-
-fn map_of(width: f64) -> PolarsResult<World> {
-    map::world(width).map_err(|error| PolarsError::ComputeError(error.to_string().into()))
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,8 +115,13 @@ fn plot(world: &World, countries: &HashMap<String, Country>, classes: &[Class], 
         drawing.push(outline(shape, countries, classes, all));
     }
     // Marks last, so that no neighbour covers them.
-    for shape in world.shapes.iter().filter(|shape| shape.area < SMALL) {
-        let known = shape.code.and_then(|code| countries.get(code));
+    let mut areas: HashMap<&str, f64> = HashMap::new();
+    for shape in &world.shapes {
+        *areas.entry(shape.code.unwrap_or_default()).or_default() += shape.area;
+    }
+    for shape in &world.shapes {
+        let small = |code: &&str| areas.get(code).is_some_and(|area| *area < SMALL);
+        let known = shape.code.filter(small).and_then(|code| countries.get(code));
         if let Some(country) = known.filter(|country| country.confirmed > 0.0) {
             let (x, y) = shape.centre;
             let mark = circle(class_of(Some(country), classes), x, y, 3.5);

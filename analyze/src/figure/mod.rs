@@ -226,10 +226,12 @@ impl Names {
 
     /// The torrent's name, made visible; where it has none, the first digits of its info-hash.
     pub fn name(&self, info_hash: &str) -> String {
-        match self.0.get(info_hash) {
-            Some(name) => text::visible(name),
-            None => short_hash(info_hash),
-        }
+        self.known(info_hash).unwrap_or_else(|| short_hash(info_hash))
+    }
+
+    /// The torrent's name, made visible, if it has one.
+    pub fn known(&self, info_hash: &str) -> Option<String> {
+        self.0.get(info_hash).map(|name| text::visible(name))
     }
 }
 

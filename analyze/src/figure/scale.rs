@@ -135,7 +135,7 @@ pub struct TimeTick {
 pub fn time_ticks(from_us: i64, to_us: i64, count: usize) -> Vec<TimeTick> {
     const SECOND: i64 = 1_000_000;
     const DAY: i64 = 86_400 * SECOND;
-    const STEPS: [i64; 17] = [
+    const STEPS: [i64; 18] = [
         SECOND,
         5 * SECOND,
         15 * SECOND,
@@ -150,6 +150,7 @@ pub fn time_ticks(from_us: i64, to_us: i64, count: usize) -> Vec<TimeTick> {
         43_200 * SECOND,
         DAY,
         2 * DAY,
+        3 * DAY,
         7 * DAY,
         14 * DAY,
         28 * DAY,

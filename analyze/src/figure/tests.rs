@@ -1,1 +1,311 @@
+use std::collections::HashSet;
 
+use super::fixture::{self, Value, frame, hash};
+use super::*;
+use crate::table::find;
+
+/// Stems of the tables that have a figure, in the report's order.
+const DRAWN: [&str; 10] = [
+    "summary",
+    "confirmed_hourly",
+    "thresholds",
+    "speeds",
+    "speeds_by_country",
+    "countries",
+    "sources_hourly",
+    "contacts",
+    "clients",
+    "visits",
+];
+
+fn figure(tables: &Tables, facts: &Facts, stem: &str) -> Figure {
+    draw(tables, facts).unwrap().into_iter().find(|figure| figure.stem == stem).unwrap()
+}
+
+/// The figure of one table with these rows.
+fn one(stem: &str, columns: &[Vec<Value>]) -> Figure {
+    let mut tables = Tables::default();
+    tables.insert(find(stem).unwrap(), frame(stem, columns));
+    figure(&tables, &fixture::facts(1, 4), stem)
+}
+
+/// Every form of a figure.
+fn markups(figure: &Figure) -> [String; 3] {
+    [figure.file_markup(), figure.wide_markup(), figure.narrow_markup()]
+}
+
+fn assert_holds(figure: &Figure, expected: &[&str]) {
+    for markup in markups(figure) {
+        for text in expected {
+            assert!(markup.contains(text), "{}: {text} is not in\n{markup}", figure.stem);
+        }
+    }
+}
+
+/// The classes that a style sheet defines.
+fn defined(style: &str) -> HashSet<String> {
+    let mut classes = HashSet::new();
+    for selector in style.split('}').filter_map(|rule| rule.split('{').next()) {
+        for part in selector.split(['.', ',', ' ', '\n']).skip(1) {
+            classes.insert(part.split(':').next().unwrap_or_default().trim().to_owned());
+        }
+    }
+    classes
+}
+
+#[test]
+fn every_figure_is_well_formed_whatever_the_size() {
+    let cases = [
+        (fixture::empty(), fixture::empty_facts()),
+        (fixture::many(1, 1), fixture::facts(1, 1)),
+        (fixture::many(19, 34), fixture::facts(19, 34)),
+        (fixture::many(2_000, 700), fixture::facts(2_000, 700)),
+    ];
+    for (tables, facts) in cases {
+        let figures = draw(&tables, &facts).unwrap();
+        assert_eq!(figures.iter().map(|figure| figure.stem).collect::<Vec<_>>(), DRAWN);
+        for figure in figures {
+            for markup in markups(&figure) {
+                let tree = png::parse(figure.stem, &markup).unwrap();
+                assert!(tree.size().width() > 300.0 && tree.size().height() < 2_000.0, "{}", figure.stem);
+                assert!(!markup.contains("NaN") && !markup.contains("inf\""), "{}", figure.stem);
+                assert!(markup.len() < 400_000, "{} has {} bytes", figure.stem, markup.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_without_rows_have_a_figure_that_says_so() {
+    for figure in draw(&fixture::empty(), &fixture::empty_facts()).unwrap() {
+        assert_holds(&figure, &["No data"]);
+    }
+}
+
+#[test]
+fn tables_that_were_not_computed_have_no_figure() {
+    assert!(draw(&Tables::default(), &fixture::empty_facts()).unwrap().is_empty());
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let tables = fixture::many(19, 34);
+    for figure in draw(&tables, &fixture::facts(19, 34)).unwrap() {
+        for markup in markups(&figure) {
+            assert!(!markup.contains("<script"), "{}", figure.stem);
+            assert!(!markup.contains("<img"), "{}", figure.stem);
+            let harmful = |character: char| {
+                (character.is_control() && character != '\n')
+                    || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            };
+            assert!(!markup.contains(harmful), "{}", figure.stem);
+        }
+    }
+}
+
+#[test]
+fn every_class_has_a_colour_in_the_file_and_on_the_page() {
+    let file = defined(include_str!("../../assets/page/figure.css"));
+    let page = defined(include_str!("../../assets/page/report.css"));
+    for tables in [fixture::many(19, 34), fixture::empty()] {
+        for figure in draw(&tables, &fixture::facts(19, 34)).unwrap() {
+            let markup = figure.file_markup();
+            for classes in markup.split("class=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                for class in classes.split(' ').filter(|class| *class != "figure") {
+                    assert!(file.contains(class), "figure.css lacks {class}");
+                    let only_in_files = matches!(class, "paper" | "title" | "subtitle");
+                    assert!(only_in_files || page.contains(class), "report.css lacks {class}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_figure_is_the_same_each_time() {
+    let draw_clients = || figure(&fixture::many(19, 34), &fixture::facts(19, 34), "clients").file_markup();
+    let (first, second) = (draw_clients(), draw_clients());
+    assert_eq!(first, second);
+    assert_eq!(png::render("clients", &first).unwrap(), png::render("clients", &second).unwrap());
+}
+
+#[test]
+fn files_are_written_in_both_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tables = Tables::default();
+    for stem in ["visits", "thresholds"] {
+        tables.insert(find(stem).unwrap(), find(stem).unwrap().empty().unwrap());
+    }
+    let figures = draw_all(&tables, &fixture::empty_facts(), folder.path()).unwrap();
+    assert_eq!(figures.len(), 2);
+    for figure in figures {
+        let path = folder.path().join(figure.stem);
+        assert_eq!(std::fs::read_to_string(path.with_extension("svg")).unwrap(), figure.file_markup());
+        let image = std::fs::read(path.with_extension("png")).unwrap();
+        assert_eq!(&image[..8], b"\x89PNG\r\n\x1a\n");
+        let width = u32::from_be_bytes(image[16..20].try_into().unwrap());
+        assert_eq!(f64::from(width), 2.0 * (WIDE + 40.0));
+    }
+    let missing = folder.path().join("missing");
+    let error = draw_all(&tables, &fixture::empty_facts(), &missing).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write "), "{error}");
+}
+
+#[test]
+fn a_table_without_its_columns_is_an_error_that_names_it() {
+    let mut tables = Tables::default();
+    tables.insert(find("visits").unwrap(), DataFrame::empty());
+    let error = draw(&tables, &fixture::empty_facts()).unwrap_err();
+    assert_eq!(error.to_string(), "the table visits cannot be drawn");
+}
+
+#[test]
+fn text_is_drawn_with_the_vendored_fonts() {
+    let markup = figure(&fixture::many(3, 3), &fixture::facts(3, 3), "thresholds").file_markup();
+    let with_text = png::render("thresholds", &markup).unwrap();
+    let without_text =
+        png::render("thresholds", &markup.replace("<text", "<desc").replace("</text", "</desc"));
+    assert!(with_text.len() > without_text.unwrap().len() + 5_000, "the fonts were not found");
+}
+
+#[test]
+fn clients_are_summed_over_versions_and_the_rest_is_one_bar() {
+    let mut columns = vec![Vec::new(); 6];
+    for index in 0..20_usize {
+        let software = if index < 2 { "qBittorrent".to_owned() } else { format!("client{index}") };
+        let row: [Value; 6] =
+            [software.into(), Value::Null, Value::Null, 100_usize.into(), 0.05.into(), 10_usize.into()];
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    let figure = one("clients", &columns);
+    assert_holds(
+        &figure,
+        &["qBittorrent: 20 confirmed downloads", "200 (10 %)", "4 other programs", "400 (20 %)"],
+    );
+    assert!(figure.subtitle.starts_with("2,000 contacted peers"), "{}", figure.subtitle);
+}
+
+#[test]
+fn confirmed_downloads_are_stacked_by_torrent() {
+    let hour = |hours: i64| Value::Time(1_795_132_800_000_000 + hours * 3_600_000_000);
+    let figure = one(
+        "confirmed_hourly",
+        &[
+            vec![hour(0), hour(0), hour(2)],
+            vec![hash(0).into(), hash(1).into(), hash(0).into()],
+            vec![7_usize.into(), 2_usize.into(), 1_usize.into()],
+        ],
+    );
+    let short = short_hash(&hash(0));
+    assert_holds(
+        &figure,
+        &[&format!("2026-11-20 00:00 UTC, {short}: 7"), &format!("2026-11-20 02:00 UTC, {short}: 1")],
+    );
+    assert_holds(&figure, &["confirmed downloads per hour"]);
+    assert!(figure.subtitle.starts_with("10 confirmed downloads of 2 torrents"), "{}", figure.subtitle);
+}
+
+#[test]
+fn contacts_tell_first_from_later_and_success_from_failure() {
+    let figure = figure(&fixture::many(1, 1), &fixture::facts(1, 1), "contacts");
+    assert_holds(&figure, &["visit done: 8,100 first contacts", "refused: 7,333 later contacts"]);
+    assert!(figure.subtitle.contains("135,579 contacts, 14,764 of them with a handshake (11 %)"));
+}
+
+#[test]
+fn small_countries_are_marked_and_unknown_ones_told() {
+    let figure = one(
+        "countries",
+        &[
+            vec!["DE".into(), "SG".into(), "FR".into(), Value::Null],
+            [9_000_usize, 800, 70, 6].map(Value::from).to_vec(),
+            [0_usize; 4].map(Value::from).to_vec(),
+            [400_usize, 30, 0, 2].map(Value::from).to_vec(),
+            vec![Value::Null; 4],
+            vec![Value::Null; 4],
+        ],
+    );
+    assert_holds(
+        &figure,
+        &[
+            "Germany: 400 confirmed downloads (93 %), 9,000 peers",
+            "<circle class=\"q4\"",
+            "France: 0 confirmed downloads (0 %), 70 peers",
+        ],
+    );
+    assert_eq!(
+        figure.subtitle,
+        "432 confirmed downloads in 2 of the 3 countries with peers. Not on the map: 2 of unknown country."
+    );
+}
+
+#[test]
+fn sources_have_a_panel_each() {
+    let figure = figure(&fixture::many(1, 4), &fixture::facts(1, 4), "sources_hourly");
+    assert_holds(&figure, &["Incoming connections", "HTTP trackers", "UDP trackers", "UDP trackers new: "]);
+}
+
+#[test]
+fn speeds_show_their_median() {
+    let speeds: Vec<Value> = [1_000_000.0, 2_000_000.0, 4_000_000.0].map(Value::from).to_vec();
+    let nulls = vec![Value::Null; 3];
+    let figure = one(
+        "speeds",
+        &[nulls.clone(), nulls.clone(), nulls.clone(), nulls.clone(), speeds, nulls.clone(), nulls],
+    );
+    assert_holds(&figure, &["median 2 MB/s"]);
+    assert!(figure.subtitle.starts_with("Mean speed of 3 peers"), "{}", figure.subtitle);
+}
+
+#[test]
+fn speeds_by_country_are_boxes() {
+    let figure = one(
+        "speeds_by_country",
+        &[
+            vec!["DE".into()],
+            vec![12_usize.into()],
+            vec![1e4.into()],
+            vec![1e5.into()],
+            vec![5e5.into()],
+            vec![1e6.into()],
+            vec![2e7.into()],
+        ],
+    );
+    assert_holds(
+        &figure,
+        &[
+            "Germany (n = 12)",
+            "Germany: median 500 kB/s, middle half 100 kB/s to 1 MB/s, all 10 kB/s to 20 MB/s",
+        ],
+    );
+}
+
+#[test]
+fn the_summary_names_torrents_and_leaves_out_all_of_them_together() {
+    let figure = figure(&fixture::many(2_000, 1), &fixture::facts(2_000, 1), "summary");
+    assert!(figure.subtitle.contains("1,980 more are in the table"), "{}", figure.subtitle);
+    for markup in markups(&figure) {
+        assert_eq!(markup.matches("unique peers</title>").count(), 20);
+        assert!(!markup.contains(">all"), "the row of all torrents is no torrent");
+    }
+}
+
+#[test]
+fn thresholds_mark_the_one_in_force() {
+    let figure = figure(&fixture::many(1, 1), &fixture::facts(1, 1), "thresholds");
+    assert_holds(
+        &figure,
+        &["this report: 0.98", "0.90: 1,240 confirmed downloads", "1.00: 940 confirmed downloads"],
+    );
+}
+
+#[test]
+fn visits_beyond_twenty_are_one_group() {
+    let figure = figure(&fixture::many(1, 1), &fixture::facts(1, 1), "visits");
+    assert_holds(
+        &figure,
+        &["&gt; 20", "1 contact: 30,000 peers tried", "of the peers: 20 contacts or fewer"],
+    );
+}

@@ -90,7 +90,8 @@ fn plot_bars(drawing: &mut Drawing, panel: Panel, groups: &[Group]) {
             [("rest", centre - bar, group.tried, "tried"), ("c1", centre, group.reached, "reached")]
         {
             let y = scale.at(value);
-            let tooltip = format!("{} contacts: {} peers {what}", group.label, counted(value));
+            let unit = if group.label == "1" { "contact" } else { "contacts" };
+            let tooltip = format!("{} {unit}: {} peers {what}", group.label, counted(value));
             drawing.push(rect(class, x, y, bar, panel.bottom - y).tooltip(&tooltip));
         }
     }
@@ -129,7 +130,11 @@ fn plot_curves(drawing: &mut Drawing, panel: Panel, groups: &[Group], tried: f64
         let pixels: Vec<_> = points.iter().map(|(x, share)| (*x, scale.at(*share))).collect();
         drawing.push(path(stroke, &pixels, false));
         for ((x, share), group) in points.iter().zip(groups) {
-            let tooltip = format!("{} of the peers: {} contacts or fewer", percent(*share), group.label);
+            let tooltip = match group.label.as_str() {
+                "1" => format!("{} of the peers: 1 contact", percent(*share)),
+                rest if rest.starts_with('>') => "all of the peers".to_owned(),
+                most => format!("{} of the peers: {most} contacts or fewer", percent(*share)),
+            };
             drawing.push(circle(fill, *x, scale.at(*share), 3.0).tooltip(&tooltip));
         }
     }

@@ -45,54 +45,57 @@ pub struct MapError(#[from] serde_json::Error);
 /// Antarctica: no peers, and a third of the map's height.
 const LEFT_OUT: &str = "AQ";
 
-/// The world `width` pixels wide, coarse enough for that width.
-pub fn world(width: f64) -> Result<World, MapError> {
-    let topology: Topology = serde_json::from_str(include_str!("../../assets/map/countries-50m.json"))?;
-    let projection = Projection::fitting(width);
-    let arcs: Vec<Vec<(f64, f64)>> = topology
-        .arcs()
-        .map(|arc| thin(arc.map(|(longitude, latitude)| projection.project(longitude, latitude)).collect()))
-        .collect();
-    let by_name: HashMap<&str, &'static str> =
-        country::all().map(|country| (country.name, country.alpha2)).collect();
-    let mut shapes = Vec::new();
-    for geometry in topology.geometries() {
-        let code = geometry
-            .id
-            .as_deref()
-            .and_then(country::alpha2_of_numeric)
-            .or_else(|| by_name.get(geometry.properties.name.as_str()).copied());
-        if code == Some(LEFT_OUT) {
-            continue;
-        }
-        let mut rings: Vec<_> =
-            geometry.rings(&arcs).iter().flat_map(|ring| cut_at_date_line(ring, width)).collect();
-        let largest = rings.iter().map(|ring| (ring_area(ring), ring)).max_by(|a, b| a.0.total_cmp(&b.0));
-        let Some((_, ring)) = largest else { continue };
-        let centre = ring_centre(ring);
-        rings.retain(|ring| ring.len() > 2);
-        shapes.push(Shape {
-            code,
-            name: code.map_or_else(|| geometry.properties.name.clone(), country::name),
-            centre,
-            area: rings.iter().map(|ring| ring_area(ring)).sum(),
-            rings,
-        });
+/// The countries' outlines in degrees.
+#[derive(Debug)]
+pub struct Atlas(Topology);
+
+impl Atlas {
+    /// Reads the vendored shapes.
+    pub fn load() -> Result<Self, MapError> {
+        Ok(Self(serde_json::from_str(include_str!("../../assets/map/countries-50m.json"))?))
     }
-    Ok(World { width, height: projection.height(), shapes })
+
+    /// The world `width` pixels wide, coarse enough for that width.
+    pub fn world(&self, width: f64) -> World {
+        let projection = Projection::fitting(width);
+        let project = |(longitude, latitude)| projection.project(longitude, latitude);
+        let arcs: Vec<_> = self.0.arcs().map(|arc| thin(arc.map(project))).collect();
+        let by_name: HashMap<&str, &'static str> =
+            country::all().map(|country| (country.name, country.alpha2)).collect();
+        let shapes = self.0.geometries().iter().filter_map(|geometry| {
+            let name = geometry.properties.name.as_str();
+            let by_number = geometry.id.as_deref().and_then(country::alpha2_of_numeric);
+            let code = by_number.or_else(|| by_name.get(name).copied());
+            let name = code.map_or_else(|| name.to_owned(), country::name);
+            let rings = geometry.rings(&arcs);
+            let rings = rings.iter().flat_map(|ring| cut_at_date_line(ring, width));
+            if code == Some(LEFT_OUT) { None } else { Shape::of(code, name, rings.collect()) }
+        });
+        World { width, height: projection.height(), shapes: shapes.collect() }
+    }
+}
+
+impl Shape {
+    fn of(code: Option<&'static str>, name: String, mut rings: Vec<Vec<(f64, f64)>>) -> Option<Self> {
+        let largest = rings.iter().max_by(|a, b| ring_area(a).total_cmp(&ring_area(b)))?;
+        let centre = ring_centre(largest);
+        rings.retain(|ring| ring.len() > 2);
+        Some(Self { code, name, centre, area: rings.iter().map(|ring| ring_area(ring)).sum(), rings })
+    }
 }
 
 /// Rounds to half pixels and drops what cannot be told apart then; ends stay, so that borders still meet.
-fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+fn thin(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
     const STEP: f64 = 0.5;
     const CLOSE: f64 = 0.9;
     let round = |value: f64| (value / STEP).round() * STEP;
-    let last = points.len().saturating_sub(1);
+    let mut points = points.peekable();
     let mut kept: Vec<(f64, f64)> = Vec::new();
-    for (index, (x, y)) in points.into_iter().enumerate() {
+    while let Some((x, y)) = points.next() {
         let (x, y) = (round(x), round(y));
+        let is_end = points.peek().is_none();
         match kept.last() {
-            Some((kept_x, kept_y)) if index != last && (x - kept_x).hypot(y - kept_y) < CLOSE => {}
+            Some((kept_x, kept_y)) if !is_end && (x - kept_x).hypot(y - kept_y) < CLOSE => {}
             _ => kept.push((x, y)),
         }
     }
@@ -146,9 +149,14 @@ fn ring_centre(ring: &[(f64, f64)]) -> (f64, f64) {
 mod tests {
     use super::*;
 
+    fn world(width: f64) -> World {
+        Atlas::load().unwrap().world(width)
+    }
+
     #[test]
     fn every_country_of_the_map_is_known_once_it_has_a_code() {
-        let world = world(860.0).unwrap();
+        let narrow = world(360.0);
+        let world = world(860.0);
         let without: Vec<_> = world
             .shapes
             .iter()
@@ -159,17 +167,13 @@ mod tests {
         assert!(world.shapes.iter().any(|shape| shape.code == Some("XK")));
         assert!(!world.shapes.iter().any(|shape| shape.code == Some(LEFT_OUT)));
         let codes = |world: &World| world.shapes.iter().filter(|shape| shape.code.is_some()).count();
-        assert_eq!(
-            codes(&world),
-            codes(&super::world(360.0).unwrap()),
-            "no country is too small to be marked"
-        );
+        assert_eq!(codes(&world), codes(&narrow), "no country is too small to be marked");
         assert!(world.shapes.len() > 220, "{}", world.shapes.len());
     }
 
     #[test]
     fn countries_lie_where_they_are() {
-        let world = world(860.0).unwrap();
+        let world = world(860.0);
         let centre = |code: &str| world.shapes.iter().find(|shape| shape.code == Some(code)).unwrap().centre;
         let (germany, brazil, australia) = (centre("DE"), centre("BR"), centre("AU"));
         assert!(brazil.0 < germany.0 && germany.0 < australia.0);
@@ -185,7 +189,7 @@ mod tests {
     #[test]
     fn nothing_is_drawn_across_the_map() {
         for width in [860.0, 360.0] {
-            for shape in world(width).unwrap().shapes {
+            for shape in world(width).shapes {
                 for ring in &shape.rings {
                     let widest = edges(ring).map(|(from, to)| (from.0 - to.0).abs()).fold(0.0, f64::max);
                     assert!(widest < width / 8.0, "{} {widest}", shape.name);
@@ -197,7 +201,7 @@ mod tests {
     #[test]
     fn areas_are_true_to_each_other() {
         // Greenland is a quarter larger than Saudi Arabia's 2.15 million km², not ten times as on a Mercator map.
-        let world = world(860.0).unwrap();
+        let world = world(860.0);
         let area = |code: &str| world.shapes.iter().find(|shape| shape.code == Some(code)).unwrap().area;
         let ratio = area("BR") / area("AU");
         assert!((1.05..1.18).contains(&ratio), "Brazil is 8.5, Australia 7.7 million km²: {ratio}");

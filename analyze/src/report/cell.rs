@@ -98,11 +98,9 @@ fn text_cell(column: &Column, value: Option<&str>, names: &Names) -> Cell {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return absent("") };
     match column.name {
         "info_hash" if value == "all" => Cell { text: "all".to_owned(), ..Cell::default() },
-        "info_hash" => Cell {
-            text: short_hash(value),
-            hint: format!("{} ({})", names.name(value), visible(value)),
-            class: "h",
-            ..Cell::default()
+        "info_hash" => match names.known(value) {
+            Some(name) => Cell { text: cut(&name, 60), hint: visible(value), class: "w", ..Cell::default() },
+            None => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
         },
         "peer_id" => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
         "country" => {
@@ -111,19 +109,23 @@ fn text_cell(column: &Column, value: Option<&str>, names: &Names) -> Cell {
             Cell { text, ..Cell::default() }
         }
         name => {
-            let mut text: String = visible(value).chars().take(LONGEST).collect();
-            let cut = value.chars().count() > LONGEST;
-            if cut {
-                text.push('…');
-            }
             let class = match name {
                 "ip" => "t",
                 "client" | "endpoint" | "name" | "organization" | "software" => "w",
                 _ => "",
             };
-            Cell { text, class, ..Cell::default() }
+            Cell { text: cut(&visible(value), LONGEST), class, ..Cell::default() }
         }
     }
+}
+
+/// The text, with an ellipsis where it is longer than so many characters.
+fn cut(text: &str, longest: usize) -> String {
+    let mut kept: String = text.chars().take(longest).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
+    }
+    kept
 }
 
 #[cfg(test)]

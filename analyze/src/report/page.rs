@@ -344,6 +344,10 @@ fn part(
 
 fn table(definition: &'static Definition, rows: &DataFrame, names: &Names) -> PolarsResult<TableOnPage> {
     let shown = first_rows(definition, rows)?;
+    // Where the name has a column of its own, the info-hash is shown as such.
+    let no_names = Names::default();
+    let has_name = definition.columns.iter().any(|column| column.name == "name");
+    let names = if has_name { &no_names } else { names };
     let mut columns = Vec::new();
     let mut lines: Vec<Row> = (0..shown.height()).map(|_| Row { sum: false, cells: Vec::new() }).collect();
     for column in definition.columns {
@@ -352,7 +356,11 @@ fn table(definition: &'static Definition, rows: &DataFrame, names: &Names) -> Po
         let shown = cells.iter().any(|cell| !cell.text.is_empty());
         columns.push(ColumnOnPage {
             name: column.name,
-            label: label(column.name),
+            label: if column.name == "info_hash" && !has_name {
+                "torrent".to_owned()
+            } else {
+                label(column.name)
+            },
             about: column.about.replace('`', ""),
             prose: with_code(column.about),
             numeric: is_numeric(column.kind),

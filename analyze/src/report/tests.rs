@@ -1,7 +1,260 @@
 use std::path::PathBuf;
+use std::process::Command;
+
+use resvg::usvg::roxmltree;
 
 use super::*;
 use crate::figure::{self, fixture};
+
+fn page(tables: &Tables, facts: &Facts) -> String {
+    render(tables, facts, &figure::draw(tables, facts).unwrap()).unwrap()
+}
+
+fn usual_page() -> String {
+    page(&fixture::many(19, 34), &fixture::facts(19, 34))
+}
+
+/// The page without what stands in these elements, whose text is not markup.
+fn without_raw_text(page: &str) -> String {
+    let mut page = page.to_owned();
+    for element in ["style", "script"] {
+        let start = page.find(&format!("<{element}>")).unwrap();
+        let end = page.find(&format!("</{element}>")).unwrap();
+        page.replace_range(start..end, &format!("<{element}>"));
+    }
+    page
+}
+
+/// Parses the page strictly: every element closed, every attribute quoted, every text escaped.
+fn parse(page: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let page = without_raw_text(page);
+    let page = page.trim_start_matches("<!DOCTYPE html>");
+    // HTML's void elements are not closed; the only ones here are metas.
+    let mut closed = String::new();
+    for (index, part) in page.split("<meta ").enumerate() {
+        if index == 0 {
+            closed.push_str(part);
+            continue;
+        }
+        closed.push_str("<meta ");
+        closed.push_str(&part.replacen('>', "/>", 1));
+    }
+    let document = roxmltree::Document::parse(&closed).unwrap();
+    document
+        .descendants()
+        .filter(roxmltree::Node::is_element)
+        .map(|node| {
+            let attributes = node.attributes();
+            let attributes =
+                attributes.map(|attribute| (attribute.name().to_owned(), attribute.value().to_owned()));
+            (node.tag_name().name().to_owned(), attributes.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_is_well_formed_and_loads_nothing() {
+    for page in [
+        usual_page(),
+        page(&fixture::empty(), &fixture::empty_facts()),
+        page(&Tables::default(), &fixture::empty_facts()),
+        page(&fixture::many(1, 1), &fixture::facts(1, 1)),
+    ] {
+        for (element, attributes) in parse(&page) {
+            let loads = [
+                "link", "iframe", "img", "image", "object", "embed", "base", "form", "use", "audio", "video",
+            ];
+            assert!(!loads.contains(&element.as_str()), "<{element}>");
+            for (name, value) in attributes {
+                assert!(!name.starts_with("on"), "{element} {name}={value}");
+                assert!(
+                    !["src", "srcset", "action", "data", "style"].contains(&name.as_str()),
+                    "{element} {name}={value}"
+                );
+                if name == "href" {
+                    assert_eq!(element, "a");
+                    assert!(value.starts_with('#') || value.starts_with("https://"), "{value}");
+                }
+            }
+        }
+        for loading in ["@import", "url(", "fetch(", "XMLHttpRequest", "import("] {
+            assert!(!page.contains(loading), "{loading}");
+        }
+        assert!(page.contains("default-src 'none'"));
+    }
+}
+
+#[test]
+fn every_anchor_has_its_place() {
+    let page = usual_page();
+    let elements = parse(&page);
+    let values = |wanted: &str| -> Vec<String> {
+        let all = elements.iter().flat_map(|(_, attributes)| attributes);
+        all.filter(|(name, _)| name == wanted).map(|(_, value)| value.clone()).collect()
+    };
+    let ids = values("id");
+    for href in values("href").iter().filter_map(|href| href.strip_prefix('#')) {
+        assert_eq!(ids.iter().filter(|id| id.as_str() == href).count(), 1, "{href}");
+    }
+    let mut unique = ids.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), ids.len(), "ids are unique");
+}
+
+#[test]
+fn foreign_text_stays_text() {
+    let page = usual_page();
+    assert_eq!(page.matches("<script").count(), 1, "only the page's own");
+    assert!(page.contains("&lt;script&gt;alert(&#x27;name&#x27;)"), "the name is shown as it is");
+    assert!(page.contains("&lt;b&gt;x&lt;"), "the damaged file's name is shown as it is");
+    let harmful = |character: char| {
+        (character.is_control() && character != '\n')
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    assert!(!page.contains(harmful));
+}
+
+#[test]
+fn the_page_is_the_same_each_time() {
+    assert_eq!(usual_page(), usual_page());
+}
+
+#[test]
+fn key_numbers_facts_and_remarks_come_first() {
+    let page = usual_page();
+    let header = page.split("</header>").next().unwrap();
+    for text in [
+        "19 torrents watched from frankfurt, 2026-11-20 00:00:00 to 2026-11-21 10:00:00 UTC (34 h).",
+        "<strong>1,606</strong><span class=\"what\">confirmed downloads</span>",
+        "A file of the log could not be read",
+        "it was killed &lt;or&gt; still runs.",
+        "DB-IP Lite City (CC BY 4.0",
+        "0.98 of a torrent&#x27;s pieces",
+        "no end in the log",
+        "125 MB&#x2f;s",
+        "2,466,023 in 40 files",
+    ] {
+        assert!(header.contains(text), "{text}\n{header}");
+    }
+    assert!(page.contains("IP geolocation by DB-IP (<a href="), "the attribution stands in the page");
+}
+
+#[test]
+fn large_tables_are_cut_and_name_their_csv() {
+    let page = page(&fixture::many(2_000, 700), &fixture::facts(2_000, 700));
+    assert!(page.contains(
+        "25 of 2,001 rows, those with the highest confirmed downloads; <code>summary.csv</code> has all"
+    ));
+    assert!(page.contains(
+        "25 of 4,000 rows, those with the latest confirmed at; <code>confirmed_downloads.csv</code>"
+    ));
+    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+    assert!(page.matches("<tr").count() < 400);
+}
+
+#[test]
+fn every_column_is_explained() {
+    let page = usual_page();
+    for definition in crate::table::TABLES {
+        if !matches!(definition.name, "cities" | "networks") {
+            for column in definition.columns {
+                assert!(page.contains(&format!("<dt><code>{}</code></dt>", column.name)), "{}", column.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_log_makes_a_page() {
+    let page = page(&fixture::empty(), &fixture::empty_facts());
+    assert!(page.contains("The log holds no rows"));
+    assert!(page.contains("No rows. <code>visits.csv</code> has the column names only."));
+    assert!(!page.contains("Cities are left out"), "no advice about nothing");
+}
+
+/// Notes what goes wrong from the first moment on.
+const WATCH: &str = "<script>\
+    window.wrong = [];\
+    addEventListener('error', (event) => wrong.push(event.message));\
+    addEventListener('securitypolicyviolation', (event) => wrong.push(event.violatedDirective));\
+    </script>";
+
+/// Sorts every table by every column, both ways, and tells what it found in an attribute of the root.
+const TRY: &str = "<script>\
+    const shown = (table, column) => [...table.tBodies[0].rows].filter((row) => row.className !== 'sum')\
+        .map((row) => row.cells[column].dataset.v).filter((value) => value !== '').map(Number);\
+    const inOrder = (values, sign) => values.every((value, i) => i === 0 || sign * (value - values[i - 1]) >= 0);\
+    let sorted = 0;\
+    for (const table of document.querySelectorAll('table.data')) {\
+        const before = table.tBodies[0].rows.length;\
+        [...table.tHead.rows[0].cells].forEach((head, column) => {\
+            for (const click of [1, 2]) {\
+                head.querySelector('button').click();\
+                const sign = head.getAttribute('aria-sort') === 'ascending' ? 1 : -1;\
+                if (head.classList.contains('n') && !inOrder(shown(table, column), sign)) wrong.push(head.textContent);\
+                if (table.tBodies[0].rows.length !== before) wrong.push('rows lost');\
+                sorted += 1;\
+            }\
+        });\
+    }\
+    const first = document.querySelector('#summary tbody tr');\
+    if (first.className !== 'sum') wrong.push('the sum is not first');\
+    if (document.documentElement.scrollWidth > innerWidth) wrong.push('wider than the window');\
+    document.documentElement.setAttribute('data-outcome', sorted + ' sorted, wrong: ' + JSON.stringify(wrong));\
+    </script>";
+
+fn chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|program| program.is_file())
+}
+
+/// The page's elements after its scripts have run, in a window this many pixels wide.
+fn run_in(browser: &std::path::Path, page: &std::path::Path, width: u32) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new("timeout")
+        .arg("120")
+        .arg(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--dump-dom",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--window-size={width},1000"))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_script_sorts_tables_in_a_real_browser() {
+    let Some(browser) = chromium() else {
+        assert!(std::env::var_os("CI").is_none(), "CI must have Chromium: apt-get install chromium");
+        eprintln!("SKIPPED: no Chromium here; apt-get install chromium");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    let page = usual_page()
+        .replacen("<head>", &format!("<head>{WATCH}"), 1)
+        .replace("</body>", &format!("{TRY}</body>"));
+    std::fs::write(&path, page).unwrap();
+    for width in [1100, 500] {
+        let elements = run_in(&browser, &path, width);
+        let outcome = elements.split("data-outcome=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let outcome = outcome.unwrap_or("the script did not reach its end");
+        assert!(outcome.ends_with("sorted, wrong: []"), "{width} px: {outcome}");
+        assert!(!outcome.starts_with("0 "), "{outcome}");
+    }
+}
 
 /// Writes reports for people to look at: `GALLERY=<folder> cargo test -p analyze gallery -- --ignored`.
 #[test]
