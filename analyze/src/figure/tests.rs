@@ -144,7 +144,7 @@ fn files_are_written_in_both_formats() {
         let image = std::fs::read(path.with_extension("png")).unwrap();
         assert_eq!(&image[..8], b"\x89PNG\r\n\x1a\n");
         let width = u32::from_be_bytes(image[16..20].try_into().unwrap());
-        assert_eq!(f64::from(width), 2.0 * (WIDE + 40.0));
+        assert_eq!(width, 1_800, "twice the width, margins included");
     }
     let missing = folder.path().join("missing");
     let error = draw_all(&tables, &fixture::empty_facts(), &missing).unwrap_err();

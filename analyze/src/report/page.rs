@@ -241,18 +241,14 @@ fn remarks(facts: &Facts) -> Vec<Remark> {
         };
         remarks.push(Remark { class: "warning", label: "Damaged files.", text: text.to_owned(), items });
     }
-    let note = |text| Remark { class: "note", label: "Note.", text, items: Vec::new() };
-    remarks.extend(facts.notes.iter().map(|text| note(foreign(text))));
-    let has_rows = facts.first_at.is_some();
-    if has_rows && !facts.geolocation.iter().any(|source| source.tells.contains("city")) {
-        remarks.push(note(NO_CITY_DATABASE.to_owned()));
-    }
+    remarks.extend(facts.notes.iter().map(|text| Remark {
+        class: "note",
+        label: "Note.",
+        text: foreign(text),
+        items: Vec::new(),
+    }));
     remarks
 }
-
-const NO_CITY_DATABASE: &str = "Cities are left out: no city database was given. <code>--geoip-city FILE</code> takes \
-    any in MMDB format. A free one is DB-IP Lite City (CC BY 4.0; its attribution then stands in the report): \
-    <a href=\"https://db-ip.com/db/download/ip-to-city-lite\" rel=\"noreferrer\">db-ip.com</a>.";
 
 fn fact_list(facts: &Facts) -> Vec<Fact> {
     let mut list = Vec::new();
