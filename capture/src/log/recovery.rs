@@ -16,7 +16,7 @@ use super::{
     LogError,
     disk::{Disk, create_folder_durably},
     failed_to,
-    rotation::{ClosedWal, make_segments, report_damage},
+    rotation::{ClosedWal, make_segments, put_away},
     stats::Stats,
     wal::wal_path,
 };
@@ -57,12 +57,11 @@ pub(super) fn recover(disk: &dyn Disk, folder: &Path, stats: &Stats) -> Result<R
     for path in paths {
         let wal = ClosedWal { cut: cuts.get(&path).copied(), path };
         let rotated = make_segments(disk, folder, &wal, stats)?;
-        report_damage(&wal.path, &rotated);
+        recovery.damaged.extend(put_away(disk, folder, &wal.path, &rotated)?);
         recovery.wals += 1;
         recovery.rows += rotated.rows;
         recovery.torn_bytes += rotated.torn_bytes;
         recovery.damaged_bytes += rotated.damaged_bytes;
-        recovery.damaged.extend(rotated.kept);
     }
     if recovery.wals > 0 {
         tracing::warn!(

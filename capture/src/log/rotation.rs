@@ -27,6 +27,9 @@ use super::{
     wal::wal_path,
 };
 
+/// No file's header is longer than this, bytes, short of hundreds of failed syncs in a row.
+const LONGEST_HEADER: usize = 4096;
+
 /// A write-ahead file to which nothing is added any more.
 #[derive(Clone, Debug)]
 pub(super) struct ClosedWal {
@@ -41,8 +44,6 @@ pub(super) struct Rotated {
     pub(super) rows: u64,
     pub(super) torn_bytes: u64,
     pub(super) damaged_bytes: u64,
-    /// Where a damaged file is kept.
-    pub(super) kept: Option<PathBuf>,
 }
 
 /// The thread that makes segments, and the files that wait for it.
@@ -106,26 +107,39 @@ impl Shared {
 
     fn run(&self) {
         while let Some(wal) = self.next() {
-            match make_segments(self.disk.as_ref(), &self.folder, &wal, &self.stats) {
-                Ok(rotated) => {
-                    report_damage(&wal.path, &rotated);
-                    self.lock().waiting.pop_front();
-                    let mut stats = self.stats.lock();
-                    stats.wals_waiting = stats.wals_waiting.saturating_sub(1);
-                    stats.rotation_failure = None;
+            let (disk, folder) = (self.disk.as_ref(), self.folder.as_path());
+            let made = self.until_it_works(|| make_segments(disk, folder, &wal, &self.stats));
+            let done =
+                made.and_then(|rotated| self.until_it_works(|| put_away(disk, folder, &wal.path, &rotated)));
+            if done.is_none() {
+                tracing::error!(
+                    "write-ahead files stay in the log's folder; the next start makes segments of them"
+                );
+                return;
+            }
+            self.lock().waiting.pop_front();
+            let mut stats = self.stats.lock();
+            stats.wals_waiting = stats.wals_waiting.saturating_sub(1);
+        }
+    }
+
+    /// Tries again after a failure; `None` if it has failed and the log is closing.
+    fn until_it_works<T>(&self, attempt: impl Fn() -> Result<T, LogError>) -> Option<T> {
+        loop {
+            match attempt() {
+                Ok(done) => {
+                    self.stats.lock().rotation_failure = None;
+                    return Some(done);
                 }
                 Err(error) => {
                     let known = self.stats.lock().rotation_failure.replace(error.to_string()).is_some();
                     if !known {
                         tracing::error!(%error, "segments cannot be written; the rows are safe, trying again");
                     }
-                    if self.pause() {
-                        tracing::error!(
-                            "write-ahead files stay in the log's folder; the next start makes segments"
-                        );
-                        return;
-                    }
                 }
+            }
+            if self.pause() {
+                return None;
             }
         }
     }
@@ -145,17 +159,7 @@ impl Shared {
     }
 }
 
-/// Reports damage where it was found; a torn end is no damage.
-pub(super) fn report_damage(wal: &WalPath, rotated: &Rotated) {
-    if let Some(kept) = &rotated.kept {
-        tracing::error!(
-            file = wal.file_name(), damaged_bytes = rotated.damaged_bytes, kept = %kept.display(),
-            "a write-ahead file is damaged: what could be read is saved, the file is kept aside"
-        );
-    }
-}
-
-/// Makes the segments of one write-ahead file and removes it.
+/// Makes the segments of one write-ahead file.
 pub(super) fn make_segments(
     disk: &dyn Disk,
     folder: &Path,
@@ -163,7 +167,13 @@ pub(super) fn make_segments(
     stats: &Stats,
 ) -> Result<Rotated, LogError> {
     let path = wal_path(folder, &wal.path);
-    let mut file = disk.read(&path).map_err(failed_to("read", &path))?;
+    let mut file = match disk.read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::error!(file = %path.display(), "a write-ahead file has been removed; its rows are lost");
+            return Ok(Rotated::default());
+        }
+        read => read.map_err(failed_to("read", &path))?,
+    };
     file.truncate(wal.cut.and_then(|cut| usize::try_from(cut).ok()).unwrap_or(file.len()));
     let (events, mut rotated) = read_events(&file, &path, &wal.path)?;
     drop(file);
@@ -179,15 +189,40 @@ pub(super) fn make_segments(
             stats.segment_bytes += bytes;
         }
     }
-    let put_away = if rotated.damaged_bytes > 0 {
-        keep_aside(disk, folder, &wal.path).map(|kept| rotated.kept = Some(kept))
-    } else {
-        disk.remove(&path)
-    };
-    put_away
-        .and_then(|()| disk.sync_folder(&folder.join(WAL_FOLDER)))
-        .map_err(failed_to("put away", &path))?;
     Ok(rotated)
+}
+
+/// Removes a write-ahead file of which segments have been made, or keeps it aside if it is damaged; tells where.
+/// After a failure it may be done again.
+pub(super) fn put_away(
+    disk: &dyn Disk,
+    folder: &Path,
+    wal: &WalPath,
+    rotated: &Rotated,
+) -> Result<Option<PathBuf>, LogError> {
+    let path = wal_path(folder, wal);
+    let kept = (rotated.damaged_bytes > 0)
+        .then(|| folder.join(WAL_FOLDER).join(DAMAGED_FOLDER).join(wal.file_name()));
+    let moved = match &kept {
+        Some(kept) => create_folder_durably(disk, folder, &format!("{WAL_FOLDER}/{DAMAGED_FOLDER}"))
+            .and_then(|home| disk.rename(&path, kept).map(|()| home))
+            .and_then(|home| disk.sync_folder(&home)),
+        None => disk.remove(&path),
+    };
+    match moved {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed_to("put away", &path)(error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    disk.sync_folder(&folder.join(WAL_FOLDER)).map_err(failed_to("put away", &path))?;
+    if let Some(kept) = &kept {
+        tracing::error!(
+            file = wal.file_name(), damaged_bytes = rotated.damaged_bytes, kept = %kept.display(),
+            "a write-ahead file is damaged: what could be read is saved, the file is kept aside"
+        );
+    }
+    Ok(kept)
 }
 
 type Groups = BTreeMap<(Table, Date), Vec<Event>>;
@@ -205,7 +240,8 @@ fn read_events(file: &[u8], path: &Path, wal: &WalPath) -> Result<(Groups, Rotat
             return other(format!("schema {}", header.schema_version));
         }
         Ok(header) if header.run == wal.run && header.seq == wal.seq => {}
-        Err(HeaderError::Torn) if scan.frames.is_empty() => {}
+        // The power was lost before the header was durable, and so before there was any row.
+        Err(_) if scan.frames.is_empty() && file.len() <= LONGEST_HEADER => {}
         Ok(_) | Err(_) => rotated.damaged_bytes = rotated.damaged_bytes.max(1),
     }
     let mut groups = Groups::new();
@@ -247,12 +283,4 @@ fn write_segment(
     disk.rename(&temporary, &path)?;
     disk.sync_folder(&home)?;
     Ok(Some(bytes.len() as u64))
-}
-
-fn keep_aside(disk: &dyn Disk, folder: &Path, wal: &WalPath) -> io::Result<PathBuf> {
-    let damaged = create_folder_durably(disk, folder, &format!("{WAL_FOLDER}/{DAMAGED_FOLDER}"))?;
-    let kept = damaged.join(wal.file_name());
-    disk.rename(&wal_path(folder, wal), &kept)?;
-    disk.sync_folder(&damaged)?;
-    Ok(kept)
 }

@@ -15,12 +15,14 @@ use schema::{
 };
 use tokio::time::Instant;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, create_folder_durably};
 
 /// A write-ahead file being written.
 pub(super) struct Wal {
     pub(super) path: WalPath,
     pub(super) opened: Instant,
+    /// The path in the file system.
+    place: PathBuf,
     file: Box<dyn DiskFile>,
     /// Where the last whole frame ends.
     length: u64,
@@ -42,12 +44,14 @@ impl Wal {
         let path = WalPath { run: run.clone(), seq };
         let header = Header { schema_version: SCHEMA_VERSION, run: run.clone(), seq, cuts: cuts.to_vec() };
         let header = header.encode().map_err(io::Error::other)?;
-        let mut file = disk.create(&wal_path(folder, &path))?;
+        create_folder_durably(disk, folder, WAL_FOLDER)?;
+        let place = wal_path(folder, &path);
+        let mut file = disk.create(&place)?;
         file.write_at(0, &header)?;
         file.sync()?;
         disk.sync_folder(&folder.join(WAL_FOLDER))?;
         let length = header.len() as u64;
-        Ok(Self { path, opened, file, length, durable: length, header: length })
+        Ok(Self { path, opened, place, file, length, durable: length, header: length })
     }
 
     /// Where the last whole frame ends.
@@ -79,8 +83,13 @@ impl Wal {
     }
 
     /// Makes everything written durable. After an error the file must be given up: see [`cut`](Self::cut).
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    pub(super) fn sync(&mut self, disk: &dyn Disk) -> io::Result<()> {
         self.file.sync()?;
+        // A file that someone has removed still takes bytes and syncs.
+        if !disk.exists(&self.place)? {
+            let what = format!("{} has been removed", self.place.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, what));
+        }
         self.durable = self.length;
         Ok(())
     }

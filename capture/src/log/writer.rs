@@ -137,10 +137,9 @@ impl Writer {
             self.wal = Some(self.create_wal()?);
         }
         let Some(wal) = &mut self.wal else { return Ok(()) };
-        let mut bytes = 0;
         for frame in self.pending.iter_mut().skip(self.written) {
             match wal.append(frame) {
-                Ok(length) => bytes += length,
+                Ok(bytes) => self.stats.lock().wal_bytes += bytes,
                 Err(error) => {
                     wal.cut_off(wal.length());
                     return Err(error);
@@ -148,7 +147,6 @@ impl Writer {
             }
             self.written += 1;
         }
-        self.stats.lock().wal_bytes += bytes;
         Ok(())
     }
 
@@ -178,7 +176,7 @@ impl Writer {
     fn sync(&mut self) -> io::Result<()> {
         let Some(wal) = &mut self.wal else { return Ok(()) };
         if !wal.is_durable()
-            && let Err(error) = wal.sync()
+            && let Err(error) = wal.sync(self.disk.as_ref())
         {
             let cut = wal.cut();
             wal.cut_off(cut.length);
@@ -229,6 +227,7 @@ impl Writer {
 
     /// Makes everything durable and ends; gives up on a disk that keeps failing.
     fn finish(mut self) -> Result<(), LogError> {
+        self.take();
         let mut failure = self.step(true).err();
         for _ in 1..CLOSE_ATTEMPTS {
             let Some(cause) = &failure else { break };
