@@ -19,6 +19,10 @@ use tracing_subscriber::{
 use self::status::Status;
 use crate::{cli::LogFormat, clock::Clock};
 
+/// Overrides which messages are told, in the syntax of `tracing`.
+const FILTER_VARIABLE: &str = "CAPTURE_LOG";
+/// A certificate that does not hold is told in the request's row, and not by the library as well.
+const FILTER: &str = "info,rustls_platform_verifier=off";
 /// How often the live line's clock moves.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -36,8 +40,9 @@ impl Display {
         let live = is_live.then(MultiProgress::new);
         let filter = EnvFilter::builder()
             .with_default_directive(tracing::Level::INFO.into())
-            .with_env_var("CAPTURE_LOG")
-            .from_env_lossy();
+            .with_env_var(FILTER_VARIABLE)
+            .try_from_env()
+            .unwrap_or_else(|_unset| EnvFilter::new(FILTER));
         let writer = Above(live.clone());
         let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
         let registry = tracing_subscriber::registry().with(filter);
