@@ -92,6 +92,9 @@ pub fn facts(torrents: u64, hours: i64) -> Facts {
         }],
         notes: vec![
             "The run 20261120T010000Z-2c26b46b has no end: it was killed <or> still runs.".to_owned(),
+            "Countries come from registry data and there are no cities: give a database with --geoip-city, for \
+             example DB-IP City Lite (free, CC BY 4.0, https://db-ip.com)."
+                .to_owned(),
         ],
         ..empty_facts()
     }
