@@ -1,7 +1,7 @@
 //! The file of `--config`: TOML whose keys are the options' names.
 //!
 //! Each key becomes an argument in front of the command line's, unless the command line gives that option itself, so
-//! that [`Options`](crate::cli::Options) are defined once. Mistakes are told by file and line.
+//! that [`Options`] are defined once. Mistakes are told by file and line.
 
 use std::{ffi::OsString, fs, path::Path};
 
