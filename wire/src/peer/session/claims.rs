@@ -189,16 +189,19 @@ impl Claims {
         Ok(new)
     }
 
-    /// Takes the torrent's piece count and checks the claims made before it was known.
+    /// Takes the torrent's piece count and checks the claims made before it was known; false ones are forgotten.
     pub(super) fn learn(&mut self, piece_count: u32) -> Result<(), ClaimError> {
         self.piece_count = Some(piece_count);
         let Held::Raw { bits, .. } = &mut self.held else { return Ok(()) };
         let mut bits = std::mem::take(bits);
-        if self.basis != Some(Basis::Bitfield) {
+        self.held = Held::Nothing;
+        let basis = self.basis.take();
+        if basis != Some(Basis::Bitfield) {
             // Only HAVEs: as long as the last one reached. Too long, and the check below refuses it.
             bits.resize(bits.len().max(piece_count.div_ceil(8) as usize), 0);
         }
         self.held = Held::Bits(Bitfield::from_bytes(&bits, piece_count)?);
+        self.basis = basis;
         Ok(())
     }
 }

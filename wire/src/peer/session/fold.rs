@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Fold {
     resolution: Duration,
-    /// Time of the last HAVE told.
+    /// When HAVEs were last told.
     told: Option<Instant>,
     waiting: Option<Waiting>,
 }
@@ -57,7 +57,7 @@ impl Fold {
         }
         let piece = if self.waiting.is_none() { Some(index) } else { None };
         self.waiting = Some(Waiting { at: now, pieces, piece });
-        if due { [self.flush(), None] } else { [None, None] }
+        if due { [self.flush(now), None] } else { [None, None] }
     }
 
     /// When the HAVEs that wait are due.
@@ -67,9 +67,9 @@ impl Fold {
     }
 
     /// Ends the waiting.
-    pub(super) fn flush(&mut self) -> Option<Waiting> {
+    pub(super) fn flush(&mut self, now: Instant) -> Option<Waiting> {
         let waiting = self.waiting.take()?;
-        self.told = Some(waiting.at);
+        self.told = Some(now);
         Some(waiting)
     }
 }

@@ -210,7 +210,7 @@ impl Session {
             Phase::Ended => return,
         }
         if self.fold.deadline().is_some_and(|deadline| now >= deadline) {
-            self.tell_folded();
+            self.tell_folded(now);
         }
         if self.fetch.as_ref().map(|fetch| fetch.deadline()).is_some_and(|deadline| now >= deadline) {
             self.fetch = None;
@@ -321,7 +321,7 @@ impl Session {
         }
     }
 
-    /// Figures of the session so far.
+    /// Figures of the session so far; whole after [`Self::handle_closed`].
     pub fn summary(&self) -> &Summary {
         &self.summary
     }

@@ -13,7 +13,7 @@ impl Session {
     pub(super) fn handle_bitfield(&mut self, now: Instant, bytes: Vec<u8>) -> Result<(), ClaimError> {
         let opening = self.is_opening();
         if !opening {
-            self.tell_folded();
+            self.tell_folded(now);
         }
         self.claims.bitfield(bytes, opening)?;
         self.tell_late_claim(now, Kind::Bitfield);
@@ -21,13 +21,13 @@ impl Session {
     }
 
     pub(super) fn handle_have_all(&mut self, now: Instant) {
-        self.tell_folded();
+        self.tell_folded(now);
         self.claims.have_all();
         self.tell_late_claim(now, Kind::HaveAll);
     }
 
     pub(super) fn handle_have_none(&mut self, now: Instant) {
-        self.tell_folded();
+        self.tell_folded(now);
         self.claims.have_none();
         self.tell_late_claim(now, Kind::HaveNone);
     }
@@ -70,13 +70,13 @@ impl Session {
     pub(super) fn tell_rest(&mut self, now: Instant) {
         match self.phase {
             Phase::Opening { .. } => self.tell_opening(now, false),
-            Phase::Watching => self.tell_folded(),
+            Phase::Watching => self.tell_folded(now),
             Phase::Handshaking { .. } | Phase::Deciding { .. } | Phase::Ended => {}
         }
     }
 
-    pub(super) fn tell_folded(&mut self) {
-        if let Some(waiting) = self.fold.flush() {
+    pub(super) fn tell_folded(&mut self, now: Instant) {
+        if let Some(waiting) = self.fold.flush(now) {
             self.tell_have(waiting);
         }
     }
