@@ -116,9 +116,10 @@ async fn a_second_capture_is_refused_with_the_first_ones_pid() {
 }
 
 #[tokio::test]
-async fn a_folder_removed_under_way_is_made_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = open(folder.path(), "20260101T000000Z-0000000a").unwrap();
+async fn a_folder_taken_away_under_way_is_made_again() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("out");
+    let log = open(&folder, "20260101T000000Z-0000000a").unwrap();
     for number in 0..3 {
         let (time, row) = sighting(number);
         log.append_at(time, row).await;
@@ -126,13 +127,13 @@ async fn a_folder_removed_under_way_is_made_again() {
             while log.stats().rows_not_durable > 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            std::fs::remove_dir_all(folder.path()).unwrap();
+            std::fs::rename(&folder, home.path().join("elsewhere")).unwrap();
         }
     }
     log.close().await.unwrap();
     let read = |path| segment::read(Table::Sightings, File::open(path).unwrap()).unwrap();
     let mut times: Vec<_> =
-        segments(folder.path()).into_iter().flat_map(read).map(|(_, event)| event.time).collect();
+        segments(&folder).into_iter().flat_map(read).map(|(_, event)| event.time).collect();
     times.sort();
     assert!(times.ends_with(&[Timestamp(FIRST_TIME + 1), Timestamp(FIRST_TIME + 2)]), "{times:?}");
 }

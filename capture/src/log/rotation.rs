@@ -209,13 +209,8 @@ pub(super) fn put_away(
             .and_then(|home| disk.sync_folder(&home)),
         None => disk.remove(&path),
     };
-    match moved {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed_to("put away", &path)(error));
-        }
-        Ok(()) | Err(_) => {}
-    }
-    disk.sync_folder(&folder.join(WAL_FOLDER)).map_err(failed_to("put away", &path))?;
+    let synced = unless_gone(moved).and_then(|()| unless_gone(disk.sync_folder(&folder.join(WAL_FOLDER))));
+    synced.map_err(failed_to("put away", &path))?;
     if let Some(kept) = &kept {
         tracing::error!(
             file = wal.file_name(), damaged_bytes = rotated.damaged_bytes, kept = %kept.display(),
@@ -223,6 +218,14 @@ pub(super) fn put_away(
         );
     }
     Ok(kept)
+}
+
+/// What is not there any more needs not be put away.
+fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 type Groups = BTreeMap<(Table, Date), Vec<Event>>;
