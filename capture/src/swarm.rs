@@ -19,7 +19,7 @@ use schema::{
 const LEFT_UNKNOWN_BYTES: u64 = 1 << 30;
 
 /// Begins every peer ID of ours (BEP 20): client and version.
-const PEER_ID_PREFIX: [u8; 8] = *b"-ST0100-";
+const PEER_ID_PREFIX: [u8; 8] = *b"-SW0100-";
 
 /// Index of a swarm in the run's list of swarms; it means nothing outside the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,7 +76,7 @@ pub struct Swarm {
     pub info_hash: InfoHash,
     /// SHA-256 of the info dictionary, where the list told it.
     pub info_hash_v2: Option<InfoHashV2>,
-    /// What we call ourselves in this swarm: `-ST0100-` and randomness, one per run and swarm.
+    /// What we call ourselves in this swarm: `-SW0100-` and randomness, one per run and swarm.
     pub peer_id: PeerId,
     /// Tells a tracker that it is still us after our address changed (BEP 7); stable for the run.
     pub key: u32,
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!((swarms[1].id, swarms[1].info_hash), (SwarmId(1), InfoHash([2; 20])));
         assert_ne!(swarms[0].peer_id, swarms[1].peer_id);
         for swarm in swarms.iter() {
-            assert!(swarm.peer_id.0.starts_with(b"-ST0100-"));
+            assert!(swarm.peer_id.0.starts_with(b"-SW0100-"));
             assert!(swarm.peer_id.0[8..].iter().all(u8::is_ascii_alphanumeric));
         }
     }

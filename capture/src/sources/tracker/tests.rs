@@ -42,7 +42,7 @@ impl Watched {
                 peers: vec![],
                 metadata: None,
             };
-            Arc::new(Swarm::new(SwarmId(n.into()), description, PeerId(*b"-ST0100-abcdefghijkl"), 77))
+            Arc::new(Swarm::new(SwarmId(n.into()), description, PeerId(*b"-SW0100-abcdefghijkl"), 77))
         });
         let (answers, answered) = sources::channel();
         let (rows, written) = mpsc::channel(1000);
@@ -165,7 +165,7 @@ async fn http_announces_start_go_on_and_stop() {
         assert_eq!((announce.port, announce.key), (4321, 77));
         assert_eq!((announce.uploaded, announce.downloaded), (0, 0));
         assert!(announce.left > 0);
-        assert_eq!(announce.peer_id.0, *b"-ST0100-abcdefghijkl");
+        assert_eq!(announce.peer_id.0, *b"-SW0100-abcdefghijkl");
     }
 }
 

@@ -10,7 +10,7 @@ use crate::peer::extension::HANDSHAKE_ID;
 
 const FAST: u64 = Reserved::FAST | Reserved::EXTENSION;
 const PIECES: u32 = 20;
-const OURS: PeerId = PeerId(*b"-ST0100-abcdefghijkl");
+const OURS: PeerId = PeerId(*b"-SW0100-abcdefghijkl");
 const THEIRS: PeerId = PeerId(*b"-XX0001-abcdefghijkl");
 const SWARM: InfoHash = InfoHash([7; 20]);
 
