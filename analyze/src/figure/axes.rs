@@ -67,11 +67,17 @@ pub fn horizontal_axis(
     axis_title(drawing, panel, title);
 }
 
-/// The times of day and dates below a panel, UTC.
-pub fn time_axis(drawing: &mut Drawing, panel: Panel, scale: &Scale, from_us: i64, to_us: i64) {
+/// The times of day and dates below a panel, UTC, not nearer to each other than `least_us`.
+pub fn time_axis(
+    drawing: &mut Drawing,
+    panel: Panel,
+    scale: &Scale,
+    (from_us, to_us): (i64, i64),
+    least_us: i64,
+) {
     let most = ((panel.right - panel.left) / 70.0).floor().max(2.0);
     let mut free_from = f64::NEG_INFINITY;
-    for tick in time_ticks(from_us, to_us, whole_usize(most)) {
+    for tick in time_ticks(from_us, to_us, least_us, whole_usize(most)) {
         let x = scale.at(tick.time_us as f64);
         drawing.push(line("axis", x, panel.bottom, x, panel.bottom + 4.0));
         let half = width(&tick.label, TICK) / 2.0;

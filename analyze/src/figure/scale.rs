@@ -131,8 +131,8 @@ pub struct TimeTick {
     pub label: String,
 }
 
-/// Round times (UTC) within `from_us..=to_us`, at most about `count` of them.
-pub fn time_ticks(from_us: i64, to_us: i64, count: usize) -> Vec<TimeTick> {
+/// Round times (UTC) within `from_us..=to_us`, at most about `count` of them and not nearer than `least_us`.
+pub fn time_ticks(from_us: i64, to_us: i64, least_us: i64, count: usize) -> Vec<TimeTick> {
     const SECOND: i64 = 1_000_000;
     const DAY: i64 = 86_400 * SECOND;
     const STEPS: [i64; 18] = [
@@ -157,7 +157,8 @@ pub fn time_ticks(from_us: i64, to_us: i64, count: usize) -> Vec<TimeTick> {
     ];
     let range = to_us.saturating_sub(from_us).max(1);
     let most = i64::try_from(count.max(1)).unwrap_or(1);
-    let mut step = STEPS.into_iter().find(|step| range / step <= most).unwrap_or(28 * DAY);
+    let mut step =
+        STEPS.into_iter().find(|step| *step >= least_us && range / step <= most).unwrap_or(28 * DAY);
     while range / step > most {
         step *= 2;
     }
@@ -215,9 +216,11 @@ mod tests {
     #[test]
     fn time_axes_mark_round_times() {
         let hour = 3_600_000_000;
-        let labels: Vec<_> = time_ticks(22 * hour, 28 * hour, 6).into_iter().map(|tick| tick.label).collect();
+        let labels: Vec<_> =
+            time_ticks(22 * hour, 28 * hour, 1, 6).into_iter().map(|tick| tick.label).collect();
         assert_eq!(labels, ["22:00", "23:00", "2 Jan", "01:00", "02:00", "03:00", "04:00"]);
-        assert!(time_ticks(0, 400 * 24 * hour, 6).len() <= 8);
-        assert_eq!(time_ticks(0, 0, 6).len(), 1);
+        assert!(time_ticks(0, 400 * 24 * hour, 1, 6).len() <= 8);
+        assert_eq!(time_ticks(0, 0, 1, 6).len(), 1);
+        assert_eq!(time_ticks(0, hour, hour, 6).len(), 2, "no quarters of a bar that is an hour");
     }
 }

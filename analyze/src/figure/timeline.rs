@@ -8,6 +8,9 @@ use crate::facts::Facts;
 
 const SECOND_US: i64 = 1_000_000;
 
+/// A bar's greatest width, px: few buckets are no reason for walls.
+const WIDEST: f64 = 64.0;
+
 /// Even divisions of the time that a picture covers.
 #[derive(Clone, Copy, Debug)]
 pub struct Buckets {
@@ -119,7 +122,7 @@ pub fn stacked(
             let from_us = start + buckets.step_us * i64::try_from(index).unwrap_or(0);
             let left = across.at(from_us as f64);
             let right = across.at((from_us + buckets.step_us) as f64);
-            let gap = ((right - left) * 0.12).min(3.0);
+            let gap = ((right - left) * 0.12).min(3.0).max(right - left - WIDEST);
             let bottom = up.at(*base);
             *base += *value;
             let top = up.at(*base).min(bottom - 0.5);
@@ -129,7 +132,7 @@ pub fn stacked(
         }
     }
     base_line(drawing, panel);
-    time_axis(drawing, panel, &across, start, end);
+    time_axis(drawing, panel, &across, (start, end), buckets.step_us);
 }
 
 #[cfg(test)]
