@@ -24,6 +24,9 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     if sum(|country| country.peers) == 0.0 {
         return Ok(Figure::without_data("countries", TITLE, "No peer was seen."));
     }
+    if countries.iter().all(|(code, country)| code.is_empty() || country.peers == 0.0) {
+        return Ok(Figure::without_data("countries", TITLE, "The country of no peer is known."));
+    }
     let most = countries
         .iter()
         .filter(|(code, _)| !code.is_empty())

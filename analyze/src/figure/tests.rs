@@ -242,6 +242,14 @@ fn small_countries_are_marked_and_unknown_ones_told() {
 }
 
 #[test]
+fn a_map_of_unknown_countries_is_not_drawn() {
+    let known = vec![Value::Null];
+    let number = |value: usize| vec![Value::from(value)];
+    let figure = one("countries", &[known.clone(), number(9), number(9), number(3), known.clone(), known]);
+    assert_holds(&figure, &["The country of no peer is known."]);
+}
+
+#[test]
 fn sources_have_a_panel_each() {
     let figure = figure(&fixture::many(1, 4), &fixture::facts(1, 4), "sources_hourly");
     assert_holds(&figure, &["Incoming connections", "HTTP trackers", "UDP trackers", "UDP trackers new: "]);

@@ -26,6 +26,15 @@ pub struct Cell {
     pub class: &'static str,
 }
 
+impl Cell {
+    /// Says that what a row is about is not known, e.g. the country.
+    pub fn name_unknown(&mut self) {
+        if self.text.is_empty() {
+            "unknown".clone_into(&mut self.text);
+        }
+    }
+}
+
 /// The cells of a column, one a row.
 pub fn cells(column: &Column, values: &Values, names: &Names) -> PolarsResult<Vec<Cell>> {
     match column.kind {
@@ -99,24 +108,23 @@ fn text_cell(column: &Column, value: Option<&str>, names: &Names) -> Cell {
     match column.name {
         "info_hash" if value == "all" => Cell { text: "all".to_owned(), ..Cell::default() },
         "info_hash" => match names.known(value) {
-            Some(name) => Cell { text: cut(&name, 60), hint: visible(value), class: "w", ..Cell::default() },
+            Some(name) => Cell { hint: visible(value), ..wrapped(cut(&name, 60)) },
             None => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
         },
         "peer_id" => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
         "country" => {
             let name = country::name(value);
-            let text = if name == value { visible(value) } else { format!("{name} ({value})") };
-            Cell { text, ..Cell::default() }
+            wrapped(if name == value { visible(value) } else { format!("{name} ({value})") })
         }
-        name => {
-            let class = match name {
-                "ip" => "t",
-                "client" | "endpoint" | "name" | "organization" | "software" => "w",
-                _ => "",
-            };
-            Cell { text: cut(&visible(value), LONGEST), class, ..Cell::default() }
-        }
+        _ => wrapped(cut(&visible(value), LONGEST)),
     }
+}
+
+/// Short text stays on one line, longer text gets room to break.
+fn wrapped(text: String) -> Cell {
+    const ONE_LINE: usize = 24;
+    let class = if text.chars().count() <= ONE_LINE { "t" } else { "w" };
+    Cell { text, class, ..Cell::default() }
 }
 
 /// The text, with an ellipsis where it is longer than so many characters.

@@ -346,8 +346,11 @@ fn table(definition: &'static Definition, rows: &DataFrame, names: &Names) -> Po
     let names = if has_name { &no_names } else { names };
     let mut columns = Vec::new();
     let mut lines: Vec<Row> = (0..shown.height()).map(|_| Row { sum: false, cells: Vec::new() }).collect();
-    for column in definition.columns {
-        let cells = cell::cells(column, shown.column(column.name)?, names)?;
+    for (index, column) in definition.columns.iter().enumerate() {
+        let mut cells = cell::cells(column, shown.column(column.name)?, names)?;
+        if index == 0 {
+            cells.iter_mut().for_each(Cell::name_unknown);
+        }
         // A column without any value would only make a wide table wider.
         let shown = cells.iter().any(|cell| !cell.text.is_empty());
         columns.push(ColumnOnPage {
