@@ -1,98 +1,8 @@
-//! A run's parts for tests: swarms, a log in a temporary folder, and its rows once it is closed.
+//! The rows of a log whose run has ended.
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{fs::File, path::Path};
 
-use capture::{
-    address::AddressPolicy,
-    clock::Clock,
-    contact::{ContactEvent, Context, Traffic, metadata_fetches},
-    log::{Log, LogOptions},
-    swarm::{self, Description, Metadata, Swarm},
-};
-use schema::{
-    InfoHash, RunId,
-    table::{Contact, Event, Progress, Row, Sighting, Table, Torrent, TorrentOrigin},
-};
-use tempfile::TempDir;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use wire::peer::session::Settings;
-
-/// Pieces of every torrent here whose metadata is known.
-pub const PIECES: u32 = 20;
-
-/// A swarm with known metadata, or none.
-pub fn swarm(info_hash: [u8; 20], known: bool) -> Arc<[Arc<Swarm>]> {
-    let metadata = Metadata {
-        info_hash_v2: None,
-        name: "a torrent".into(),
-        piece_length: 16_384,
-        piece_count: PIECES,
-        size_bytes: 16_384 * u64::from(PIECES),
-        private: false,
-    };
-    swarm::assemble([Description {
-        info_hash: InfoHash(info_hash),
-        info_hash_v2: None,
-        name: None,
-        origin: if known { TorrentOrigin::File } else { TorrentOrigin::Magnet },
-        trackers: vec![],
-        peers: vec![],
-        metadata: known.then_some(metadata),
-    }])
-}
-
-/// What contacts need, with a log of its own.
-pub struct Bench {
-    pub context: Arc<Context>,
-    pub events: mpsc::Receiver<ContactEvent>,
-    folder: TempDir,
-}
-
-impl Bench {
-    /// Sessions settle and time out within a second.
-    pub fn new(swarms: Arc<[Arc<Swarm>]>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::start();
-        let (events, heard) = mpsc::channel(10_000);
-        let context = Context {
-            clock,
-            log: Log::open(log_options(folder.path()), clock).unwrap(),
-            policy: Arc::new(AddressPolicy::new(true, &[])),
-            bind: vec![],
-            connect_timeout: Duration::from_secs(5),
-            settings: Settings {
-                handshake_timeout: Duration::from_millis(500),
-                idle_timeout: Duration::from_millis(900),
-                settle: Duration::from_millis(200),
-                ..Settings::default()
-            },
-            listen_port: Some(6881),
-            metadata_fetches: metadata_fetches(swarms.len()),
-            swarms,
-            events,
-            cancel: CancellationToken::new(),
-            traffic: Traffic::default(),
-        };
-        Self { context: Arc::new(context), events: heard, folder }
-    }
-
-    /// Closes the log and reads it.
-    pub async fn rows(self) -> Rows {
-        self.context.log.clone().close().await.unwrap();
-        Rows::read(self.folder.path())
-    }
-}
-
-pub fn log_options(folder: &Path) -> LogOptions {
-    LogOptions {
-        folder: folder.to_owned(),
-        run: RunId("20260102T030405Z-9f86d081".to_owned()),
-        rotate_every: Duration::from_secs(600),
-        rotate_size: 1 << 30,
-        sync_every: Duration::from_millis(100),
-    }
-}
+use schema::table::{Contact, Event, Gauge, Progress, Row, Run, Sighting, Table, Torrent};
 
 /// The rows of a log, by table, in order of time.
 #[derive(Debug, Default)]
@@ -101,8 +11,8 @@ pub struct Rows {
     pub progress: Vec<Progress>,
     pub sightings: Vec<Sighting>,
     pub torrents: Vec<Torrent>,
-    pub runs: Vec<schema::table::Run>,
-    pub gauges: Vec<schema::table::Gauge>,
+    pub runs: Vec<Run>,
+    pub gauges: Vec<Gauge>,
 }
 
 impl Rows {
@@ -118,7 +28,9 @@ impl Rows {
                 }
             }
             events.sort_by_key(|event: &Event| event.time);
-            events.into_iter().for_each(|event| rows.take(event.row));
+            for event in events {
+                rows.take(event.row);
+            }
         }
         rows
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers fail the test")]
 
+mod bench;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
@@ -10,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bench::{Bench, PIECES, swarm};
 use capture::{
     address::AddressPolicy,
     contact::{
@@ -20,7 +23,7 @@ use capture::{
     swarm::Swarm,
 };
 use schema::table::{ContactOutcome, Direction, ProgressKind, TorrentOrigin};
-use support::{Bench, PIECES, Rows, swarm};
+use support::Rows;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},

@@ -1,0 +1,272 @@
+//! Whole runs against scripted peers over loopback: rows from the start to the stop, in both directions.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers fail the test")]
+
+mod support;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use capture::{
+    address::AddressPolicy,
+    cli::Options,
+    clock::Clock,
+    gauge, run,
+    swarm::{self, Description},
+};
+use schema::{
+    InfoHash as LoggedInfoHash,
+    table::{Contact, ContactOutcome, Direction, Gauge, RunEvent, Source, TorrentOrigin},
+};
+use support::Rows;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use wire::{
+    InfoHash, PeerId,
+    peer::{
+        extension::{ExtendedHandshake, HANDSHAKE_ID},
+        handshake::{self, Handshake, Reserved},
+        message::{Decoder, Message, encode},
+    },
+};
+
+const SWARM: [u8; 20] = [7; 20];
+const FAST: u64 = Reserved::FAST | Reserved::EXTENSION;
+
+/// A run over one magnet that names some peers.
+struct Running {
+    cancel: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+    gauges: watch::Receiver<Option<Gauge>>,
+    folder: TempDir,
+}
+
+impl Running {
+    fn start(peers: Vec<SocketAddr>, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut arguments: Vec<&str> =
+            vec!["capture", "--torrents", "unused", "--allow-private", "--listen", "127.0.0.1:0"];
+        arguments.extend(["--settle", "200ms", "--gauge-every", "50ms", "--out"]);
+        arguments.push(folder.path().to_str().unwrap());
+        arguments.extend(more);
+        let swarms = swarm::assemble([Description {
+            info_hash: LoggedInfoHash(SWARM),
+            info_hash_v2: None,
+            name: None,
+            origin: TorrentOrigin::Magnet,
+            trackers: vec![],
+            peers,
+            metadata: None,
+        }]);
+        let (sender, gauges) = gauge::channel();
+        let cancel = CancellationToken::new();
+        let setup = run::Setup {
+            options: Options::from_arguments(arguments).unwrap(),
+            policy: Arc::new(AddressPolicy::new(true, &[])),
+            swarms,
+            clock: Clock::start(),
+            cancel: cancel.clone(),
+            gauges: sender,
+        };
+        Self { cancel, task: tokio::spawn(run::run(setup)), gauges, folder }
+    }
+
+    /// Waits until the gauges tell so.
+    async fn until(&mut self, so: impl Fn(&Gauge) -> bool) {
+        let told = self.gauges.wait_for(|gauge| gauge.as_ref().is_some_and(&so));
+        timeout(Duration::from_secs(20), told).await.unwrap().unwrap();
+    }
+
+    async fn stop(self) -> Rows {
+        self.cancel.cancel();
+        timeout(Duration::from_secs(10), self.task).await.unwrap().unwrap().unwrap();
+        Rows::read(self.folder.path())
+    }
+}
+
+fn id(last: u8) -> PeerId {
+    let mut id = *b"-XX0001-abcdefghijkl";
+    id[19] = last;
+    PeerId(id)
+}
+
+async fn greet(stream: &mut TcpStream, info_hash: [u8; 20], peer_id: PeerId) {
+    let handshake = Handshake { reserved: Reserved(FAST), info_hash: InfoHash(info_hash), peer_id };
+    stream.write_all(&handshake.encode()).await.unwrap();
+}
+
+async fn say(stream: &mut TcpStream, message: &Message) {
+    let mut bytes = Vec::new();
+    encode(message, &mut bytes);
+    stream.write_all(&bytes).await.unwrap();
+}
+
+/// Reads the other side's handshake and extended handshake.
+async fn hear_greeting(stream: &mut TcpStream) -> (Handshake, ExtendedHandshake) {
+    let mut bytes = [0; handshake::LEN];
+    stream.read_exact(&mut bytes).await.unwrap();
+    let handshake = Handshake::decode(&bytes).unwrap().unwrap();
+    let mut decoder = Decoder::default();
+    loop {
+        let byte = [stream.read_u8().await.unwrap()];
+        if let Some(Message::Extended { id: HANDSHAKE_ID, payload }) =
+            decoder.next(&mut byte.as_slice()).unwrap()
+        {
+            return (handshake, ExtendedHandshake::decode(&payload).unwrap());
+        }
+    }
+}
+
+async fn hears_the_end(stream: &mut TcpStream) {
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await.is_ok_and(|len| len > 0) {}
+}
+
+async fn listen(host: u8) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn connect(host: u8, port: u16) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::new(127, 0, 0, host), 0).into()).unwrap();
+    socket.connect((Ipv4Addr::LOCALHOST, port).into()).await.unwrap()
+}
+
+fn incoming(rows: &Rows, host: u8) -> &Contact {
+    let from = Ipv4Addr::new(127, 0, 0, host);
+    let mut found = rows.contacts.iter().filter(|row| row.direction == Direction::In && row.ip == from);
+    let (Some(row), None) = (found.next(), found.next()) else { panic!("not one contact from {from}") };
+    row
+}
+
+#[tokio::test]
+async fn a_run_has_rows_from_its_start_to_its_stop() {
+    let (listener, address) = listen(2).await;
+    let mut running = Running::start(vec![address, "127.0.0.3:0".parse().unwrap()], &[]);
+    let (mut peer, _) = listener.accept().await.unwrap();
+    greet(&mut peer, SWARM, id(b'a')).await;
+    say(&mut peer, &Message::Bitfield(vec![0x80])).await;
+    running.until(|gauge| gauge.contacts_open == 1 && gauge.log_rows > 6).await;
+    let rows = running.stop().await;
+    let life: Vec<_> = rows.runs.iter().map(|row| (row.event, row.reason.as_deref())).collect();
+    assert_eq!(life, [(RunEvent::Started, None), (RunEvent::Stopped, Some("signal"))]);
+    assert_eq!(rows.torrents.len(), 1);
+    assert_eq!(rows.sightings.len(), 2);
+    assert!(rows.sightings.iter().all(|row| row.source == Source::Magnet && row.endpoint.is_none()));
+    let row = rows.contact();
+    assert_eq!((row.outcome, row.port, row.attempt), (ContactOutcome::Shutdown, address.port(), 1));
+    assert_eq!(rows.progress[0].pieces, Some(1));
+    let last = rows.gauges.last().unwrap();
+    assert_eq!((last.peers_known, last.peers_not_allowed, last.contacts_open), (2, 2, 0));
+    assert_eq!((last.contacts_started, last.first_contacts_ok), (1, 1));
+}
+
+#[tokio::test]
+async fn a_run_ends_by_itself() {
+    let running = Running::start(vec![], &["--for", "200ms", "--no-listen"]);
+    timeout(Duration::from_secs(10), running.task).await.unwrap().unwrap().unwrap();
+    let rows = Rows::read(running.folder.path());
+    assert_eq!(rows.runs[1].reason.as_deref(), Some("duration"));
+}
+
+#[tokio::test]
+async fn whoever_connects_to_us_has_a_row() {
+    let (listener, address) = listen(2).await;
+    let mut running = Running::start(vec![address], &[]);
+    let (mut guide, _) = listener.accept().await.unwrap();
+    greet(&mut guide, SWARM, id(b'a')).await;
+    let (ours, extended) = hear_greeting(&mut guide).await;
+    let port = extended.p.unwrap();
+
+    let mut lost = connect(3, port).await;
+    greet(&mut lost, [9; 20], id(b'b')).await;
+    hears_the_end(&mut lost).await;
+    let mut mirror = connect(4, port).await;
+    greet(&mut mirror, SWARM, ours.peer_id).await;
+    hears_the_end(&mut mirror).await;
+    let mut garbage = connect(5, port).await;
+    garbage.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    hears_the_end(&mut garbage).await;
+    let mut leecher = connect(6, port).await;
+    greet(&mut leecher, SWARM, id(b'c')).await;
+    say(&mut leecher, &Message::Bitfield(vec![0xc0])).await;
+    hear_greeting(&mut leecher).await;
+    running.until(|gauge| gauge.incoming_unique == 1 && gauge.contacts_open == 2).await;
+    let remote = leecher.local_addr().unwrap();
+    let rows = running.stop().await;
+
+    let row = incoming(&rows, 3);
+    assert_eq!((row.outcome, row.info_hash.0), (ContactOutcome::WrongInfoHash, [9; 20]));
+    assert_eq!((row.peer_id.map(|id| id.0), row.connect_us, row.open_us), (Some(id(b'b').0), None, None));
+    assert_eq!(incoming(&rows, 4).outcome, ContactOutcome::SelfConnection);
+    let row = incoming(&rows, 5);
+    assert_eq!((row.outcome, row.info_hash.0), (ContactOutcome::HandshakeMalformed, [0; 20]));
+    let row = incoming(&rows, 6);
+    assert_eq!((row.outcome, row.port, row.info_hash.0), (ContactOutcome::Shutdown, remote.port(), SWARM));
+    let named: Vec<_> = rows.sightings.iter().filter(|row| row.source == Source::Incoming).collect();
+    assert_eq!(named.len(), 1);
+    assert_eq!((named[0].port, named[0].flags), (remote.port(), None));
+    assert_eq!(rows.gauges.last().unwrap().incoming_contacts, 4);
+}
+
+#[tokio::test]
+async fn a_peer_that_came_to_us_is_dialled_only_after_it_left() {
+    let (listener, address) = listen(2).await;
+    let mut running = Running::start(vec![address], &[]);
+    let (mut guide, _) = listener.accept().await.unwrap();
+    greet(&mut guide, SWARM, id(b'a')).await;
+    let port = hear_greeting(&mut guide).await.1.p.unwrap();
+
+    let (own, own_address) = listen(3).await;
+    let mut leecher = connect(3, port).await;
+    greet(&mut leecher, SWARM, id(b'c')).await;
+    let extended = ExtendedHandshake { p: Some(own_address.port()), ..ExtendedHandshake::default() };
+    say(&mut leecher, &Message::Extended { id: HANDSHAKE_ID, payload: extended.encode() }).await;
+    say(&mut leecher, &Message::Bitfield(vec![0xc0])).await;
+    hear_greeting(&mut leecher).await;
+    running.until(|gauge| gauge.peers_known == 2).await;
+    let started = running.gauges.borrow().as_ref().unwrap().contacts_started;
+    assert_eq!(started, 1, "the guide alone");
+    drop(leecher);
+    let (mut visit, _) = timeout(Duration::from_secs(10), own.accept()).await.unwrap().unwrap();
+    greet(&mut visit, SWARM, id(b'c')).await;
+    hear_greeting(&mut visit).await;
+    running.until(|gauge| gauge.contacts_open == 2).await;
+    let rows = running.stop().await;
+    let visits = rows.contacts.iter().filter(|row| row.ip == own_address.ip());
+    let mut directions: Vec<_> = visits.map(|row| (row.direction, row.attempt)).collect();
+    directions.sort();
+    assert_eq!(directions, [(Direction::In, 1), (Direction::Out, 1)]);
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_every_place() {
+    let (listener, address) = listen(2).await;
+    let mut running = Running::start(vec![address], &[]);
+    let (mut guide, _) = listener.accept().await.unwrap();
+    greet(&mut guide, SWARM, id(b'a')).await;
+    let port = hear_greeting(&mut guide).await.1.p.unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..40 {
+        crowd.push(connect(3, port).await);
+    }
+    running.until(|gauge| gauge.incoming_refused == 24 && gauge.incoming_contacts == 16).await;
+    let mut other = connect(4, port).await;
+    greet(&mut other, SWARM, id(b'd')).await;
+    hear_greeting(&mut other).await;
+    drop(crowd);
+    let rows = running.stop().await;
+    assert_eq!(incoming(&rows, 4).outcome, ContactOutcome::Shutdown);
+}
