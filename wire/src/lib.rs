@@ -5,6 +5,7 @@
 
 pub mod bencode;
 pub mod compact;
+pub mod dht;
 pub mod info_hash;
 pub mod magnet;
 pub mod metainfo;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use wire::{
     InfoHash, PeerId, bencode, compact,
+    dht::krpc,
     magnet::Magnet,
     metainfo,
     peer::{
@@ -36,6 +37,7 @@ pub const SURFACES: &[Surface] = &[
     ("handshake", handshake),
     ("http_query", http_query),
     ("http_response", http_response),
+    ("krpc", krpc),
     ("magnet", magnet),
     ("metadata", metadata),
     ("metainfo", metainfo),
@@ -151,6 +153,13 @@ pub fn http_response(bytes: &[u8]) {
         entries.sort_by_key(|entry| entry.info_hash);
         entries.dedup_by_key(|entry| entry.info_hash);
         assert_eq!(http::decode_scrape(&http::encode_scrape(&entries)), Ok(entries));
+    }
+}
+
+/// A DHT message that is read is written so that it reads the same.
+pub fn krpc(bytes: &[u8]) {
+    if let Ok(message) = krpc::Message::decode(bytes) {
+        assert_eq!(krpc::Message::decode(&message.encode()), Ok(message));
     }
 }
 
