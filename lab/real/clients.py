@@ -35,6 +35,7 @@ class Client:
     host: Host | None = None
     process: object = None
     folder: Path | None = None
+    known: list = field(default_factory=list)
 
     @property
     def seeds(self):
@@ -54,7 +55,10 @@ class Client:
     def samples(self):
         """All samples so far, oldest first."""
         lines = (self.folder / "samples").read_text().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        for line in lines[len(self.known) :]:
+            if line.endswith("\n"):
+                self.known.append(json.loads(line))
+        return self.known
 
     def is_complete(self):
         samples = self.samples()

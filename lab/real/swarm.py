@@ -4,8 +4,10 @@ import csv
 import math
 import signal
 import subprocess
+import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow.dataset as dataset
@@ -15,10 +17,16 @@ from torrents import PIECE_COUNT, make
 from tracker import Tracker
 
 THRESHOLD_PIECES = math.ceil(0.98 * PIECE_COUNT)
+START_TIMEOUT_S = 30
 DOWNLOAD_TIMEOUT_S = 120
 # transmission tells its pieces in batches, ten seconds apart.
 SEEN_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 15
+LAST_PACKET = "the last packet of this recording"
+SEND_LAST_PACKET = """
+import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), (sys.argv[1], 9))
+"""
 
 
 def leecher(number, address, country, download_bytes_per_s, **options):
@@ -58,8 +66,8 @@ class Capture:
     name: str
     entry: str
     address: str
+    tracker_address: str
     folder: Path
-    processes: list = field(default_factory=list)
     exit_code: int | None = None
     stop_s: float | None = None
     report_output: str = ""
@@ -81,9 +89,11 @@ class Capture:
         return (self.folder / "messages").read_text()
 
     def start(self, host, program):
+        self.host = host
         self.folder.mkdir()
         (self.folder / "list.txt").write_text(f"{self.entry}\n")
-        recorder = ["tcpdump", "-i", "eth0", "-w", self.packets, "-U", "-s", "0", "-Z", "root", "ip"]
+        recorder = ["tcpdump", "-i", "eth0", "-w", self.packets, "-s", "0", "-Z", "root"]
+        recorder += ["--immediate-mode", "-U", "ip"]
         with (self.folder / "tcpdump").open("w") as output:
             self.recorder = host.start(recorder, stderr=output)
         wait_until(lambda: "listening on" in (self.folder / "tcpdump").read_text(), "tcpdump", 10)
@@ -108,6 +118,12 @@ class Capture:
         self.process.send_signal(signal.SIGINT)
         self.exit_code = self.process.wait(STOP_TIMEOUT_S)
         self.stop_s = time.monotonic() - started
+        self.stop_recorder()
+
+    def stop_recorder(self):
+        """Once it has written a last packet, all before it are in the file too."""
+        self.host.run([sys.executable, "-c", SEND_LAST_PACKET, self.tracker_address, LAST_PACKET])
+        wait_until(lambda: LAST_PACKET.encode() in self.packets.read_bytes(), "the last packet", STOP_TIMEOUT_S)
         self.recorder.send_signal(signal.SIGINT)
         self.recorder.wait(STOP_TIMEOUT_S)
 
@@ -128,17 +144,17 @@ class Capture:
 class Swarm:
     """What happened: every client's own account, and what each capture made of it.
 
-    `peers_before` and `peers_after` are the tracker's counts around the end of the captures.
+    `peers_before` and `peers_after` are the addresses the tracker names around the end of the captures.
     """
 
     torrent: object
     tracker: Tracker
     clients: list
     captures: dict
-    peers_before: dict
-    peers_after: dict
+    peers_before: set
+    peers_after: set
 
-    @property
+    @cached_property
     def downloads(self):
         """The clients that truly completed the whole content."""
         return {client.address: client for client in self.clients if client.crossed_at(THRESHOLD_PIECES)}
@@ -158,21 +174,23 @@ def watch(folder, programs, databases):
             for client in clients:
                 client.start(network, torrent.path, folder / "content", clients_folder)
 
-        def has_peers(count):
-            counts = tracker.scrape(torrent.info_hash)
-            return counts["complete"] + counts["incomplete"] >= count and counts
+        def peers():
+            return tracker.peer_count(torrent.info_hash)
 
         clients = clients_at_start()
         start(clients)
-        wait_until(lambda: has_peers(len(clients)), "every client announces", 20)
+        wait_until(lambda: peers() >= len(clients), "every client announces", START_TIMEOUT_S)
 
         captures = [
-            Capture("torrent file", str(torrent.path), "81.2.69.161", folder / "by-torrent-file"),
-            Capture("magnet", torrent.magnet, "214.78.121.9", folder / "by-magnet"),
+            Capture(name, entry, address, tracker.host.address, folder / name.replace(" ", "-"))
+            for name, entry, address in [
+                ("torrent file", str(torrent.path), "81.2.69.161"),
+                ("magnet", torrent.magnet, "214.78.121.9"),
+            ]
         ]
         for number, capture in enumerate(captures):
             capture.start(network.host(f"capture-{number}", capture.address), programs / "capture")
-        wait_until(lambda: has_peers(len(clients) + len(captures)), "both captures announce", 20)
+        wait_until(lambda: peers() >= len(clients) + len(captures), "both captures announce", START_TIMEOUT_S)
 
         later = clients_that_come_later()
         start(later)
@@ -190,10 +208,10 @@ def watch(folder, programs, databases):
                 except TimeoutError:
                     # A test says it better, with all the figures at hand.
                     break
-        peers_before = tracker.scrape(torrent.info_hash)
+        peers_before = tracker.peers(torrent.info_hash)
         for capture in captures:
             capture.stop()
-        peers_after = tracker.scrape(torrent.info_hash)
+        peers_after = tracker.peers(torrent.info_hash)
 
     for capture in captures:
         capture.report_output = capture.analyze(programs / "analyze", databases, capture.report)

@@ -36,8 +36,7 @@ def make(folder, name, trackers, seed):
     (content / "main.bin").write_bytes(random_bytes((PIECE_COUNT - EXTRA_PIECES) * PIECE_LENGTH))
     (content / "with.bin").write_bytes(random_bytes(EXTRA_PIECES * PIECE_LENGTH))
 
-    files = libtorrent.file_storage()
-    libtorrent.add_files(files, str(content))
+    files = libtorrent.list_files(str(content))
     creator = libtorrent.create_torrent(files, PIECE_LENGTH, libtorrent.create_torrent.v1_only)
     for tier, tracker in enumerate(trackers):
         creator.add_tracker(tracker, tier)

@@ -1,20 +1,22 @@
 """opentracker, over HTTP and UDP."""
 
+import ipaddress
 import json
 import sys
 
 from clients import wait_until
 
 PORT = 6969
-# Runs on the tracker's host, which alone can reach it: prints the scrape's counts.
-SCRAPE = """
+COMPACT_LEN = 6
+# Runs on the tracker's host, which alone can reach it: prints the answer to a GET as JSON with text of any bytes.
+GET = """
 import json, sys, urllib.request
 import libtorrent
-answer = urllib.request.urlopen(sys.argv[1], timeout=5).read()
-totals = {"complete": 0, "incomplete": 0, "downloaded": 0}
-for counts in libtorrent.bdecode(answer)[b"files"].values():
-    totals |= {key.decode(): value for key, value in counts.items()}
-print(json.dumps(totals))
+def plain(value):
+    if isinstance(value, dict):
+        return {key.decode("latin-1"): plain(item) for key, item in value.items()}
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+print(json.dumps(plain(libtorrent.bdecode(urllib.request.urlopen(sys.argv[1], timeout=5).read()))))
 """
 
 
@@ -37,11 +39,22 @@ class Tracker:
                 stderr=log,
             )
         for info_hash in info_hashes:
-            wait_until(lambda: self.scrape(info_hash) is not None, "the tracker answers", 10)
+            wait_until(lambda: self.get("scrape", info_hash) is not None, "the tracker answers", 10)
 
-    def scrape(self, info_hash):
-        """A swarm's `complete`, `incomplete` and `downloaded`; None while the tracker does not answer."""
-        query = "".join(f"%{info_hash[at : at + 2]}" for at in range(0, len(info_hash), 2))
-        url = f"http://{self.host.address}:{PORT}/scrape?info_hash={query}"
-        answer = self.host.run([sys.executable, "-c", SCRAPE, url])
+    def get(self, what, info_hash, query=""):
+        """The tracker's answer about a swarm; None while there is none."""
+        quoted = "".join(f"%{info_hash[at : at + 2]}" for at in range(0, len(info_hash), 2))
+        url = f"http://{self.host.address}:{PORT}/{what}?info_hash={quoted}{query}"
+        answer = self.host.run([sys.executable, "-c", GET, url])
         return json.loads(answer.stdout) if answer.returncode == 0 else None
+
+    def peer_count(self, info_hash):
+        counts = self.get("scrape", info_hash)["files"].values()
+        return sum(swarm["complete"] + swarm["incomplete"] for swarm in counts)
+
+    def peers(self, info_hash):
+        """The addresses the tracker names to a newcomer, which it counts from then on."""
+        query = f"&peer_id={'-' * 20}&port=1&left=1&numwant=200&compact=1&event=started"
+        peers = self.get("announce", info_hash, query)["peers"].encode("latin-1")
+        addresses = (ipaddress.ip_address(peers[at : at + 4]) for at in range(0, len(peers), COMPACT_LEN))
+        return {str(address) for address in addresses}
