@@ -52,18 +52,11 @@ pub fn horizontal_axis(
     format: impl Fn(f64) -> String,
     title: &str,
 ) {
-    let mut free_from = f64::NEG_INFINITY;
     for tick in ticks {
         let x = scale.at(*tick);
         drawing.push(line("grid", x, panel.top, x, panel.bottom));
-        let label = format(*tick);
-        let half = width(&label, TICK) / 2.0;
-        let centre = x.clamp(half, (drawing.width - half).max(half));
-        if centre - half >= free_from {
-            drawing.push(text("tick", centre, panel.bottom + 16.0, Anchor::Middle, &label));
-            free_from = centre + half + 6.0;
-        }
     }
+    labels_below(drawing, panel, ticks.iter().map(|tick| (scale.at(*tick), format(*tick))));
     axis_title(drawing, panel, title);
 }
 
@@ -76,15 +69,23 @@ pub fn time_axis(
     least_us: i64,
 ) {
     let most = ((panel.right - panel.left) / 70.0).floor().max(2.0);
+    let ticks = time_ticks(from_us, to_us, least_us, whole_usize(most));
+    let places: Vec<_> = ticks.into_iter().map(|tick| (scale.at(tick.time_us as f64), tick.label)).collect();
+    for (x, _) in &places {
+        drawing.push(line("axis", *x, panel.bottom, *x, panel.bottom + 4.0));
+    }
+    labels_below(drawing, panel, places.into_iter());
+}
+
+/// Writes labels under their places, within the picture; those that would touch the one before are left out.
+fn labels_below(drawing: &mut Drawing, panel: Panel, labels: impl Iterator<Item = (f64, String)>) {
     let mut free_from = f64::NEG_INFINITY;
-    for tick in time_ticks(from_us, to_us, least_us, whole_usize(most)) {
-        let x = scale.at(tick.time_us as f64);
-        drawing.push(line("axis", x, panel.bottom, x, panel.bottom + 4.0));
-        let half = width(&tick.label, TICK) / 2.0;
+    for (x, label) in labels {
+        let half = width(&label, TICK) / 2.0;
         let centre = x.clamp(half, (drawing.width - half).max(half));
         if centre - half >= free_from {
-            drawing.push(text("tick", centre, panel.bottom + 17.0, Anchor::Middle, &tick.label));
-            free_from = centre + half + 8.0;
+            drawing.push(text("tick", centre, panel.bottom + 17.0, Anchor::Middle, &label));
+            free_from = centre + half + 6.0;
         }
     }
 }
