@@ -118,8 +118,6 @@ pub struct Driver {
     pub(super) connected: Instant,
     metadata: Option<OwnedSemaphorePermit>,
     metadata_failed: bool,
-    /// Whether the opening burst is over or was told.
-    opened: bool,
 }
 
 impl Driver {
@@ -143,7 +141,6 @@ impl Driver {
             connected,
             metadata: None,
             metadata_failed: false,
-            opened: false,
         }
     }
 
@@ -225,10 +222,7 @@ impl Driver {
                     }
                 }
                 Event::Observation(observation) => self.handle_observation(observation).await,
-                Event::Settled => {
-                    self.opened = true;
-                    self.context.tell(self.contacted.contact, What::Settled).await;
-                }
+                Event::Settled => self.context.tell(self.contacted.contact, What::Settled).await,
             }
         }
         None
@@ -276,12 +270,11 @@ impl Driver {
                 && observation.pieces != Some(0),
             complete: observation.kind == Kind::HaveAll
                 || observation.pieces.is_some() && observation.pieces == observation.piece_count,
-            opening: !self.opened,
+            opening: observation.opening,
             piece_count: observation.piece_count,
             pieces: observation.pieces,
             settled: observation.settled,
         };
-        self.opened = true;
         self.log_progress(observation).await;
         self.context.tell(self.contacted.contact, What::Seen(seen)).await;
     }

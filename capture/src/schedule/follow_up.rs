@@ -50,7 +50,8 @@ impl Schedule {
         }
         let belief = open.peer.and_then(|peer| self.plans.get(peer.index())).map(|plan| plan.belief);
         let doubted = open.needs_handshake(belief.unwrap_or_default());
-        if open.settled_at.is_some() && (open.complete || doubted) {
+        let foreseen = open.habit == Habit::Batches;
+        if open.settled_at.is_some() && (open.complete || doubted || foreseen) {
             self.review_at(contact, now);
         }
     }

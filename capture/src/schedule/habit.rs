@@ -7,9 +7,11 @@ use std::time::Duration;
 /// How a client behaves towards an observer that only listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Habit {
+    /// Sends HAVEs in batches, about ten seconds apart (transmission).
+    Batches,
     /// Sends no HAVE to one that is not interested: worth visits, not a held connection (rqbit).
     Silent,
-    /// Sends HAVEs at once or in batches of seconds (libtorrent, transmission, webtorrent, ctorrent, aria2).
+    /// Sends HAVEs at once or nearly so (libtorrent, webtorrent, ctorrent, aria2).
     Tells,
     /// Not known.
     #[default]
@@ -29,13 +31,17 @@ impl Habit {
         if peer_id.starts_with(b"-lt") || starts_with_ignoring_case(client, "rtorrent") {
             return Self::Unreliable;
         }
-        let tells: [&[u8]; 7] = [b"-LT", b"-qB", b"-DE", b"-TR", b"-WW", b"-CD", b"A2-"];
+        if peer_id.starts_with(b"-TR") || starts_with_ignoring_case(client, "transmission") {
+            return Self::Batches;
+        }
+        let tells: [&[u8]; 6] = [b"-LT", b"-qB", b"-DE", b"-WW", b"-CD", b"A2-"];
         if tells.iter().any(|prefix| peer_id.starts_with(prefix)) { Self::Tells } else { Self::Unknown }
     }
 
     /// How long a held connection may go without a HAVE before the peer is asked by a fresh handshake.
     pub fn patience(self) -> Duration {
         match self {
+            Self::Batches => Duration::from_secs(30),
             Self::Silent => Duration::ZERO,
             Self::Tells => Duration::from_mins(2),
             Self::Unknown => Duration::from_secs(8),
@@ -62,6 +68,7 @@ mod tests {
     fn clients_are_told_apart_by_peer_id_and_name() {
         assert_eq!(Habit::of(&id("-LT20B0-"), Some("libtorrent/2.0.11")), Habit::Tells);
         assert_eq!(Habit::of(&id("-lt0D80-"), Some("libTorrent 0.13.8")), Habit::Unreliable);
+        assert_eq!(Habit::of(&id("-TR3000-"), None), Habit::Batches);
         assert_eq!(Habit::of(&id("-XX0000-"), Some("RQBit 9.1.0")), Habit::Silent);
         assert_eq!(Habit::of(&id("-XX0000-"), Some("ü")), Habit::Unknown);
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Habit, Pacing, Seen, Why, next_random,
+    Habit, Pacing, SPACING, Seen, Why, next_random,
     plan::{Belief, Flags, Plan, Tick, is_above},
 };
 use crate::{registry::PeerKey, swarm::SwarmId};
@@ -124,34 +124,44 @@ impl Open {
             let doubted_at = if self.complete { now } else { settled_at + DOUBT };
             return (doubted_at > now).then_some(doubted_at);
         }
+        // A client that tells nothing on an open connection is lost by letting it go no more than by keeping it.
+        if self.habit == Habit::Silent {
+            return None;
+        }
         // A peer that may not be reachable from here is lost when it is let go.
         let Some(plan) = plan.filter(|plan| self.outgoing || plan.flags.has(Flags::REACHED)) else {
             return Some(hold_ends);
         };
-        if plan.flags.has(Flags::UPLOAD_ONLY) {
+        if plan.flags.has(Flags::UPLOAD_ONLY) || plan.is_known_quiet() {
             return None;
         }
-        let patience = self.patience(tick, plan);
-        let patience_ends = self.told_at.unwrap_or(settled_at).max(settled_at) + patience;
-        if now >= patience_ends {
-            plan.flags.set(Flags::ON_TRIAL, !self.told && !patience.is_zero());
+        // Past the threshold there is no hurry.
+        let eta = plan.eta(tick, self.piece_count).filter(|_| !plan.flags.has(Flags::ABOVE));
+        let ask_at = self.ask_at(now, settled_at, eta, plan.patience_s);
+        if now >= ask_at {
+            plan.flags.set(Flags::ON_TRIAL, !self.told);
             return None;
         }
-        Some(patience_ends.min(hold_ends))
+        Some(ask_at.min(hold_ends))
     }
 
-    /// How long the peer may tell nothing before it is asked again.
-    fn patience(&self, tick: Tick, plan: &Plan) -> Duration {
-        if self.habit == Habit::Silent || plan.is_known_quiet() {
-            return Duration::ZERO;
-        }
-        let base = match plan.patience_s {
+    /// When to ask a peer that tells nothing meanwhile by a fresh handshake.
+    fn ask_at(&self, now: Instant, settled_at: Instant, eta: Option<Duration>, patience_s: u16) -> Instant {
+        let told_at = self.told_at.unwrap_or(settled_at).max(settled_at);
+        let patience = match patience_s {
             0 => self.habit.patience(),
             seconds => Duration::from_secs(seconds.into()),
         };
-        match plan.eta(tick, self.piece_count) {
-            Some(eta) if self.habit != Habit::Tells => base.min((eta / 2).max(PATIENCE_MIN)),
-            _ => base,
+        let Some(eta) = eta else { return told_at + patience };
+        match self.habit {
+            // The crossing would be told with the next batch, unless the peer leaves before that.
+            Habit::Batches => {
+                (now + eta.saturating_sub(SPACING)).max(told_at + PATIENCE_MIN).min(told_at + patience)
+            }
+            Habit::Silent | Habit::Unknown | Habit::Unreliable => {
+                told_at + patience.min((eta / 2).max(PATIENCE_MIN))
+            }
+            Habit::Tells => told_at + patience,
         }
     }
 

@@ -146,8 +146,9 @@ impl Claims {
         self.held = Held::Nothing;
     }
 
-    pub(super) fn silence(&mut self) {
-        self.basis = Some(Basis::Silence);
+    /// Says that a peer that would have told of earlier pieces had none.
+    pub(super) fn nothing_else(&mut self) {
+        self.basis = self.basis.or(Some(Basis::Silence));
     }
 
     /// Takes a HAVE; tells whether the piece is a new one.

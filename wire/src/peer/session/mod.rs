@@ -120,6 +120,11 @@ pub struct Session {
     began: Instant,
     decoder: Decoder,
     claims: Claims,
+    /// When the last claim of the opening burst came.
+    claimed_at: Option<Instant>,
+    /// When the settle time of a silent peer was over, until that is told or proved wrong.
+    silent_at: Option<Instant>,
+    opening_told: bool,
     fold: Fold,
     fetch: Option<Box<Fetch>>,
     /// The peer's ID for `ut_metadata`.
@@ -153,6 +158,9 @@ impl Session {
             began: now,
             decoder: Decoder::new(limits(piece_count)),
             claims: Claims::new(piece_count),
+            claimed_at: None,
+            silent_at: None,
+            opening_told: false,
             fold: Fold::new(settings.have_resolution),
             fetch: None,
             their_ut_metadata: None,

@@ -12,29 +12,33 @@ use crate::peer::handshake::Reserved;
 impl Session {
     pub(super) fn handle_bitfield(&mut self, now: Instant, bytes: Vec<u8>) -> Result<(), ClaimError> {
         let opening = self.is_opening();
-        if !opening {
-            self.tell_folded(now);
-        }
+        self.begin_claim(now);
         self.claims.bitfield(bytes, opening)?;
         self.tell_late_claim(now, Kind::Bitfield);
         Ok(())
     }
 
     pub(super) fn handle_have_all(&mut self, now: Instant) {
-        self.tell_folded(now);
+        self.begin_claim(now);
         self.claims.have_all();
         self.tell_late_claim(now, Kind::HaveAll);
     }
 
     pub(super) fn handle_have_none(&mut self, now: Instant) {
-        self.tell_folded(now);
+        self.begin_claim(now);
         self.claims.have_none();
         self.tell_late_claim(now, Kind::HaveNone);
     }
 
     pub(super) fn handle_have(&mut self, now: Instant, index: u32) -> Result<(), ClaimError> {
         let new = self.claims.have(index)?;
-        if self.is_opening() || !(new || self.fold.is_off()) {
+        if self.is_opening() {
+            self.claimed_at = Some(now);
+            return Ok(());
+        }
+        // A peer that tells of its first pieces now had none when it was silent.
+        self.tell_silence();
+        if !new && !self.fold.is_off() {
             return Ok(());
         }
         let Some(pieces) = self.claims.count() else { return Ok(()) };
@@ -46,31 +50,52 @@ impl Session {
 
     /// Ends the opening burst at the settle time, unless the peer is still speaking of other things.
     pub(super) fn settle(&mut self, now: Instant) {
-        let silent = self.claims.basis().is_none() && self.claims.is_empty();
+        let claimed = self.claims.basis().is_some() || !self.claims.is_empty();
         let started = self.summary.handshake_at.unwrap_or(now);
-        if silent && now < started + self.settings.settle * SETTLE_TIMES_MAX {
+        let quiet_at = self.last_received + self.settings.settle;
+        if !claimed && quiet_at > now && now < started + self.settings.settle * SETTLE_TIMES_MAX {
             // A peer whose extended handshake has just come may well send its bitfield next: that is no silence yet.
-            let quiet_at = self.last_received + self.settings.settle;
-            if quiet_at > now {
-                self.phase = Phase::Opening { settle_at: quiet_at };
-                return;
-            }
-        }
-        let fast = self.summary.reserved.is_some_and(Reserved::fast);
-        let quiet = now.saturating_duration_since(self.last_received) >= self.settings.settle;
-        if self.claims.basis().is_none() && !fast && (quiet || !silent) {
-            self.claims.silence();
+            self.phase = Phase::Opening { settle_at: quiet_at };
+            return;
         }
         self.phase = Phase::Watching;
-        self.tell_opening(now, true);
+        let fast = self.summary.reserved.is_some_and(Reserved::fast);
+        if claimed {
+            if !fast {
+                self.claims.nothing_else();
+            }
+            self.tell_opening(now, true);
+        } else if !fast && quiet_at <= now {
+            // Held back, as a bitfield that is late after all proves it wrong.
+            self.silent_at = Some(now);
+        }
         self.events.push_back(Event::Settled);
+    }
+
+    fn begin_claim(&mut self, now: Instant) {
+        self.silent_at = None;
+        self.claimed_at = Some(now);
+        if !self.is_opening() {
+            self.tell_folded(now);
+        }
+    }
+
+    /// Tells that the peer was silent during the settle time, if it was and nothing has proved it wrong.
+    fn tell_silence(&mut self) {
+        let Some(at) = self.silent_at.take() else { return };
+        self.claims.nothing_else();
+        self.summary.pieces_first = Some(0);
+        self.push_observation(at, Kind::Silence, true, Some(0), None);
     }
 
     /// Tells what was held back, as the session ends.
     pub(super) fn tell_rest(&mut self, now: Instant) {
         match self.phase {
             Phase::Opening { .. } => self.tell_opening(now, false),
-            Phase::Watching => self.tell_folded(now),
+            Phase::Watching => {
+                self.tell_silence();
+                self.tell_folded(now);
+            }
             Phase::Handshaking { .. } | Phase::Deciding { .. } | Phase::Ended => {}
         }
     }
@@ -98,13 +123,18 @@ impl Session {
         if basis.is_some() {
             self.summary.pieces_first = self.claims.count();
         }
-        self.tell(now, kind, settled && basis.is_some(), None);
+        // Dated by the last claim: that is when the peer had so many pieces.
+        let at = self.claimed_at.unwrap_or(now);
+        self.push_observation(at, kind, settled && basis.is_some(), self.claims.count(), None);
     }
 
     /// Tells a bitfield, `have_all` or `have_none` that came after the opening burst.
     fn tell_late_claim(&mut self, now: Instant, kind: Kind) {
         if !self.is_opening() {
-            self.tell(now, kind, true, None);
+            if !self.opening_told {
+                self.summary.pieces_first = self.claims.count();
+            }
+            self.push_observation(now, kind, true, self.claims.count(), None);
         }
     }
 
@@ -112,10 +142,6 @@ impl Session {
         let settled = self.claims.basis().is_some();
         let pieces = Some(have.pieces);
         self.push_observation(have.at, Kind::Have, settled, pieces, have.piece);
-    }
-
-    fn tell(&mut self, at: Instant, kind: Kind, settled: bool, piece: Option<u32>) {
-        self.push_observation(at, kind, settled, self.claims.count(), piece);
     }
 
     fn push_observation(
@@ -132,9 +158,11 @@ impl Session {
         let bitfield =
             if self.settings.record_bitfields && piece.is_none() { self.claims.bytes() } else { None };
         let piece_count = self.claims.piece_count();
+        let opening = !std::mem::replace(&mut self.opening_told, true);
         self.events.push_back(Event::Observation(Observation {
             at,
             kind,
+            opening,
             settled,
             pieces,
             piece_count,

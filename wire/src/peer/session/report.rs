@@ -26,7 +26,8 @@ pub enum Event {
     MetadataFailed(FetchError),
     /// The peer's pieces.
     Observation(Observation),
-    /// The opening burst is over; its observation came before, if there was something to observe.
+    /// The opening burst is over; its observation came before, but for silence, which is told with the first HAVE or
+    /// at the end.
     Settled,
 }
 
@@ -69,6 +70,8 @@ pub struct Observation {
     pub at: Instant,
     /// What it rests on.
     pub kind: Kind,
+    /// Whether it is the session's first, which stands for the opening burst.
+    pub opening: bool,
     /// False where it tells at least, but not at most, what the peer has.
     pub settled: bool,
     /// Pieces claimed so far; `None` for all of an unknown number.

@@ -179,7 +179,7 @@ fn the_opening_burst_is_one_observation_at_the_settle_time() {
     talk.says(&Message::Have(5));
     assert_eq!(talk.observations(), []);
     talk.wait(ms(1000));
-    assert_eq!(talk.observations(), [(2000, Kind::Bitfield, true, Some(3), None)]);
+    assert_eq!(talk.observations(), [(1800, Kind::Bitfield, true, Some(3), None)]);
     assert_eq!(talk.session.summary().pieces_first, Some(3));
 }
 
@@ -190,7 +190,7 @@ fn haves_before_the_bitfield_of_the_burst_count_with_it() {
         talk.says(&Message::Have(7));
         talk.says(&bitfield([0, 1]));
         talk.wait(ms(2000));
-        assert_eq!(talk.observations(), [(2000, Kind::Bitfield, true, Some(3), None)], "{piece_count:?}");
+        assert_eq!(talk.observations(), [(0, Kind::Bitfield, true, Some(3), None)], "{piece_count:?}");
     }
 }
 
@@ -200,7 +200,7 @@ fn a_contact_that_ends_in_the_burst_tells_at_least() {
     talk.says(&bitfield([0, 1]));
     talk.wait(ms(500));
     talk.session.handle_closed(talk.now);
-    assert_eq!(talk.observations(), [(500, Kind::Bitfield, false, Some(2), None)]);
+    assert_eq!(talk.observations(), [(0, Kind::Bitfield, false, Some(2), None)]);
 }
 
 #[test]
@@ -217,6 +217,7 @@ fn a_contact_that_ends_without_a_claim_tells_nothing() {
 fn silence_is_zero_only_without_fast() {
     let mut without = Talk::greeted(Reserved::EXTENSION, Some(PIECES));
     without.wait(ms(2500));
+    without.session.handle_closed(without.now);
     assert_eq!(without.observations(), [(2000, Kind::Silence, true, Some(0), None)]);
     let mut with = Talk::greeted(FAST, Some(PIECES));
     with.wait(ms(20_000));
@@ -233,7 +234,7 @@ fn silence_begins_when_the_peer_stops_speaking_of_other_things() {
     assert_eq!(talk.observations(), []);
     talk.says(&bitfield([1]));
     talk.wait(ms(2000));
-    assert_eq!(talk.observations(), [(3900, Kind::Bitfield, true, Some(1), None)]);
+    assert_eq!(talk.observations(), [(2100, Kind::Bitfield, true, Some(1), None)]);
 }
 
 #[test]
@@ -258,17 +259,17 @@ fn every_opening_claim_has_its_kind() {
         let mut talk = Talk::greeted(FAST, Some(PIECES));
         talk.says(&message);
         talk.wait(ms(2000));
-        assert_eq!(talk.observations(), [(2000, kind, true, pieces, None)]);
+        assert_eq!(talk.observations(), [(0, kind, true, pieces, None)]);
     }
     let mut haves = Talk::greeted(0, Some(PIECES));
     haves.says(&Message::Have(1));
     haves.wait(ms(2000));
-    assert_eq!(haves.observations(), [(2000, Kind::Have, true, Some(1), None)]);
+    assert_eq!(haves.observations(), [(0, Kind::Have, true, Some(1), None)]);
     // With Fast something must be said about the rest: HAVEs alone are a lower bound.
     let mut fast = Talk::greeted(FAST, Some(PIECES));
     fast.says(&Message::Have(1));
     fast.wait(ms(2000));
-    assert_eq!(fast.observations(), [(2000, Kind::Have, false, Some(1), None)]);
+    assert_eq!(fast.observations(), [(0, Kind::Have, false, Some(1), None)]);
 }
 
 #[test]
@@ -343,13 +344,33 @@ fn resolution_zero_tells_every_have() {
 }
 
 #[test]
-fn a_late_bitfield_takes_the_place_of_all_earlier_claims() {
+fn a_bitfield_that_is_late_proves_the_silence_wrong() {
     let mut talk = Talk::greeted(0, Some(PIECES));
     talk.wait(ms(2500));
+    assert!(matches!(talk.events().as_slice(), [Event::Settled]));
     talk.says(&bitfield(0..PIECES));
+    talk.session.handle_closed(talk.now);
+    assert_eq!(talk.observations(), [(2500, Kind::Bitfield, true, Some(PIECES), None)]);
+}
+
+#[test]
+fn silence_is_told_with_the_first_have() {
+    let mut talk = Talk::greeted(0, Some(PIECES));
+    talk.wait(ms(5000));
+    talk.says(&Message::Have(3));
     let told = talk.observations();
-    assert_eq!(told[0], (2000, Kind::Silence, true, Some(0), None));
-    assert_eq!(told[1], (2500, Kind::Bitfield, true, Some(PIECES), None));
+    let expected = [(2000, Kind::Silence, true, Some(0), None), (5000, Kind::Have, true, Some(1), Some(3))];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_bitfield_after_the_burst_takes_the_place_of_all_earlier_claims() {
+    let mut talk = Talk::greeted(FAST, Some(PIECES));
+    talk.says(&bitfield([1, 2]));
+    talk.wait(ms(3000));
+    talk.says(&bitfield([5]));
+    let told = talk.observations();
+    assert_eq!(told[1], (3000, Kind::Bitfield, true, Some(1), None));
 }
 
 #[test]
@@ -390,7 +411,7 @@ fn a_magnets_claims_are_kept_and_checked_when_the_metadata_is_learnt() {
     let mut honest = Talk::greeted(FAST, None);
     honest.says(&bitfield([1, 2]));
     honest.wait(ms(2000));
-    assert_eq!(honest.observations(), [(2000, Kind::Bitfield, true, Some(2), None)]);
+    assert_eq!(honest.observations(), [(0, Kind::Bitfield, true, Some(2), None)]);
     honest.session.metadata_learnt(honest.now, PIECES);
     honest.says(&Message::Have(3));
     let Some(Event::Observation(seen)) = honest.events().pop() else { panic!("no observation") };
@@ -405,7 +426,7 @@ fn a_magnets_claims_are_kept_and_checked_when_the_metadata_is_learnt() {
     let mut seeder = Talk::greeted(FAST, None);
     seeder.says(&Message::HaveAll);
     seeder.wait(ms(2000));
-    assert_eq!(seeder.observations(), [(2000, Kind::HaveAll, true, None, None)]);
+    assert_eq!(seeder.observations(), [(0, Kind::HaveAll, true, None, None)]);
 
     let mut haves = Talk::greeted(0, None);
     haves.says(&Message::Have(PIECES + 40));
@@ -467,7 +488,7 @@ fn an_incoming_peer_is_answered_only_once_it_is_accepted() {
     assert!(talk.sent.is_empty());
     talk.session.accept(talk.now, local(Some(PIECES)));
     talk.wait(ms(2000));
-    assert_eq!(talk.observations(), [(2000, Kind::Bitfield, true, Some(1), None)]);
+    assert_eq!(talk.observations(), [(0, Kind::Bitfield, true, Some(1), None)]);
     assert!(talk.sent.len() > handshake::LEN);
 }
 
