@@ -1,6 +1,6 @@
 //! Segments: the rows of one table, one run and one UTC date as a Parquet file that every engine reads.
 //!
-//! Rows → sorted, encoded column by column (encodings and sizes measured in `docs/decisions`) → file; and back.
+//! Rows → sorted, then encoded column by column in ways that DuckDB, polars, pyarrow and Spark all read → file; and back.
 //! The file says its schema version, its table, its run and the program that wrote it in its key-value metadata.
 
 use std::{io::Write, sync::Arc};
