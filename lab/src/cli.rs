@@ -4,7 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{bench::contacts::ContactsOptions, plan::PlanOptions, score::Rules, swarm::SwarmOptions};
+use crate::{
+    bench::contacts::ContactsOptions, log::LogOptions, plan::PlanOptions, score::Rules, swarm::SwarmOptions,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +51,8 @@ pub enum Command {
     /// Measure programs against the lab's peers
     #[command(subcommand)]
     Bench(Bench),
+    /// Write a realistic log of any size, for measuring what reads it
+    Log(LogArgs),
     /// Compare a report's confirmed downloads with a lab's truth; 1 if below what is required
     #[command(after_help = SCORE_HELP)]
     Score(Score),
@@ -105,6 +109,42 @@ impl Swarm {
             wait_for_capture: self.wait_for_capture,
             ready_file: self.ready_file,
         }
+    }
+}
+
+/// Options of `lab log`.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// Rows over all tables, about
+    #[arg(long, value_name = "N")]
+    pub rows: u64,
+
+    /// The log's folder; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Swarms; the n-th has 1/n of the first one's peers
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub swarms: u32,
+
+    /// Time the log covers
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub length: Duration,
+
+    /// Share of IPv6 peers
+    #[arg(long, value_name = "SHARE", default_value_t = 0.15)]
+    pub ipv6: f64,
+
+    /// Another seed is another log
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+impl LogArgs {
+    /// The options as the generator takes them.
+    pub fn options(self) -> LogOptions {
+        let Self { rows, out, swarms, length, ipv6, seed } = self;
+        LogOptions { rows, out, swarms, length, ipv6: ipv6.clamp(0.0, 1.0), seed }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod cli;
 pub mod clock;
+pub mod log;
 pub mod peer;
 pub mod plan;
 pub mod profile;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use lab::{
     bench::contacts,
-    cli::{Bench, BenchContacts, Cli, Command, Score, Swarm},
-    score, swarm,
+    cli::{Bench, BenchContacts, Cli, Command, LogArgs, Score, Swarm},
+    log, score, swarm,
 };
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Bench(Bench::Contacts(options)) => bench_contacts(options),
+        Command::Log(options) => write_log(options),
         Command::Swarm(options) => run_swarm(options),
         Command::Score(options) => run_score(&options),
     };
@@ -56,6 +57,12 @@ fn bench_contacts(options: BenchContacts) -> Result<bool> {
     let contacts = runtime.block_on(contacts::run(&options.options()))?;
     write!(std::io::stdout(), "{contacts}")?;
     Ok(reached(required, "the ratio", contacts.ratio()))
+}
+
+fn write_log(options: LogArgs) -> Result<bool> {
+    let rows = log::generate(&options.options())?;
+    writeln!(std::io::stdout(), "{rows} rows")?;
+    Ok(true)
 }
 
 /// Every peer has a listener, and connections besides.
