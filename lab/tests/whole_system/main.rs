@@ -1,0 +1,100 @@
+//! The real programs together: a lab swarm, a capture of it, a report, a score.
+//!
+//! `capture` and `analyze` are taken from the folder of the `lab` under test, where `cargo nextest run --workspace`
+//! (or `cargo build --workspace`) puts them; a run of this package alone finds them stale, or not at all.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod log;
+mod programs;
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use lab::{
+    score::{Rules, score_files},
+    truth::{self, Request, RequestKind},
+};
+use schema::table::Table;
+use tempfile::tempdir;
+
+use crate::{
+    log::Log,
+    programs::{Lab, Program, wait_until},
+};
+
+#[test]
+fn a_minute_of_500_peers_is_told_without_a_false_one_and_nearly_without_a_miss() {
+    let folder = tempdir().unwrap();
+    let (log, report) = (folder.path().join("log"), folder.path().join("report"));
+    let mut lab = Lab::start(&folder.path().join("lab"), &["--peers", "500", "--for", "60s"]);
+    lab.capture(&log, &["--for", "59s"]).ends_well_within(Duration::from_secs(90));
+    lab.ends_well();
+    Program::analyze(&log, &report).ends_well_within(Duration::from_mins(2));
+
+    let score = score_files(&lab.file("truth.csv"), &report, Rules::default()).unwrap();
+    println!("{score}");
+    assert!(score.crossings.iter().filter(|crossing| crossing.visible).count() > 150, "{score}");
+    assert!(score.false_ones.is_empty(), "{score}");
+    assert!(score.recall() >= 0.95, "{score}");
+    assert_eq!(fs::read_to_string(lab.file("offences.csv")).unwrap().lines().nth(1), None);
+
+    let again = folder.path().join("again");
+    Program::analyze(&log, &again).ends_well_within(Duration::from_mins(2));
+    let mut compared = 0;
+    for entry in fs::read_dir(&report).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "csv") {
+            let other = again.join(path.file_name().unwrap());
+            assert!(fs::read(&path).unwrap() == fs::read(&other).unwrap(), "{} differs", path.display());
+            compared += 1;
+        }
+    }
+    assert!(compared >= 10, "{compared} CSV files");
+}
+
+#[test]
+fn sigterm_ends_a_capture_cleanly_within_seconds() {
+    let folder = tempdir().unwrap();
+    let log = Log::at(&folder.path().join("log"));
+    let lab = Lab::start(&folder.path().join("lab"), &["--peers", "60", "--swarms", "2", "--for", "120s"]);
+    let mut capture = lab.capture(log.folder(), &[]);
+    wait_until("every swarm is announced and rows are durable", || {
+        announced(&lab, "started").len() == 3 && log.wal_rows() > 200
+    });
+    capture.terminate();
+    capture.ends_well_within(Duration::from_secs(10));
+    assert!(log.wal_files().is_empty(), "{:?}", log.wal_files());
+    assert!(log.unfinished_files().is_empty(), "{:?}", log.unfinished_files());
+    assert!(!log.rows(Table::Contacts).is_empty() && !log.rows(Table::Sightings).is_empty());
+    assert_eq!(log.rows(Table::Runs).len(), 2, "started and stopped");
+    assert_eq!(announced(&lab, "stopped"), announced(&lab, "started"));
+    assert!(announced(&lab, "completed").is_empty());
+}
+
+#[test]
+fn after_kill_9_the_next_start_recovers_every_durable_row_once() {
+    let folder = tempdir().unwrap();
+    let log = Log::at(&folder.path().join("log"));
+    let lab = Lab::start(&folder.path().join("lab"), &["--peers", "60", "--swarms", "2", "--for", "120s"]);
+    let mut capture = lab.capture(log.folder(), &[]);
+    wait_until("contacts are durable", || log.wal_rows() > 500);
+    capture.kill();
+    let (run, durable) = (log.wal_run(), log.wal_rows());
+    assert_eq!(log.rows_of(&run), 0, "nothing was rotated yet");
+
+    lab.capture(log.folder(), &["--for", "5s"]).ends_well_within(Duration::from_secs(20));
+    assert_eq!(log.rows_of(&run), durable);
+    assert!(log.wal_files().is_empty(), "{:?}", log.wal_files());
+    let contacts = log.contacts();
+    assert_eq!(contacts.iter().collect::<BTreeSet<_>>().len(), contacts.len(), "a contact is there twice");
+    assert_eq!(log.rows(Table::Runs).len(), 3, "started, started and stopped");
+}
+
+/// The trackers and swarms of the announces with this event.
+fn announced(lab: &Lab, event: &str) -> BTreeSet<(String, String)> {
+    let requests: Vec<Request> = truth::read(&lab.file("requests.csv")).unwrap_or_default();
+    let chosen = requests
+        .into_iter()
+        .filter(|request| request.kind == RequestKind::Announce && request.event == event);
+    chosen.map(|request| (request.tracker, request.info_hash)).collect()
+}
