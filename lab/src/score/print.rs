@@ -86,7 +86,7 @@ impl Score {
         if missed(false).next().is_some() {
             writeln!(
                 f,
-                "\nmisses that could not be seen (up for less than {lead} s before or {tail} s after):"
+                "\nmisses that could not be seen (up and watched for less than {lead} s before or {tail} s after):"
             )?;
         }
         for crossing in missed(false) {
