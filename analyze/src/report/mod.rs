@@ -3,6 +3,7 @@
 //! Everything is inline, nothing is loaded. The page holds the first rows of each table and names the CSV that has all.
 
 mod cell;
+mod header;
 mod page;
 mod prose;
 mod sections;

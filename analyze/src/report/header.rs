@@ -1,0 +1,217 @@
+//! What stands before and after the tables: facts → key numbers, remarks, a list of facts, runs, credits.
+
+use polars::prelude::{DataFrame, PolarsResult};
+use serde::Serialize;
+
+use super::prose::{foreign, with_links};
+use crate::facts::Facts;
+use crate::figure::frame::{numbers, texts};
+use crate::figure::number::{count, duration_us, parse_time, second, speed, whole};
+use crate::figure::text::visible;
+
+/// Runs and damaged files that the page names.
+pub const LISTED: usize = 20;
+
+/// A key number: value, what it counts, and in which sense.
+#[derive(Debug, Serialize)]
+pub struct Number {
+    label: &'static str,
+    value: String,
+    about: String,
+}
+
+/// What the reader must know before believing the numbers; `text` and `items` are escaped already.
+#[derive(Debug, Serialize)]
+pub struct Remark {
+    class: &'static str,
+    label: &'static str,
+    text: String,
+    items: Vec<String>,
+}
+
+/// A line about the capture or the report.
+#[derive(Debug, Serialize)]
+pub struct Fact {
+    label: &'static str,
+    value: String,
+}
+
+/// The first sentence: how much was watched, from where, and when.
+pub fn lead(facts: &Facts) -> String {
+    let torrents = match facts.torrents {
+        1 => "One torrent".to_owned(),
+        number => format!("{} torrents", count(number)),
+    };
+    let places = vantages(facts);
+    let from = if places.is_empty() { String::new() } else { format!(" from {}", places.join(", ")) };
+    match (&facts.first_at, &facts.last_at) {
+        (Some(first), Some(last)) => {
+            let length = match (parse_time(first), parse_time(last)) {
+                (Some(first), Some(last)) => format!(" ({})", duration_us((last - first) as f64)),
+                _ => String::new(),
+            };
+            format!("{torrents} watched{from}, {} to {} UTC{length}.", at(first), at(last))
+        }
+        _ => "The log holds no rows: nothing was captured, or nothing of what was asked for.".to_owned(),
+    }
+}
+
+/// Names of the places the captures ran, each once.
+fn vantages(facts: &Facts) -> Vec<String> {
+    let mut names: Vec<_> = facts.runs.iter().filter_map(|run| run.vantage.as_deref()).map(visible).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// A time of the facts as people read it.
+fn at(time: &str) -> String {
+    parse_time(time).map_or_else(|| visible(time), second)
+}
+
+/// The numbers to read first, from the row of all torrents.
+pub fn key_numbers(summary: &DataFrame) -> PolarsResult<Vec<Number>> {
+    let hashes = texts(summary, "info_hash")?;
+    let Some(row) = hashes.iter().position(|hash| hash.as_deref() == Some("all")) else {
+        return Ok(Vec::new());
+    };
+    let value =
+        |name: &str| -> PolarsResult<Option<f64>> { Ok(numbers(summary, name)?.get(row).copied().flatten()) };
+    let told = |label, value: Option<f64>, about: &str| Number {
+        label,
+        value: value.map_or_else(|| "–".to_owned(), |value| count(whole(value).unsigned_abs())),
+        about: about.to_owned(),
+    };
+    let mut list = vec![
+        told(
+            "confirmed downloads",
+            value("confirmed_downloads")?,
+            "Peers seen below the threshold and later at or above it: a lower bound.",
+        ),
+        told(
+            "unique peers",
+            value("unique_peers")?,
+            "Named by a source or met in a contact, once per torrent.",
+        ),
+        told("contacted peers", value("contacted_peers")?, "Their handshake was received at least once."),
+        told("already complete", value("already_complete")?, "At or above the threshold when first seen."),
+        told(
+            "downloads by scrape",
+            value("scrape_downloads")?,
+            "What trackers say was downloaded meanwhile, one tracker a torrent.",
+        ),
+        told("flagged peers", value("flagged")?, "Counts that cannot be trusted: never confirmed."),
+    ];
+    if let Some(estimate) = value("estimated_downloads")? {
+        let number = |value: f64| count(whole(value).unsigned_abs());
+        let low = value("estimated_downloads_low")?.map_or_else(|| "–".to_owned(), number);
+        let high = value("estimated_downloads_high")?.map_or_else(|| "–".to_owned(), number);
+        list.push(told("estimated downloads", Some(estimate), &format!("Between {low} and {high}.")));
+    }
+    list.push(Number {
+        label: "median speed",
+        value: value("median_speed_bytes_per_s")?.map_or_else(|| "–".to_owned(), speed),
+        about: "Of the peers' mean download speeds.".to_owned(),
+    });
+    Ok(list)
+}
+
+/// What the reader must know: damaged files first, then the notes.
+pub fn remarks(facts: &Facts) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    if !facts.damaged.is_empty() {
+        let mut items: Vec<_> = facts
+            .damaged
+            .iter()
+            .take(LISTED)
+            .map(|damaged| format!("<code>{}</code>: {}", foreign(&damaged.file), foreign(&damaged.problem)))
+            .collect();
+        if facts.damaged.len() > LISTED {
+            items.push(format!("… and {} more", count((facts.damaged.len() - LISTED) as u64)));
+        }
+        let text = if facts.damaged.len() == 1 {
+            "A file of the log could not be read and is left out. Downloads may be missing, none is made up. Copy \
+             it again from where it was captured and run the report anew."
+        } else {
+            "Files of the log could not be read and are left out. Downloads may be missing, none is made up. Copy \
+             them again from where they were captured and run the report anew."
+        };
+        remarks.push(Remark { class: "warning", label: "Damaged files.", text: text.to_owned(), items });
+    }
+    remarks.extend(facts.notes.iter().map(|text| Remark {
+        class: "note",
+        label: "Note.",
+        text: foreign(text),
+        items: Vec::new(),
+    }));
+    remarks
+}
+
+/// All that is known of the capture and of the rules of this report.
+pub fn fact_list(facts: &Facts) -> Vec<Fact> {
+    let mut list = Vec::new();
+    let mut add = |label, value: String| {
+        if !value.is_empty() {
+            list.push(Fact { label, value: visible(&value) });
+        }
+    };
+    let optional_time = |time: &Option<String>| time.as_deref().map(at).unwrap_or_default();
+    add("First event (UTC)", optional_time(&facts.first_at));
+    add("Last event (UTC)", optional_time(&facts.last_at));
+    add("Vantages", vantages(facts).join(", "));
+    add("Torrents watched", count(facts.torrents));
+    add("Threshold", format!("{} of a torrent's pieces, rounded up to a whole piece", facts.threshold));
+    add("Fastest plausible speed", speed(facts.max_plausible_speed_bytes_per_s as f64));
+    add("Only from (UTC)", optional_time(&facts.since));
+    add("Only before (UTC)", optional_time(&facts.until));
+    add("Only these torrents", facts.info_hashes.join(", "));
+    add("Time buckets", duration_us(facts.bucket_s as f64 * 1e6));
+    let rows: u64 = facts.rows.iter().map(|(_, rows)| rows).sum();
+    let tables: Vec<_> = facts.rows.iter().map(|(table, rows)| format!("{table} {}", count(*rows))).collect();
+    add("Rows read", format!("{} in {} files", count(rows), count(facts.segments)));
+    add("Rows by table", tables.join(", "));
+    let sources: Vec<_> =
+        facts.geolocation.iter().map(|source| format!("{} from {}", source.tells, source.name)).collect();
+    add("Places", sources.join("; "));
+    add("Data", facts.data.join(", "));
+    add("Made by", format!("analyze {}", facts.version));
+    list
+}
+
+/// The runs as rows: run, vantage, version, started, stopped, why.
+pub fn runs(facts: &Facts) -> Vec<[String; 6]> {
+    let text = |value: &Option<String>| value.as_deref().map(visible).unwrap_or_default();
+    let time = |value: &Option<String>| value.as_deref().map(at).unwrap_or_default();
+    facts
+        .runs
+        .iter()
+        .take(LISTED)
+        .map(|run| {
+            let stopped = match run.stopped_at {
+                Some(_) => time(&run.stopped_at),
+                None => "no end in the log".to_owned(),
+            };
+            [
+                visible(&run.run),
+                text(&run.vantage),
+                text(&run.version),
+                time(&run.started_at),
+                stopped,
+                text(&run.reason),
+            ]
+        })
+        .collect()
+}
+
+/// Attributions of the data in the report, as HTML.
+pub fn credits(facts: &Facts) -> Vec<String> {
+    let mut credits: Vec<_> =
+        facts.geolocation.iter().filter_map(|source| source.attribution.as_deref()).map(with_links).collect();
+    credits.dedup();
+    credits.push(
+        "Map shapes: Natural Earth (public domain), as prepared in world-atlas, © 2013–2019 Michael Bostock (ISC \
+         licence). Projection: Equal Earth."
+            .to_owned(),
+    );
+    credits
+}
