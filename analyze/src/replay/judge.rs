@@ -89,9 +89,9 @@ pub struct Verdict<'a> {
     pub backwards: bool,
     /// Some handshake of it claimed pieces: it does not super-seed.
     pub believed: bool,
-    /// Mean speed, bytes/s.
+    /// Mean speed up to the first threshold, or to the last gain before it, bytes/s.
     pub mean_speed: Option<f64>,
-    /// Highest speed, bytes/s.
+    /// Highest speed until then, bytes/s.
     pub max_speed: Option<f64>,
 }
 
@@ -275,7 +275,9 @@ impl<'a> Peer<'a> {
         if self.rises.is_empty() || observation.pieces > self.pieces() {
             self.rises.push((observation.time, observation.pieces));
         }
-        if let Some(bytes) = torrent.bytes.filter(|_| !self.backwards) {
+        // Nobody watches a finished peer closely: its last pieces, seen an hour late, would be an hour's work.
+        let downloading = !self.backwards && self.reached.first().is_some_and(Option::is_none);
+        if let Some(bytes) = torrent.bytes.filter(|_| downloading) {
             let bytes = bytes.of(observation.pieces, torrent.piece_count);
             self.speed.observe(observation.time, bytes, observation.settled);
         }
@@ -318,6 +320,3 @@ fn reach(below: &Below, observation: &Observation<'_>) -> Reached {
         live,
     })
 }
-
-#[cfg(test)]
-mod tests;

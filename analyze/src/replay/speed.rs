@@ -1,6 +1,6 @@
 //! How fast a peer downloads: bytes gained between known observations.
 //!
-//! The mean runs from the first observation to the last gain; the maximum is taken over windows of at least 5 s, the
+//! The mean runs from the first observation to the threshold, or to the last gain below it; the maximum is taken over windows of at least 5 s, the
 //! last of which reaches back as far as it must. Unit: bytes per second.
 
 /// The shortest window of the maximum, µs. HAVEs come in bursts, and shorter windows would measure the bursts.

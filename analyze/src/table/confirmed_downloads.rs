@@ -41,7 +41,8 @@ pub const DEFINITION: Definition = Definition {
         column(
             "mean_speed_bytes_per_s",
             Kind::BytesPerSecond,
-            "Mean download speed while it was watched; empty where no two observations are far enough apart.",
+            "Mean download speed from the first observation to `confirmed_at`; empty where they are less than 1 s \
+             apart.",
         ),
         column(
             "max_speed_bytes_per_s",

@@ -22,7 +22,7 @@ pub const DEFINITION: Definition = Definition {
         column(
             "mean_speed_bytes_per_s",
             Kind::BytesPerSecond,
-            "From the first observation to the last gain.",
+            "From the first observation to the threshold, or to the last gain below it.",
         ),
         column(
             "max_speed_bytes_per_s",

@@ -1,8 +1,6 @@
 //! The rules for what is true, one scenario each.
 
-mod common;
-
-use common::{LogWriter, PIECES, columns, confirmed, flags, hash, id_hex, report_of, torrent, total};
+use crate::common::{LogWriter, PIECES, columns, confirmed, flags, hash, id_hex, report_of, torrent, total};
 use schema::table::{
     ContactOutcome,
     ProgressKind::{Bitfield, HaveAll, HaveNone, Silence},
@@ -377,7 +375,7 @@ fn only_rows_of_the_selected_time_count() {
     let mut log = watched();
     log.out(10.0, hash(1), PEER).bitfield(50).end(13.0);
     log.out(100.0, hash(1), PEER).opens(HaveAll, PIECES).end(103.0);
-    let second = |second: f64| Some(common::at(second).0);
+    let second = |second: f64| Some(crate::common::at(second).0);
     assert_eq!(confirmed(&log.report_with(|options| options.until = second(102.1))), ["2.2.2.2"]);
     assert_eq!(confirmed(&log.report_with(|options| options.until = second(102.0))), NONE);
     let late = log.report_with(|options| options.since = second(50.0));

@@ -1,12 +1,6 @@
 //! Hand-written logs: contacts and observations by the second, written as the segments a capture writes.
-#![allow(dead_code, reason = "each test binary uses its own part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unused_self,
-    reason = "helpers of tests: what goes wrong here fails the test"
-)]
+
+pub mod mmdb;
 
 use std::{
     collections::BTreeMap,
@@ -19,11 +13,12 @@ use std::{
 use analyze::{cli::ReportOptions, csv_file, run::Report, table};
 use schema::{
     InfoHash, PeerId, RunId, Timestamp,
-    layout::{Date, SegmentPath},
+    layout::Date,
     segment,
     table::{
-        Contact, ContactOutcome, Direction, Encryption, Event, Progress, ProgressKind, Row, Run, RunEvent,
-        Sighting, Source, Table, Torrent, TorrentOrigin, Transport,
+        Contact, ContactOutcome, Direction, Encryption, Event, Family, Progress, ProgressKind, Request,
+        RequestKind, RequestOutcome, Row, Run, RunEvent, Sighting, Source, Table, Torrent, TorrentOrigin,
+        Transport,
     },
 };
 use tempfile::TempDir;
@@ -95,6 +90,13 @@ impl LogWriter {
     /// A torrent of [`PIECES`] pieces, from a file.
     pub fn torrent(&mut self, info_hash: InfoHash) -> &mut Self {
         self.row(0.0, torrent(info_hash, TorrentOrigin::File, Some((PIECES, PIECE_LENGTH, SIZE))))
+    }
+
+    /// A request to a tracker that was answered; `downloaded` is its counter.
+    pub fn scrape(&mut self, second: f64, info_hash: InfoHash, endpoint: &str, downloaded: u64) -> &mut Self {
+        let mut request = request(info_hash, endpoint, RequestKind::Scrape, RequestOutcome::Ok);
+        request.downloaded = Some(downloaded);
+        self.row(second, request)
     }
 
     pub fn sighting(&mut self, second: f64, info_hash: InfoHash, source: Source, peer: &str) -> &mut Self {
@@ -200,6 +202,26 @@ pub fn torrent(info_hash: InfoHash, origin: TorrentOrigin, metadata: Option<(u32
     }
 }
 
+/// A request of 10 ms over IPv4 to an HTTP or UDP tracker.
+pub fn request(info_hash: InfoHash, endpoint: &str, kind: RequestKind, outcome: RequestOutcome) -> Request {
+    let source = if endpoint.starts_with("udp") { Source::TrackerUdp } else { Source::TrackerHttp };
+    Request {
+        info_hash,
+        source,
+        endpoint: endpoint.to_owned(),
+        family: Some(Family::Ipv4),
+        kind,
+        duration_us: 10_000,
+        outcome,
+        error: None,
+        peers: None,
+        interval_s: None,
+        seeders: None,
+        leechers: None,
+        downloaded: None,
+    }
+}
+
 /// A contact that is being written; its row is written by [`ContactWriter::end`].
 pub struct ContactWriter<'a> {
     log: &'a mut LogWriter,
@@ -294,8 +316,10 @@ impl ContactWriter<'_> {
         self.log.row(second, contact);
     }
 
-    /// The capture was killed: the contact's row is lost.
-    pub fn lost(self) {}
+    /// The capture was killed: the contact's row is lost. Returns the contact's number.
+    pub fn lost(self) -> u64 {
+        self.contact.contact
+    }
 }
 
 pub fn options(data: &[&Path]) -> ReportOptions {
@@ -372,8 +396,4 @@ pub fn total(report: &Report, column: &str) -> String {
 
 pub fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
-}
-
-pub fn segment_path(run: &RunId, table: Table, date: Date) -> SegmentPath {
-    SegmentPath { table, date, wal: schema::layout::WalPath { run: run.clone(), seq: 0 } }
 }

@@ -1,1 +1,0 @@
-//! Databases of both shapes, and files that are none.

@@ -1,0 +1,16 @@
+//! The analysis as a whole: hand-written logs in, tables out. One binary, because linking it takes longer than running.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "in a helper of a test as in the test itself, what goes wrong fails it"
+)]
+
+mod bad_data;
+mod cli;
+mod common;
+mod geo;
+mod golden;
+mod properties;
+mod truth;
