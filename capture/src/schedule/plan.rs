@@ -1,4 +1,4 @@
-//! What is remembered of a peer between contacts, and what follows from it for the next one. 36 bytes a peer.
+//! What is remembered of a peer between contacts, and what follows from it for the next one. 44 bytes a peer.
 
 use std::time::Duration;
 
@@ -83,8 +83,12 @@ pub(super) struct Plan {
     pub(super) seen: Tick,
     /// Pieces last seen.
     pub(super) pieces: u32,
-    /// Pieces a second, smoothed.
+    /// Pieces a second since the anchor.
     pub(super) rate: f32,
+    /// Pieces from which the rate is counted.
+    anchor: u32,
+    /// When they were seen.
+    anchored: Tick,
     /// Outgoing contacts so far.
     pub(super) attempts: u32,
     /// Hash of the peer ID last seen, 0 before.
@@ -102,6 +106,11 @@ pub(super) struct Plan {
     pub(super) belief: Belief,
     pub(super) flags: Flags,
 }
+
+/// A rate is told over no less time than this.
+const RATE_OVER_MIN: Duration = Duration::from_secs(2);
+/// A rate is told over about this time at most.
+const RATE_OVER_MAX: Duration = Duration::from_mins(1);
 
 /// A peer with less patience left, in seconds, that kept quiet is visited.
 const QUIET_BELOW_S: u16 = 5;
@@ -176,24 +185,30 @@ impl Plan {
         self.patience_s = u16::try_from(judged.max(1)).unwrap_or(u16::MAX);
     }
 
-    /// Takes a count of pieces; what it says about speed counts half, all earlier ones the other half.
+    /// Takes a count of pieces. The rate is that since an anchor, which moves on once it is old; batches of HAVEs
+    /// that come in an instant after seconds of nothing are evened out so.
     pub(super) fn see(&mut self, now: Tick, pieces: u32) {
-        let elapsed = now.since(self.seen).as_secs_f64();
-        if !self.flags.has(Flags::SEEN) {
+        if !self.flags.has(Flags::SEEN) || pieces < self.pieces {
             self.flags.set(Flags::SEEN, true);
-            self.pieces = pieces;
-            self.seen = now;
-        } else if pieces > self.pieces && elapsed >= 1.0 {
-            #[expect(clippy::cast_possible_truncation, reason = "an estimate needs no more digits")]
-            let rate = (f64::from(pieces - self.pieces) / elapsed) as f32;
-            self.rate = if self.rate > 0.0 { f32::midpoint(self.rate, rate) } else { rate };
-            self.pieces = pieces;
-            self.seen = now;
-            self.stale = 0;
-        } else if pieces < self.pieces {
             self.rate = 0.0;
-            self.pieces = pieces;
-            self.seen = now;
+            self.anchor = pieces;
+            self.anchored = now;
+        }
+        if pieces > self.pieces {
+            self.stale = 0;
+        }
+        self.pieces = pieces;
+        self.seen = now;
+        let elapsed = now.since(self.anchored);
+        if elapsed < RATE_OVER_MIN {
+            return;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "an estimate needs no more digits")]
+        let rate = (f64::from(pieces - self.anchor) / elapsed.as_secs_f64()) as f32;
+        self.rate = rate;
+        if elapsed >= RATE_OVER_MAX {
+            self.anchor = pieces;
+            self.anchored = now;
         }
     }
 }
