@@ -126,7 +126,8 @@ async fn start(options: &ContactsOptions) -> Result<(Arc<World>, Vec<SocketAddr>
             plan: plan_options,
             out: options.out.clone(),
             interval: Duration::from_mins(1),
-            answer_peers: usize::try_from(options.peers)?,
+            // Nobody is to be left out: the capture is a member as well.
+            answer_peers: usize::try_from(options.peers)?.saturating_add(1),
             wait_for_capture: false,
             ready_file: None,
         },
