@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     config::{self, ConfigError},
+    sources::dht,
     units::{format_duration, parse_duration, parse_duration_above_zero, parse_size},
 };
 
@@ -138,6 +139,7 @@ pub struct Run {
 #[derive(Args, Clone, Debug, Serialize)]
 #[command(next_help_heading = "Network")]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Network {
     /// Accept peers' connections here; PORT alone is every address of both families; may be given twice
     #[arg(long, value_name = "ADDR:PORT", default_value = "6881", value_parser = parse_listen)]
@@ -157,6 +159,27 @@ pub struct Network {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration_above_zero)]
     #[serde(serialize_with = "some_duration")]
     pub announce_every: Option<Duration>,
+
+    /// Begin in the DHT from this node; may be given several times [default: well-known routers, but
+    /// none with --allow-private]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_router)]
+    pub dht_bootstrap: Vec<String>,
+
+    /// Ask DHT nodes this many questions per second, at most
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    pub dht_queries_per_second: u32,
+
+    /// Answer other DHT nodes too, and learn from what they ask [default: only ask]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub dht_serve: bool,
+
+    /// Leave the DHT alone
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub no_dht: bool,
 
     /// Ask no trackers
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -271,6 +294,15 @@ impl Options {
         if self.network.no_listen { &[] } else { &self.network.listen }
     }
 
+    /// Where to begin in the DHT; a lab does not get to the routers of the world by itself.
+    pub fn dht_routers(&self) -> Vec<String> {
+        match self.network.dht_bootstrap.as_slice() {
+            [] if self.input.allow_private => Vec::new(),
+            [] => dht::WELL_KNOWN.map(ToOwned::to_owned).to_vec(),
+            given => given.to_vec(),
+        }
+    }
+
     /// The `--bind` address of the family of `remote`, if one was given.
     pub fn bind_for(&self, remote: IpAddr) -> Option<IpAddr> {
         self.network.bind.iter().copied().find(|ip| ip.is_ipv4() == remote.is_ipv4())
@@ -287,6 +319,17 @@ fn parse_out(text: &str) -> Result<PathBuf, String> {
         Some((scheme, _)) => Err(format!("{scheme}:// is not supported; give a folder of this machine")),
         None if text.is_empty() => Err("give a folder".to_owned()),
         None => Ok(PathBuf::from(text)),
+    }
+}
+
+fn parse_router(text: &str) -> Result<String, String> {
+    let is_router = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    if is_router {
+        Ok(text.to_owned())
+    } else {
+        Err("write a host and a port such as dht.example.org:6881".to_owned())
     }
 }
 

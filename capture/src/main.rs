@@ -125,8 +125,11 @@ async fn heed((mut interrupt, mut terminate): (Signal, Signal), cancel: Cancella
 
 /// A swarm that no source names peers of is seen only by those who connect to us.
 fn warn_of_lonely_swarms(swarms: &[Arc<Swarm>], options: &Options) {
+    let asks_dht = !options.network.no_dht && !options.dht_routers().is_empty();
+    let is_private = |swarm: &Swarm| swarm.metadata().is_some_and(|metadata| metadata.private);
     let is_lonely = |swarm: &&Arc<Swarm>| {
-        (swarm.trackers.is_empty() || options.network.no_trackers) && swarm.peers.is_empty()
+        let has_tracker = !swarm.trackers.is_empty() && !options.network.no_trackers;
+        !has_tracker && swarm.peers.is_empty() && (!asks_dht || is_private(swarm))
     };
     let lonely = swarms.iter().filter(is_lonely).count();
     if lonely > 0 {

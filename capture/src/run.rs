@@ -36,7 +36,7 @@ use crate::{
     registry::{PeerKey, Registry, Sighted},
     schedule::{Action, ContactNumbers, Pacing, Schedule, Why},
     sources::{
-        self, Answer, RequestCounts,
+        self, Answer, RequestCounts, dht,
         incoming::{Incoming, IncomingCounts, Listeners},
         tracker,
     },
@@ -184,6 +184,9 @@ impl Engine {
         if !options.network.no_trackers {
             let trackers = trackers(setup, &context, &listeners, answers.clone(), Arc::clone(&requests));
             tasks.spawn(trackers);
+        }
+        if !options.network.no_dht {
+            tasks.spawn(dht::run(dht(setup, &listeners, answers.clone(), &requests), context.log.clone()));
         }
         let incoming = (places_in > 0).then(|| {
             let incoming = Incoming::new(Arc::clone(&context), numbers.clone(), places_in);
@@ -397,5 +400,32 @@ fn trackers(
         if let Err(why) = tracker::run(trackers, log).await {
             error!("trackers are not asked: {why}");
         }
+    }
+}
+
+/// What the DHT needs to look swarms up until the run ends.
+fn dht(
+    setup: &Setup,
+    listeners: &Listeners,
+    answers: mpsc::Sender<Answer>,
+    counts: &Arc<RequestCounts>,
+) -> dht::Setup {
+    let Options { input, network, .. } = &setup.options;
+    dht::Setup {
+        swarms: Arc::clone(&setup.swarms),
+        answers,
+        counts: Arc::clone(counts),
+        clock: setup.clock,
+        policy: Arc::clone(&setup.policy),
+        bind: network.bind.clone(),
+        listen: listeners.addresses(),
+        ports: listeners.ports(),
+        look_up_every: network.announce_every,
+        queries_per_second: network.dht_queries_per_second,
+        serve: network.dht_serve,
+        unrestricted: input.allow_private,
+        routers: setup.options.dht_routers(),
+        state: input.out.join("state").join("dht-nodes"),
+        ending: setup.cancel.clone(),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A source that finds the channel full waits: the registry sets the pace, and no answer is dropped.
 
+pub mod dht;
 pub mod incoming;
 pub mod tracker;
 

@@ -30,6 +30,7 @@ pub(super) struct FamilyState {
     pub votes: Votes,
     routers: Vec<SocketAddr>,
     hints: VecDeque<NodeInfo>,
+    born: Instant,
     join_at: Instant,
     joining: bool,
     joins: u32,
@@ -44,6 +45,7 @@ impl FamilyState {
             votes: Votes::default(),
             routers: Vec::new(),
             hints: VecDeque::new(),
+            born: now,
             join_at: now,
             joining: false,
             joins: 0,
@@ -51,20 +53,31 @@ impl FamilyState {
         }
     }
 
-    pub fn add_router(&mut self, address: SocketAddr) {
+    /// Adds an address to begin from; tells when the table is looked after next, which is at once if it is empty.
+    pub fn add_router(&mut self, address: SocketAddr) -> Instant {
         if self.routers.len() < ROUTERS_MAX && !self.routers.contains(&address) {
             self.routers.push(address);
+            self.hurry();
         }
+        self.join_at
     }
 
-    pub fn add_hint(&mut self, node: NodeInfo) {
-        if self.hints.iter().any(|hint| hint.address == node.address) {
-            return;
+    /// Adds a node to begin from, as above.
+    pub fn add_hint(&mut self, node: NodeInfo) -> Instant {
+        if !self.hints.iter().any(|hint| hint.address == node.address) {
+            if self.hints.len() >= HINTS_MAX {
+                self.hints.pop_front();
+            }
+            self.hints.push_back(node);
+            self.hurry();
         }
-        if self.hints.len() >= HINTS_MAX {
-            self.hints.pop_front();
+        self.join_at
+    }
+
+    fn hurry(&mut self) {
+        if self.table.is_empty() {
+            self.join_at = self.born;
         }
-        self.hints.push_back(node);
     }
 
     /// Gives a search those to begin from.

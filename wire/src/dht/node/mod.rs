@@ -229,7 +229,7 @@ impl Node {
         if (self.config.allows)(address)
             && let Some(state) = self.state_of(address)
         {
-            state.add_router(address);
+            self.maintain_at = state.add_router(address).min(self.maintain_at);
         }
     }
 
@@ -238,7 +238,7 @@ impl Node {
         if (self.config.allows)(node.address)
             && let Some(state) = self.state_of(node.address)
         {
-            state.add_hint(node);
+            self.maintain_at = state.add_hint(node).min(self.maintain_at);
         }
     }
 
