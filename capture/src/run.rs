@@ -165,9 +165,9 @@ impl Engine {
     fn start(setup: &Setup, context: Arc<Context>, listeners: Listeners) -> Self {
         let options = &setup.options;
         let max_open = usize::try_from(options.pacing.max_open).unwrap_or(usize::MAX);
-        let places_in = if listeners.port().is_some() { max_open / INCOMING_SHARE } else { 0 };
+        let places_in = if listeners.port().is_some() { (max_open / INCOMING_SHARE).max(1) } else { 0 };
         let pacing = Pacing {
-            max_out: max_open - places_in,
+            max_out: max_open.saturating_sub(places_in).max(1),
             per_second: options.pacing.contacts_per_second,
             hold: options.pacing.hold,
             revisit: options.pacing.revisit,
@@ -221,7 +221,6 @@ impl Engine {
         let reason = loop {
             let wake = self.act();
             tokio::select! {
-                biased;
                 () = cancel.cancelled() => break "signal",
                 () = sleep_until(ends_at.unwrap_or(started)), if ends_at.is_some() => break "duration",
                 _ = gauge_tick.tick() => self.log_gauge().await,

@@ -45,7 +45,7 @@ impl Habit {
             Self::Silent => Duration::ZERO,
             Self::Tells => Duration::from_mins(2),
             Self::Unknown => Duration::from_secs(8),
-            Self::Unreliable => Duration::from_secs(12),
+            Self::Unreliable => Duration::from_secs(6),
         }
     }
 }

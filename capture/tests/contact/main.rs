@@ -415,3 +415,16 @@ async fn the_scheduler_hears_in_the_order_of_what_happened() {
     assert_eq!(heard, ["handshake", "complete", "settled", "ended"]);
     bench.rows().await;
 }
+
+#[tokio::test]
+async fn a_held_contact_takes_little_memory() {
+    let bench = Bench::new(swarm(SWARM, true));
+    let (_keep, close) = oneshot::channel();
+    let swarm = Arc::clone(&bench.context.swarms[0]);
+    let address = (Ipv4Addr::LOCALHOST, 1).into();
+    let contact = dial(Arc::clone(&bench.context), Dial { contact: 1, attempt: 1, swarm, address, close });
+    // The budget is 8 KiB; buffers exist only while something is on its way.
+    assert!(size_of_val(&contact) <= 4 * 1024, "{} bytes", size_of_val(&contact));
+    drop(contact);
+    bench.rows().await;
+}
