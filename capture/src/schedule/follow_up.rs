@@ -169,7 +169,7 @@ fn follow_up(
         return (class, SPACING);
     }
     let by_speed = eta.map_or(UNKNOWN_SPEED, |eta| eta / 2).clamp(SPACING, pacing.revisit.max(SPACING));
-    let doubled = |base: Duration| base * (1 << plan.stale.min(10));
+    let doubled = |base: Duration| base.saturating_mul(1 << plan.stale.min(10));
     let visited = open.habit == Habit::Silent || plan.is_known_quiet();
     let delay = match (outcome, open.closing) {
         (ContactOutcome::OurLimit, _) | (_, Some(Why::Limit)) => doubled(by_speed.max(UNKNOWN_SPEED)),
@@ -188,7 +188,7 @@ fn retry(plan: &mut Plan, pacing: &super::Pacing) -> (Class, Duration) {
     if was_downloading && plan.failures <= LOST_LEECHER_TRIES {
         return (Class::Urgent, doubled(SPACING));
     }
-    let max = if plan.flags.has(Flags::SEEN) { RETRY_MAX.min(pacing.revisit * 3) } else { RETRY_MAX };
+    let max = if plan.flags.has(Flags::SEEN) { RETRY_MAX.min(pacing.revisit.saturating_mul(3)) } else { RETRY_MAX };
     (Class::Retry, doubled(RETRY_FIRST).min(max))
 }
 
