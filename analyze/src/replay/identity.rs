@@ -5,11 +5,10 @@
 //! same peer ID and IP; the port it says it listens on; the one it said in another contact. Else its peer ID is its
 //! alias. Contacts with ourselves are marked `own`.
 
-use polars::prelude::{
-    DataFrame, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, PolarsResult, coalesce, col, lit,
-};
-use schema::table::{ContactOutcome, Direction};
+use polars::prelude::{Expr, JoinArgs, JoinCoalesce, JoinType, LazyFrame, coalesce, col, lit};
+use schema::table::Direction;
 
+use super::ourselves::Ourselves;
 use crate::log::handshake_outcomes;
 
 /// What names a peer; the port is [`NO_PORT`] and the alias not empty where the port is not known.
@@ -36,46 +35,6 @@ pub fn full_join() -> JoinArgs {
     JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) }
 }
 
-/// Our own endpoints and peer IDs, by the contacts that turned out to be with ourselves.
-#[derive(Clone, Debug)]
-pub struct Ourselves {
-    /// `ip`, `port`, `own_endpoint`.
-    pub endpoints: DataFrame,
-    /// `info_hash`, `peer_id`, `own_id`.
-    pub ids: DataFrame,
-}
-
-impl Ourselves {
-    /// Finds them in all contacts, whatever the selection: an address is ours at any time.
-    pub fn find(contacts: LazyFrame) -> PolarsResult<Self> {
-        let own = contacts.filter(col("outcome").eq(lit(ContactOutcome::SelfConnection.as_str())));
-        let endpoints = own
-            .clone()
-            .filter(is_out())
-            .select([col("ip"), col("port")])
-            .unique(None, polars::prelude::UniqueKeepStrategy::Any)
-            .with_column(lit(true).alias("own_endpoint"))
-            .collect()?;
-        let ids = own
-            .filter(col("peer_id").is_not_null())
-            .select([col("info_hash"), col("peer_id")])
-            .unique(None, polars::prelude::UniqueKeepStrategy::Any)
-            .with_column(lit(true).alias("own_id"))
-            .collect()?;
-        Ok(Self { endpoints, ids })
-    }
-
-    /// Leaves out rows whose `ip` and `port` are ours.
-    pub fn leave_out(&self, rows: LazyFrame, port: &str) -> LazyFrame {
-        rows.join(
-            self.endpoints.clone().lazy(),
-            [col("ip"), col(port)],
-            [col("ip"), col("port")],
-            JoinArgs::new(JoinType::Anti),
-        )
-    }
-}
-
 /// Whether the contact went out.
 pub fn is_out() -> Expr {
     col("direction").eq(lit(Direction::Out.as_str()))
@@ -85,7 +44,7 @@ pub fn is_out() -> Expr {
 pub fn resolve(contacts: LazyFrame, ourselves: &Ourselves) -> LazyFrame {
     let handshake =
         handshake_outcomes().fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome))));
-    let contacts = mark_own(contacts, ourselves).with_columns([
+    let contacts = ourselves.mark(contacts).with_columns([
         handshake.alias("handshake"),
         (col("time") - col("open_us")).alias("handshake_at"),
         // Port 0 is what some clients say when they do not listen.
@@ -116,24 +75,4 @@ pub fn resolve(contacts: LazyFrame, ourselves: &Ourselves) -> LazyFrame {
                 .alias("alias"),
         )
         .drop(polars::prelude::by_name(["out_port", "said_port"], true, false))
-}
-
-fn mark_own(contacts: LazyFrame, ourselves: &Ourselves) -> LazyFrame {
-    let self_connection = col("outcome").eq(lit(ContactOutcome::SelfConnection.as_str()));
-    let own_endpoint = is_out().and(col("own_endpoint").is_not_null());
-    contacts
-        .join(
-            ourselves.endpoints.clone().lazy(),
-            [col("ip"), col("port")],
-            [col("ip"), col("port")],
-            left_join(),
-        )
-        .join(
-            ourselves.ids.clone().lazy(),
-            [col("info_hash"), col("peer_id")],
-            [col("info_hash"), col("peer_id")],
-            left_join(),
-        )
-        .with_column(self_connection.or(own_endpoint).or(col("own_id").is_not_null()).alias("own"))
-        .drop(polars::prelude::by_name(["own_endpoint", "own_id"], true, false))
 }

@@ -3,7 +3,7 @@
 //! A linear pass with a few words of state; the rules are those of the design's "Rules for what is true".
 //! All counts are pieces, all times microseconds.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{
     speed::{Bytes, Speedometer},
@@ -41,6 +41,13 @@ pub struct Observation<'a> {
     pub claim: Claim,
     /// Whether the opening burst was over. If not, the count says "at least" and never "at most".
     pub settled: bool,
+}
+
+impl Observation<'_> {
+    /// Whether, as the first of its contact, it shows that the peer does not super-seed.
+    fn claims_pieces(&self) -> bool {
+        self.settled && self.claim == Claim::Handshake && self.pieces > 0
+    }
 }
 
 /// The torrent, as far as the judgement needs it.
@@ -98,25 +105,44 @@ pub struct Verdict<'a> {
 /// Judges the observations of one endpoint, sorted by time; one verdict per peer that was there, in order.
 ///
 /// The endpoint is one peer for as long as its peer ID stays or its progress continues; a peer ID not seen before
-/// whose count starts over is another peer.
+/// whose count starts over is another peer, unless the endpoint shows a new peer ID in every contact.
 pub fn judge<'a>(
     torrent: &Torrent,
     thresholds: &[Threshold],
-    observations: impl Iterator<Item = Observation<'a>>,
+    observations: &[Observation<'a>],
 ) -> Vec<Verdict<'a>> {
     let pieces: Vec<u32> = thresholds.iter().map(|threshold| threshold.pieces(torrent.piece_count)).collect();
-    let mut endpoint =
-        Endpoint { torrent, thresholds: &pieces, peer: None, gone: Vec::new(), verdicts: Vec::new() };
+    let mut endpoint = Endpoint {
+        torrent,
+        thresholds: &pieces,
+        ids_name_peers: !changes_its_id_each_time(observations),
+        peer: None,
+        gone: Vec::new(),
+        verdicts: Vec::new(),
+    };
     for observation in observations {
-        endpoint.observe(&observation);
+        endpoint.observe(observation);
     }
     endpoint.finish()
+}
+
+/// Whether at least three contacts showed a peer ID each, and no two the same: libtorrent 2.1 makes one up for every
+/// connection, so that its peer IDs tell nothing about who is there.
+fn changes_its_id_each_time(observations: &[Observation<'_>]) -> bool {
+    let mut contacts: Vec<_> =
+        observations.iter().filter_map(|row| Some((row.peer_id?, row.contact))).collect();
+    contacts.sort_unstable();
+    contacts.dedup();
+    contacts.len() >= 3
+        && contacts.windows(2).all(|pair| matches!(pair, [(one, _), (other, _)] if one != other))
 }
 
 struct Endpoint<'a, 'b> {
     torrent: &'b Torrent,
     /// In pieces.
     thresholds: &'b [u32],
+    /// Whether a new peer ID may be a new peer.
+    ids_name_peers: bool,
     /// The peer that is there.
     peer: Option<Peer<'a>>,
     /// Peer IDs of those that were there before.
@@ -130,26 +156,23 @@ impl<'a> Endpoint<'a, '_> {
             return;
         }
         let opened_at = observation.handshake_at.unwrap_or(observation.time - SETTLE_US);
-        if let Some(peer) = &mut self.peer {
-            let opening = peer.open(observation.contact);
-            let known_before = peer.pieces_before(opened_at);
-            if observation.handshake_at.is_some_and(|handshake_at| handshake_at < peer.since) {
+        let thresholds = self.thresholds.len();
+        let peer = self.peer.get_or_insert_with(|| Peer::new(i64::MIN, thresholds));
+        if observation.handshake_at.is_some_and(|handshake_at| handshake_at < peer.since) {
+            return;
+        }
+        let told_before = peer.note(observation);
+        // Within a contact counts only rise; a first one is held against what was known when it was told.
+        let known = told_before.or_else(|| peer.pieces_before(opened_at));
+        if observation.settled && known.is_some_and(|known| observation.pieces < known) {
+            if told_before.is_none() && self.ids_name_peers && peer.is_other(observation.peer_id) {
+                self.replace(opened_at, observation);
                 return;
             }
-            let goes_back = opening
-                && observation.settled
-                && known_before.is_some_and(|known| observation.pieces < known);
-            if goes_back {
-                if peer.is_other(observation.peer_id) {
-                    self.replace(opened_at, observation);
-                    return;
-                }
-                peer.backwards = true;
-                peer.rises.clear();
-            }
-        } else {
-            self.peer = Some(Peer::new(i64::MIN, self.thresholds.len()));
+            peer.backwards = true;
+            peer.rises.clear();
         }
+        peer.believed |= told_before.is_none() && observation.claims_pieces();
         self.count(observation);
     }
 
@@ -159,13 +182,15 @@ impl<'a> Endpoint<'a, '_> {
             self.gone.extend(before.ids.iter().copied());
             self.verdicts.extend(before.verdict());
         }
-        self.peer = Some(Peer::new(since, self.thresholds.len()));
+        let mut peer = Peer::new(since, self.thresholds.len());
+        peer.note(observation);
+        peer.believed = observation.claims_pieces();
+        self.peer = Some(peer);
         self.count(observation);
     }
 
     fn count(&mut self, observation: &Observation<'a>) {
         if let Some(peer) = &mut self.peer {
-            peer.open(observation.contact);
             peer.count(observation, self.torrent, self.thresholds);
             if let Some(id) = observation.peer_id
                 && self.gone.contains(&id)
@@ -209,7 +234,8 @@ struct Peer<'a> {
     since: i64,
     first_at: Option<i64>,
     ids: Vec<&'a [u8]>,
-    contacts: HashSet<(u32, i64)>,
+    /// The count each contact told last.
+    contacts: HashMap<(u32, i64), u32>,
     /// The highest count known so far, each time it rose.
     rises: Vec<(i64, u32)>,
     below: Vec<Below>,
@@ -225,7 +251,7 @@ impl<'a> Peer<'a> {
             since,
             first_at: None,
             ids: Vec::new(),
-            contacts: HashSet::new(),
+            contacts: HashMap::new(),
             rises: Vec::new(),
             below: vec![Below::default(); thresholds],
             reached: vec![None; thresholds],
@@ -235,9 +261,9 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// Notes a contact; true if this is its first observation.
-    fn open(&mut self, contact: (u32, i64)) -> bool {
-        self.contacts.insert(contact)
+    /// Notes what a contact tells and returns what it told before.
+    fn note(&mut self, observation: &Observation<'_>) -> Option<u32> {
+        self.contacts.insert(observation.contact, observation.pieces)
     }
 
     /// The highest count known at a time, that is before a handshake completed then.
@@ -256,8 +282,6 @@ impl<'a> Peer<'a> {
     }
 
     fn count(&mut self, observation: &Observation<'a>, torrent: &Torrent, thresholds: &[u32]) {
-        self.believed |=
-            observation.settled && observation.claim == Claim::Handshake && observation.pieces > 0;
         // A count below what is known comes from a contact that lags behind another one, or is an "at least".
         let lags = observation.pieces < self.pieces();
         let tells =

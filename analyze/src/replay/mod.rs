@@ -6,6 +6,7 @@
 pub mod identity;
 pub mod judge;
 pub mod observations;
+pub mod ourselves;
 pub mod peers;
 pub mod range;
 pub mod scrape;

@@ -158,7 +158,7 @@ impl Observed {
         let mut of_peer: (u32, Vec<Observation<'_>>) = (0, Vec::new());
         let mut finish = |(peer, observations): &mut (u32, Vec<Observation<'_>>)| {
             if let Some(Some(torrent)) = torrents.get(*peer as usize) {
-                for found in judge(torrent, thresholds, observations.drain(..)) {
+                for found in judge(torrent, thresholds, observations) {
                     verdict(*peer, torrent, found);
                 }
             }

@@ -11,8 +11,10 @@ use schema::table::Table;
 
 use super::{
     AtThreshold, Replay, Rules,
-    identity::{self, Ourselves, key, left_join},
-    observations, peers,
+    identity::{self, key, left_join},
+    observations,
+    ourselves::Ourselves,
+    peers,
     sightings::{self, SourceSet},
     threshold_series, torrents,
 };
@@ -44,7 +46,7 @@ impl<'a> Context<'a> {
     /// Reads the torrents and finds our own addresses.
     pub fn new(log: &'a Log, rules: &'a Rules) -> PolarsResult<Self> {
         let torrents = torrents::read(log, &rules.selection)?;
-        let ourselves = Ourselves::find(log.scan(Table::Contacts)?)?;
+        let ourselves = Ourselves::find(log)?;
         Ok(Self { log, rules, torrents, ourselves })
     }
 

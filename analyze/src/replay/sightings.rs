@@ -8,7 +8,8 @@ use schema::table::{Direction, Source};
 
 use super::{
     Rules,
-    identity::{LOST, NO_PORT, Ourselves, key, left_join},
+    identity::{LOST, NO_PORT, key, left_join},
+    ourselves::Ourselves,
 };
 
 /// A set of sources, one bit each in the order of [`Source::ALL`].

@@ -174,6 +174,10 @@ fn known(peer: &[Observation]) -> Vec<Observation> {
 fn generations(observations: &[Observation]) -> Vec<(bool, Vec<Observation>)> {
     let ids = |rows: &[Observation]| known(rows).into_iter().map(|row| row.id).collect::<Vec<u8>>();
     let mut peers: Vec<(bool, Vec<Observation>)> = vec![(false, Vec::new())];
+    let mut shown: Vec<(u8, usize)> = observations.iter().map(|row| (row.id, row.contact)).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    let names_peers = shown.len() < 3 || shown.windows(2).any(|pair| pair[0].0 == pair[1].0);
     let (mut since, mut gone, mut earlier) = (0, Vec::new(), Vec::new());
     // Where in the last peer's rows its count last went back: what it said before is no measure any more.
     let mut stretch = 0;
@@ -187,7 +191,7 @@ fn generations(observations: &[Observation]) -> Vec<(bool, Vec<Observation>)> {
         let known_then =
             before.iter().filter(|known| known.time <= row.handshake).map(|known| known.pieces).max();
         let back = row.opening && row.settled && known_then.is_some_and(|known| row.pieces < known);
-        if back && !said.contains(&row.id) {
+        if back && names_peers && !said.contains(&row.id) {
             gone.extend(said);
             earlier.clear();
             (since, stretch) = (row.handshake, 0);

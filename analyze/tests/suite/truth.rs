@@ -1,10 +1,13 @@
 //! The rules for what is true, one scenario each.
 
 use crate::common::{LogWriter, PIECES, columns, confirmed, flags, hash, id_hex, report_of, torrent, total};
-use schema::table::{
-    ContactOutcome,
-    ProgressKind::{Bitfield, HaveAll, HaveNone, Silence},
-    TorrentOrigin,
+use schema::{
+    PeerId,
+    table::{
+        ContactOutcome,
+        ProgressKind::{Bitfield, HaveAll, HaveNone, Silence},
+        Run, RunEvent, Source, TorrentOrigin,
+    },
 };
 
 const PEER: &str = "2.2.2.2:6881";
@@ -217,6 +220,72 @@ fn peer_ids_that_take_turns_at_an_endpoint_are_flagged() {
 }
 
 #[test]
+fn a_client_with_a_new_peer_id_for_every_connection_is_one_peer() {
+    let mut log = watched();
+    // libtorrent 2.1.1; here it super-seeds and starts over in every contact.
+    for (begun, letter) in [(0.0, b'a'), (100.0, b'b'), (200.0, b'c'), (300.0, b'd')] {
+        log.out(begun, hash(1), PEER).id(letter).opens(HaveNone, 0).have(begun + 50.0, 40).end(begun + 60.0);
+    }
+    let report = log.report();
+    assert_eq!(["unique_peers", "flagged"].map(|column| total(&report, column)), ["1", "1"]);
+}
+
+#[test]
+fn a_count_that_goes_back_within_a_contact_is_flagged() {
+    let mut log = watched();
+    log.out(10.0, hash(1), PEER)
+        .bitfield(80)
+        .observes(50.0, Bitfield, Some(60), true)
+        .have(60.0, 100)
+        .end(70.0);
+    let report = log.report();
+    assert_eq!(confirmed(&report), NONE);
+    assert_eq!(flags(&report), ["true", "true", "false", "false"]);
+}
+
+#[test]
+fn a_bitfield_in_the_middle_of_a_contact_proves_nothing() {
+    let mut log = watched();
+    log.out(10.0, hash(1), PEER)
+        .opens(HaveNone, 0)
+        .have(50.0, 60)
+        .observes(60.0, Bitfield, Some(100), true)
+        .end(70.0);
+    let report = log.report();
+    assert_eq!(confirmed(&report), NONE);
+    assert_eq!(flags(&report), ["true", "false", "true", "false"]);
+}
+
+#[test]
+fn another_capture_is_no_peer() {
+    let mut log = watched();
+    log.sighting(5.0, hash(1), Source::TrackerUdp, "9.9.9.9:7000");
+    log.sighting(5.0, hash(1), Source::TrackerUdp, "9.9.9.8:7000");
+    let mut other = log.out(10.0, hash(1), "9.9.9.9:7000");
+    other.contact.peer_id = Some(PeerId(*b"-SW0100-abcdefghijkl"));
+    other.opens(HaveNone, 0).end(13.0);
+    log.incoming(20.0, hash(1), "9.9.9.8:50000").listens(7000).client("Swarmtally 0.1.0").end(23.0);
+    log.out(10.0, hash(1), PEER).bitfield(50).end(13.0);
+    let report = log.report();
+    assert_eq!(["unique_peers", "contacted_peers"].map(|column| total(&report, column)), ["1", "1"]);
+}
+
+#[test]
+fn the_address_a_run_listens_on_is_no_peer() {
+    let mut log = watched();
+    let run = Run {
+        event: RunEvent::Started,
+        vantage: "test".to_owned(),
+        version: "0.1.0".to_owned(),
+        config: r#"{"listen":["9.9.9.9:6881"],"bind":[]}"#.to_owned(),
+        reason: None,
+    };
+    log.row(0.0, run);
+    log.sighting(5.0, hash(1), Source::TrackerUdp, "9.9.9.9:6881");
+    assert_eq!(total(&log.report(), "unique_peers"), "0");
+}
+
+#[test]
 fn a_contact_that_lags_behind_another_does_not_go_back() {
     let mut log = watched();
     // transmission tells each connection its pieces every ten seconds, each at its own time.
@@ -283,7 +352,7 @@ fn the_same_peer_in_two_swarms_is_two_peers() {
 #[test]
 fn our_own_addresses_are_left_out() {
     let mut log = watched();
-    log.sighting(5.0, hash(1), schema::table::Source::TrackerUdp, "9.9.9.9:7000");
+    log.sighting(5.0, hash(1), Source::TrackerUdp, "9.9.9.9:7000");
     log.out(10.0, hash(1), "9.9.9.9:7000").id(b'o').end_as(10.0, ContactOutcome::SelfConnection);
     log.incoming(20.0, hash(1), "9.9.9.9:50000").id(b'o').bitfield(0).end(23.0);
     log.out(10.0, hash(1), PEER).bitfield(50).end(13.0);
