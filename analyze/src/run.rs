@@ -43,7 +43,7 @@ pub fn report(options: &ReportOptions) -> anyhow::Result<()> {
         tracing::warn!("{}: left out, {}", damaged.file, damaged.problem);
     }
     for note in &report.facts.notes {
-        tracing::warn!("{note}");
+        tracing::info!("{note}");
     }
     let out = &options.out;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
@@ -126,6 +126,9 @@ fn progress_bar(log: &Log) -> ProgressBar {
 fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> PolarsResult<Facts> {
     let (first_at, last_at) = time_span(log, &rules.selection)?;
     let mut notes = log.notes.clone();
+    if first_at.is_none() {
+        notes.push("No row is left: loosen --since, --until or --info-hash.".to_owned());
+    }
     if !geo.has_cities() {
         notes.push(
             "Countries come from registry data and there are no cities: give a database with --geoip-city, \

@@ -15,7 +15,7 @@ use super::{
 
 /// The columns of a frame of peers, in order.
 ///
-/// `peer_port` is [`NO_PORT`] where `port` is null. `reached_at` is the first observation at or above the threshold,
+/// `peer_port` is [`NO_PORT`](super::identity::NO_PORT) where `port` is null. `reached_at` is the first observation at or above the threshold,
 /// `below_at` the last below it before: `crossed` peers have both, `already` complete ones only the former. Times are
 /// microseconds, speeds bytes/s. What is not known of a peer that was only contacted is null, its flags are false.
 pub const COLUMNS: [(&str, DataType); 22] = [

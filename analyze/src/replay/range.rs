@@ -71,7 +71,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Cuts the log into ranges of at most [`RANGE_ROWS`] rows, or one torrent; at least one range.
+/// Cuts the log into ranges of at most four million rows, or one torrent; at least one range.
 pub fn ranges(log: &Log, selection: &Selection) -> PolarsResult<Vec<Range>> {
     let selection = Selection { since: None, until: None, ..selection.clone() };
     let mut counts = Vec::new();

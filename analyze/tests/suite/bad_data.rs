@@ -218,6 +218,19 @@ fn temporary_files_are_not_read() {
 }
 
 #[test]
+fn a_selection_that_leaves_no_row_is_told() {
+    let data = data();
+    let mut options = options(&[data.path()]);
+    options.until = Some(1);
+    let report = compute(&options).unwrap();
+    assert!(
+        report.facts.notes.iter().any(|note| note.contains("No row is left")),
+        "{:?}",
+        report.facts.notes
+    );
+}
+
+#[test]
 fn a_time_span_that_ends_before_it_begins() {
     let data = data();
     let mut options = options(&[data.path()]);
