@@ -29,10 +29,12 @@ is seen at another. All others are false: precision is the share of the true one
 
 A crossing happened while the capture ran if it lies between the swarm's first announce and its
 `stopped`, as told by requests.csv beside the truth; without that file the capture always ran. It
-could be seen if, moreover, the peer was up and watched for --lead before it (to be named by a
-tracker and visited once) and, unless its client tells of each piece at once, for --tail after it
-(the next visit: visits lie 2 s apart, and read for 2 s). Recall is the share of those that could be
-seen that are in the report; it is told for the others as well.";
+could be seen if, moreover, the peer was up, known and watched for --lead before it (to be visited
+once), and up and watched for --tail after it (the next visit: visits lie 2 s apart, and read for
+2 s) unless its client tells of each piece at once. A peer is known once a tracker has named it to
+somebody from outside the lab, or, behind a NAT, once it has connected to somebody from there.
+Recall is the share of those that could be seen that are in the report; it is told for the others
+as well.";
 
 /// A swarm in a box with known truth, and the score of a report against it
 #[derive(Debug, Parser)]
@@ -215,7 +217,7 @@ pub struct Score {
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
     pub tolerance: Duration,
 
-    /// Time a peer is up and watched before it crosses, if it could be seen
+    /// Time a peer is up, known and watched before it crosses, if it could be seen
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     pub lead: Duration,
 

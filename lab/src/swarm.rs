@@ -3,7 +3,7 @@
 //! plan → trackers and first peers up → `ready` → start → schedules run → end → `truth.csv`.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -70,6 +70,8 @@ pub struct World {
     requests: Mutex<Growing>,
     offences: Mutex<Growing>,
     up: Mutex<Vec<(SocketAddr, Instant)>>,
+    named: Mutex<HashMap<SocketAddr, Instant>>,
+    met: Mutex<HashMap<SocketAddr, Instant>>,
     truths: Mutex<Vec<Truth>>,
 }
 
@@ -103,6 +105,8 @@ impl World {
             requests: Mutex::new(Growing::create(&options.out.join("requests.csv"), &requests)?),
             offences: Mutex::new(Growing::create(&options.out.join("offences.csv"), &offences)?),
             up: Mutex::default(),
+            named: Mutex::default(),
+            met: Mutex::default(),
             truths: Mutex::default(),
         })
     }
@@ -139,6 +143,32 @@ impl World {
         self.up.lock().unwrap_or_else(PoisonError::into_inner).push((peer.address, now));
         let complete = peer.pieces(now) == peer.torrent.piece_count;
         self.members.join(peer.plan.swarm, peer.address, complete);
+    }
+
+    /// A tracker has named these addresses to somebody from outside.
+    pub fn named(&self, addresses: &[SocketAddr]) {
+        let now = self.clock.instant();
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        for address in addresses {
+            named.entry(*address).or_insert(now);
+        }
+    }
+
+    /// A peer has shaken hands with somebody it connected to.
+    pub fn met(&self, peer: &Peer, remote: SocketAddr) {
+        if !self.own.contains(&remote.ip()) {
+            let now = self.clock.instant();
+            self.met.lock().unwrap_or_else(PoisonError::into_inner).entry(peer.address).or_insert(now);
+        }
+    }
+
+    /// When somebody from outside came to know of a peer.
+    fn known_at(&self, peer: &Peer) -> Option<Instant> {
+        let at = |known: &Mutex<HashMap<SocketAddr, Instant>>| {
+            known.lock().unwrap_or_else(PoisonError::into_inner).get(&peer.address).copied()
+        };
+        let (named, met) = (at(&self.named), at(&self.met));
+        if peer.plan.profile.nat { met } else { named.into_iter().chain(met).min() }
     }
 
     /// A peer has gone. Of one that crashes the trackers hear nothing, and name it for a while.
@@ -182,6 +212,7 @@ impl World {
             joined: self.clock.at(joined),
             left: self.clock.at(left),
             crossed_at: crossed.map(|crossed| self.clock.at(crossed)),
+            known_at: self.known_at(peer).map(|known| self.clock.at(known)),
             mean_speed_bytes_per_s: took
                 .filter(|took| *took > 0.0 && gained > 0)
                 .map(|took| (bytes / took).round()),

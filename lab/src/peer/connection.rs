@@ -58,6 +58,7 @@ pub async fn dial(peer: &Peer, remote: SocketAddr) -> io::Result<()> {
         if theirs.info_hash != peer.info_hash() || theirs.peer_id == peer.peer_id() {
             return Ok(());
         }
+        peer.world.met(peer, remote);
         talk(peer, stream, remote, &theirs, nth).await
     };
     let talked = talked.await;

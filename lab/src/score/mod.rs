@@ -21,7 +21,7 @@ use crate::{
 pub struct Rules {
     /// How far a confirmed download's interval may lie from the crossing.
     pub tolerance: Duration,
-    /// Time a peer must be up and watched before it crosses to count as one that could be seen.
+    /// Time a peer must be up, known and watched before it crosses to count as one that could be seen.
     pub lead: Duration,
     /// Time it must be up and watched after that, unless its client tells of each piece at once.
     pub tail: Duration,
@@ -86,7 +86,7 @@ pub struct Crossing {
     pub crossed_at: Timestamp,
     /// The capture ran when it crossed.
     pub watched: bool,
-    /// It could be seen: watched, and up long enough before and after (see [`Rules`]).
+    /// It could be seen: watched, and up and known long enough before and after (see [`Rules`]).
     pub visible: bool,
     /// The report's row for it.
     pub row: Option<Confirmed>,
@@ -227,12 +227,11 @@ fn judge(truth: &Truth, watch: Option<Watch>, row: Option<Confirmed>, rules: Rul
         Tells::InBatches(_) if truth.profile.nat => rules.tail.max(batch + Duration::from_secs(1)),
         Tells::InBatches(_) | Tells::OnHandshake => rules.tail,
     };
-    let visible = watched
-        && watch.is_some_and(|watch| {
-            let since = truth.joined.max(watch.from);
-            let until = truth.left.min(watch.until);
-            plus(since, rules.lead) <= crossed_at && plus(crossed_at, tail) <= until
-        });
+    let visible = watch.zip(truth.known_at).is_some_and(|(watch, known_at)| {
+        let since = truth.joined.max(known_at).max(watch.from);
+        let until = truth.left.min(watch.until);
+        watched && plus(since, rules.lead) <= crossed_at && plus(crossed_at, tail) <= until
+    });
     let off_interval =
         row.as_ref().is_some_and(|row| plus(crossed_at, rules.tolerance + batch) < row.below_at);
     Some(Crossing { truth: truth.clone(), crossed_at, watched, visible, row, off_interval })

@@ -86,7 +86,7 @@ impl Score {
         if missed(false).next().is_some() {
             writeln!(
                 f,
-                "\nmisses that could not be seen (up and watched for less than {lead} s before or {tail} s after):"
+                "\nmisses that could not be seen (known and watched for less than {lead} s before or {tail} s after):"
             )?;
         }
         for crossing in missed(false) {
@@ -125,12 +125,12 @@ fn describe(crossing: &Crossing) -> String {
     let Crossing { truth, crossed_at, row, .. } = crossing;
     let seconds = |later: i64, earlier: i64| later.saturating_sub(earlier) as f64 / 1e6;
     let text = format!(
-        "{} {}:{} {}  up {:.1} s before, {:.1} s after its crossing at {}",
+        "{} {}:{} {}  known {} before, up {:.1} s after its crossing at {}",
         short(&truth.info_hash),
         truth.ip,
         truth.port,
         truth.profile,
-        seconds(crossed_at.0, truth.joined.0),
+        truth.known_at.map_or("never".to_owned(), |at| format!("{:.1} s", seconds(crossed_at.0, at.0))),
         seconds(truth.left.0, crossed_at.0),
         clock::to_text(*crossed_at),
     );

@@ -17,6 +17,7 @@ fn truth(host: u8, profile: &str, joined: f64, crossed: Option<f64>, left: f64) 
         left: at(left),
         crossed_at: crossed.map(at),
         mean_speed_bytes_per_s: crossed.map(|_| 1000.0),
+        known_at: Some(at(joined)),
     }
 }
 
@@ -105,6 +106,19 @@ fn a_crossing_can_be_seen_where_peer_and_capture_were_up_for_long_enough() {
     };
     assert_eq!(hosts(|crossing| crossing.watched), "1234578");
     assert_eq!(hosts(|crossing| crossing.visible), "13");
+}
+
+#[test]
+fn who_is_known_too_late_or_never_could_not_be_seen() {
+    let up = truth(1, "stays:qbittorrent", 0.0, Some(30.0), 60.0);
+    let truths = [
+        Truth { known_at: Some(at(26.0)), ..up.clone() },
+        Truth { known_at: None, ip: IpAddr::from([127, 64, 1, 2]), ..up.clone() },
+        Truth { known_at: Some(at(24.0)), ip: IpAddr::from([127, 64, 1, 3]), ..up },
+    ];
+    let score = score(&truths, None, Vec::new(), Rules::default());
+    let visible = score.crossings.iter().filter(|crossing| crossing.visible);
+    assert_eq!(visible.map(|crossing| crossing.truth.ip.to_string()).collect::<Vec<_>>(), ["127.64.1.3"]);
 }
 
 #[test]

@@ -54,6 +54,7 @@ impl Tracker {
         let limit = self.world.answer_peers;
         let (observers, mut peers) =
             members.name(swarm, if self.generous { limit } else { wanted.min(limit) });
+        self.world.named(&peers);
         peers.extend(observers);
         let counts = members.counts(swarm);
         self.note(ip, RequestKind::Announce, request.info_hash, Some(request), peers.len());
