@@ -56,7 +56,9 @@ pub async fn accept(peer: &Peer, kind: Hostile, mut stream: TcpStream, nth: u32)
     }
     let mute = kind == Hostile::SilentClose || (kind == Hostile::MuteFirst && nth < 2);
     if mute {
-        let silence = Duration::from_millis(peer.chance(nth).random_range(300..1_800));
+        // Well below the two seconds after which a capture may take silence for having no pieces, so that a busy
+        // machine that closes late does not make a true "no pieces" of it.
+        let silence = Duration::from_millis(peer.chance(nth).random_range(300..1_200));
         return hold(peer, &mut stream, silence).await;
     }
     let mut opening = Vec::new();

@@ -125,14 +125,18 @@ fn describe(crossing: &Crossing) -> String {
     let Crossing { truth, crossed_at, row, .. } = crossing;
     let seconds = |later: i64, earlier: i64| later.saturating_sub(earlier) as f64 / 1e6;
     let text = format!(
-        "{} {}:{} {}  known {} before, up {:.1} s after its crossing at {}",
+        "{} {}:{} {}  crossed at {}, known {}, up {:.1} s after",
         short(&truth.info_hash),
         truth.ip,
         truth.port,
         truth.profile,
-        truth.known_at.map_or("never".to_owned(), |at| format!("{:.1} s", seconds(crossed_at.0, at.0))),
-        seconds(truth.left.0, crossed_at.0),
         clock::to_text(*crossed_at),
+        match truth.known_at.map(|known_at| seconds(crossed_at.0, known_at.0)) {
+            Some(lead) if lead < 0.0 => format!("{:.1} s after", -lead),
+            Some(lead) => format!("{lead:.1} s before"),
+            None => "never".to_owned(),
+        },
+        seconds(truth.left.0, crossed_at.0),
     );
     if let Some(row) = row {
         let (below, confirmed) =
