@@ -24,7 +24,8 @@ define_table! {
     /// A piece-count observation.
     ///
     /// The first of a contact stands for its whole opening burst and is written when the settle time is over or the
-    /// contact ends; every later one is a HAVE.
+    /// contact ends, with the time of the burst's last claim; every later one is a HAVE. A silence row has the time at
+    /// which the settle time was over.
     Progress in "progress" {
         /// The contact's number, unique within its run.
         contact: u64,

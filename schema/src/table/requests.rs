@@ -15,7 +15,7 @@ closed_set! {
 closed_set! {
     /// What was asked.
     RequestKind {
-        /// Peers, of a tracker, while saying that we watch (BEP 3, BEP 15).
+        /// Peers, of a tracker, while saying that we watch (BEP 3, BEP 15); of a DHT node, only the saying (BEP 5).
         Announce = 0, "announce";
         /// Peers, of a DHT node (BEP 5).
         GetPeers = 1, "get_peers";
