@@ -188,7 +188,8 @@ fn retry(plan: &mut Plan, pacing: &super::Pacing) -> (Class, Duration) {
     if was_downloading && plan.failures <= LOST_LEECHER_TRIES {
         return (Class::Urgent, doubled(SPACING));
     }
-    let max = if plan.flags.has(Flags::SEEN) { RETRY_MAX.min(pacing.revisit.saturating_mul(3)) } else { RETRY_MAX };
+    let max =
+        if plan.flags.has(Flags::SEEN) { RETRY_MAX.min(pacing.revisit.saturating_mul(3)) } else { RETRY_MAX };
     (Class::Retry, doubled(RETRY_FIRST).min(max))
 }
 

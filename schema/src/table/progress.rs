@@ -7,13 +7,13 @@ use crate::{table::Direction, value::InfoHash};
 closed_set! {
     /// What a peer said, or failed to say, about its pieces.
     ProgressKind {
-        /// A bitfield (BEP 3), and the HAVEs that followed it in the opening burst.
+        /// A bitfield (BEP 3) and the HAVEs that followed it in the opening burst; empty, with HAVEs, it is `have_none`.
         Bitfield = 0, "bitfield";
         /// One HAVE (BEP 3), or several folded into one row.
         Have = 1, "have";
         /// All pieces (BEP 6).
         HaveAll = 2, "have_all";
-        /// No pieces (BEP 6), and the HAVEs that followed it in the opening burst.
+        /// No pieces (BEP 6) or an empty bitfield, and the HAVEs that followed in the opening burst.
         HaveNone = 3, "have_none";
         /// Nothing at all during the settle time, on an open connection, by a peer without the Fast extension.
         Silence = 4, "silence";

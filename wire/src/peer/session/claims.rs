@@ -64,11 +64,13 @@ pub(super) struct Claims {
     piece_count: Option<u32>,
     basis: Option<Basis>,
     held: Held,
+    /// The bitfield the count rests on claimed nothing.
+    empty_bitfield: bool,
 }
 
 impl Claims {
     pub(super) fn new(piece_count: Option<u32>) -> Self {
-        Self { piece_count, basis: None, held: Held::Nothing }
+        Self { piece_count, basis: None, held: Held::Nothing, empty_bitfield: false }
     }
 
     pub(super) fn piece_count(&self) -> Option<u32> {
@@ -90,6 +92,11 @@ impl Claims {
         }
     }
 
+    /// Whether the peer's bitfield claimed nothing and all that is counted came by HAVEs, as a super-seeder's does.
+    pub(super) fn only_haves_behind_a_bitfield(&self) -> bool {
+        self.basis == Some(Basis::Bitfield) && self.empty_bitfield && !self.is_empty()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.count() == Some(0)
     }
@@ -108,6 +115,7 @@ impl Claims {
         let earlier = std::mem::replace(&mut self.held, Held::Nothing);
         // A bitfield that is refused below leaves nothing claimed.
         self.basis = None;
+        self.empty_bitfield = bytes.iter().all(|&byte| byte == 0);
         self.held = if let Some(piece_count) = self.piece_count {
             let mut bits = Bitfield::from_bytes(&bytes, piece_count)?;
             if let (true, Held::Bits(earlier)) = (opening, &earlier) {

@@ -113,6 +113,8 @@ impl Session {
     fn tell_opening(&mut self, now: Instant, settled: bool) {
         let basis = self.claims.basis();
         let kind = match basis {
+            // The handshake claimed no piece, which is what tells a super-seeder: not to be taken for a bitfield of these.
+            Some(Basis::Bitfield) if self.claims.only_haves_behind_a_bitfield() => Kind::HaveNone,
             Some(Basis::Bitfield) => Kind::Bitfield,
             Some(Basis::HaveAll) => Kind::HaveAll,
             Some(Basis::HaveNone) => Kind::HaveNone,

@@ -195,6 +195,15 @@ fn haves_before_the_bitfield_of_the_burst_count_with_it() {
 }
 
 #[test]
+fn haves_behind_an_empty_bitfield_are_no_claim_of_the_handshake() {
+    let mut talk = Talk::greeted(0, Some(PIECES));
+    talk.says(&bitfield([]));
+    talk.says(&Message::Have(3));
+    talk.wait(ms(2100));
+    assert_eq!(talk.observations(), [(0, Kind::HaveNone, true, Some(1), None)]);
+}
+
+#[test]
 fn a_contact_that_ends_in_the_burst_tells_at_least() {
     let mut talk = Talk::greeted(FAST, Some(PIECES));
     talk.says(&bitfield([0, 1]));
