@@ -54,10 +54,13 @@ pub fn generate(options: &LogOptions) -> Result<u64> {
         ipv6: options.ipv6,
         seed: options.seed,
     };
-    let sample = Population::draw(&of(SAMPLE));
-    let mut counting = Writer::new(&sample, START);
-    let all = counting.window(Duration::ZERO, options.length).len().max(1) as u64;
-    let peers = options.rows.saturating_mul(u64::from(SAMPLE)) / all;
+    let rows_with = |peers| {
+        let population = Population::draw(&of(peers));
+        Writer::new(&population, START).window(Duration::ZERO, options.length).len() as u64
+    };
+    let without = rows_with(0);
+    let of_sample = rows_with(SAMPLE).saturating_sub(without).max(1);
+    let peers = options.rows.saturating_sub(without).saturating_mul(u64::from(SAMPLE)) / of_sample;
     let population =
         Population::draw(&of(u32::try_from(peers.max(1)).context("so many rows need too many peers")?));
     let run = RunId(format!("20260101T000000Z-{:08x}", options.seed & 0xffff_ffff));
