@@ -80,3 +80,16 @@ def test_seeders_are_already_complete(watched, capture):
     (total,) = [row for row in capture.table("summary") if row["info_hash"] == watched.torrent.info_hash]
     assert int(total["already_complete"]) == len(seeders)
     assert int(total["confirmed_downloads"]) == len(watched.downloads)
+
+
+def test_captures_are_no_peers(watched, capture):
+    """Neither the capture itself, which trackers name to it, nor the other one, which connects to it.
+
+    libtorrent has another peer ID on each connection, so a super-seeder, who starts over on each, is a peer each time.
+    """
+    assert not [row for row in capture.table("clients") if "Swarmtally" in (row["client"] or "")]
+    (super_seeder,) = [client for client in watched.clients if client.options.get("super_seeds")]
+    rows = capture.rows("contacts", ["ip", "peer_id"])
+    starts = {row["peer_id"] for row in rows if row["ip"] == super_seeder.address and row["peer_id"]}
+    (total,) = [row for row in capture.table("summary") if row["info_hash"] == watched.torrent.info_hash]
+    assert len(watched.clients) <= int(total["unique_peers"]) <= len(watched.clients) - 1 + len(starts)
