@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind};
 
 use schema::table::ContactOutcome;
-use wire::peer::session::End;
+use wire::peer::session::{Closer, End};
 
 use crate::schedule::Why;
 
@@ -46,6 +46,14 @@ impl From<Why> for Ending {
 }
 
 impl Ending {
+    /// Whose doing the end is, for a contact with a handshake.
+    pub fn closer(&self) -> Closer {
+        match self.outcome {
+            ContactOutcome::ClosedByRemote | ContactOutcome::Reset => Closer::Peer,
+            _ => Closer::Us,
+        }
+    }
+
     /// The connection could not be made.
     pub fn of_connect(error: &Error) -> Self {
         match error.kind() {

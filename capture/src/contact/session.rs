@@ -155,7 +155,7 @@ impl Driver {
     pub async fn run(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         let ending = self.observe(&mut stream).await;
         let now = self.now();
-        self.session.handle_closed(now);
+        self.session.handle_closed(now, ending.closer());
         // What the session held back; it has no way to end again.
         self.handle_events().await;
         self.log_contact(now, ending).await;

@@ -56,9 +56,8 @@ pub async fn accept(peer: &Peer, kind: Hostile, mut stream: TcpStream, nth: u32)
     }
     let mute = kind == Hostile::SilentClose || (kind == Hostile::MuteFirst && nth < 2);
     if mute {
-        // Well below the two seconds after which a capture may take silence for having no pieces, so that a busy
-        // machine that closes late does not make a true "no pieces" of it.
-        let silence = Duration::from_millis(peer.chance(nth).random_range(300..1_200));
+        // On both sides of the settle time: silence that soon ends in a close says nothing about pieces.
+        let silence = Duration::from_millis(peer.chance(nth).random_range(300..3_000));
         return hold(peer, &mut stream, silence).await;
     }
     let mut opening = Vec::new();

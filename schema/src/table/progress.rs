@@ -15,7 +15,8 @@ closed_set! {
         HaveAll = 2, "have_all";
         /// No pieces (BEP 6) or an empty bitfield, and the HAVEs that followed in the opening burst.
         HaveNone = 3, "have_none";
-        /// Nothing at all during the settle time, on an open connection, by a peer without the Fast extension.
+        /// Nothing at all during the settle time, on an open connection, by a peer without the Fast extension that did
+        /// not itself hang up within five settle times.
         Silence = 4, "silence";
     }
 }

@@ -78,6 +78,15 @@ impl Default for Settings {
     }
 }
 
+/// Who closed a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closer {
+    /// The peer, or the network between.
+    Peer,
+    /// We.
+    Us,
+}
+
 /// Who we are in a swarm.
 #[derive(Clone, Copy, Debug)]
 pub struct Local {
@@ -259,9 +268,12 @@ impl Session {
         .min()
     }
 
-    /// Ends the session because the connection is closed, by whichever side; tells what was held back.
-    pub fn handle_closed(&mut self, now: Instant) {
+    /// Ends the session because the connection is closed; tells what was held back.
+    pub fn handle_closed(&mut self, now: Instant, by: Closer) {
         if !matches!(self.phase, Phase::Ended) {
+            if by == Closer::Peer {
+                self.doubt_silence(now);
+            }
             self.tell_rest(now);
             self.phase = Phase::Ended;
         }
@@ -498,6 +510,7 @@ impl Session {
     }
 
     fn protocol_error(&mut self, now: Instant, reason: String) {
+        self.doubt_silence(now);
         self.tell_rest(now);
         self.end(End::ProtocolError(reason));
     }

@@ -88,6 +88,15 @@ impl Session {
         self.push_observation(at, Kind::Silence, true, Some(0), None);
     }
 
+    /// Forgets a silence that the peer itself ended soon after the settle time: a peer that is about to hang up, or too
+    /// busy to speak, is silent whatever it has.
+    pub(super) fn doubt_silence(&mut self, now: Instant) {
+        let began = self.summary.handshake_at.unwrap_or(now);
+        if now < began + self.settings.settle * SETTLE_TIMES_MAX {
+            self.silent_at = None;
+        }
+    }
+
     /// Tells what was held back, as the session ends.
     pub(super) fn tell_rest(&mut self, now: Instant) {
         match self.phase {

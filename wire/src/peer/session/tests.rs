@@ -208,7 +208,7 @@ fn a_contact_that_ends_in_the_burst_tells_at_least() {
     let mut talk = Talk::greeted(FAST, Some(PIECES));
     talk.says(&bitfield([0, 1]));
     talk.wait(ms(500));
-    talk.session.handle_closed(talk.now);
+    talk.session.handle_closed(talk.now, Closer::Us);
     assert_eq!(talk.observations(), [(0, Kind::Bitfield, false, Some(2), None)]);
 }
 
@@ -217,7 +217,7 @@ fn a_contact_that_ends_without_a_claim_tells_nothing() {
     let mut talk = Talk::greeted(0, Some(PIECES));
     talk.says(&Message::Unchoke);
     talk.wait(ms(1900));
-    talk.session.handle_closed(talk.now);
+    talk.session.handle_closed(talk.now, Closer::Us);
     assert_eq!(talk.observations(), []);
     assert_eq!(talk.session.summary().pieces_last, None);
 }
@@ -226,12 +226,27 @@ fn a_contact_that_ends_without_a_claim_tells_nothing() {
 fn silence_is_zero_only_without_fast() {
     let mut without = Talk::greeted(Reserved::EXTENSION, Some(PIECES));
     without.wait(ms(2500));
-    without.session.handle_closed(without.now);
+    without.session.handle_closed(without.now, Closer::Us);
     assert_eq!(without.observations(), [(2000, Kind::Silence, true, Some(0), None)]);
     let mut with = Talk::greeted(FAST, Some(PIECES));
     with.wait(ms(20_000));
     assert_eq!(with.observations(), []);
     assert_eq!(with.session.summary().pieces_first, None);
+}
+
+#[test]
+fn silence_that_the_peer_soon_ends_is_unknown() {
+    for closed_after in [2100, 9900] {
+        let mut talk = Talk::greeted(Reserved::EXTENSION, Some(PIECES));
+        talk.wait(ms(closed_after));
+        talk.session.handle_closed(talk.now, Closer::Peer);
+        assert_eq!(talk.observations(), []);
+        assert_eq!(talk.session.summary().pieces_first, None);
+    }
+    let mut patient = Talk::greeted(Reserved::EXTENSION, Some(PIECES));
+    patient.wait(ms(10_000));
+    patient.session.handle_closed(patient.now, Closer::Peer);
+    assert_eq!(patient.observations(), [(2000, Kind::Silence, true, Some(0), None)]);
 }
 
 #[test]
@@ -331,7 +346,7 @@ fn what_is_folded_is_told_at_the_end() {
     for piece in 0..3 {
         talk.says(&Message::Have(piece));
     }
-    talk.session.handle_closed(talk.now);
+    talk.session.handle_closed(talk.now, Closer::Us);
     let told = talk.observations();
     assert_eq!(told.last(), Some(&(3000, Kind::Have, true, Some(3), None)));
     assert_eq!(talk.session.summary().pieces_last, Some(3));
@@ -358,7 +373,7 @@ fn a_bitfield_that_is_late_proves_the_silence_wrong() {
     talk.wait(ms(2500));
     assert!(matches!(talk.events().as_slice(), [Event::Settled]));
     talk.says(&bitfield(0..PIECES));
-    talk.session.handle_closed(talk.now);
+    talk.session.handle_closed(talk.now, Closer::Us);
     assert_eq!(talk.observations(), [(2500, Kind::Bitfield, true, Some(PIECES), None)]);
 }
 
@@ -461,7 +476,7 @@ fn keep_alives_hold_the_connection_and_silence_ends_it() {
     assert_eq!(talk.end(), None);
     talk.wait(Duration::from_mins(8));
     assert_eq!(talk.end(), Some(End::IdleTimedOut));
-    talk.session.handle_closed(talk.now);
+    talk.session.handle_closed(talk.now, Closer::Us);
     assert!(talk.session.summary().max_gap >= Some(Duration::from_secs(479)));
 }
 
@@ -628,7 +643,7 @@ fn messages_bytes_and_gaps_are_counted() {
     talk.says(&Message::KeepAlive);
     talk.wait(ms(1000));
     talk.says(&Message::Unchoke);
-    talk.session.handle_closed(talk.now);
+    talk.session.handle_closed(talk.now, Closer::Us);
     talk.drain();
     let summary = talk.session.summary();
     assert_eq!((summary.messages, summary.bytes_in), (2, 68 + 4 + 5));
@@ -696,7 +711,7 @@ proptest! {
             talk.drain();
             talk.wait(ms(pause));
         }
-        talk.session.handle_closed(talk.now);
+        talk.session.handle_closed(talk.now, Closer::Us);
         for event in talk.events() {
             if let Event::Observation(seen) = event
                 && let (Some(pieces), Some(piece_count)) = (seen.pieces, seen.piece_count)
