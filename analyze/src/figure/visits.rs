@@ -89,6 +89,9 @@ fn plot_bars(drawing: &mut Drawing, panel: Panel, groups: &[Group]) {
         for (class, x, value, what) in
             [("rest", centre - bar, group.tried, "tried"), ("c1", centre, group.reached, "reached")]
         {
+            if value <= 0.0 {
+                continue;
+            }
             let y = scale.at(value);
             let unit = if group.label == "1" { "contact" } else { "contacts" };
             let tooltip = format!("{} {unit}: {} peers {what}", group.label, counted(value));
