@@ -144,14 +144,13 @@ class Capture:
 class Swarm:
     """What happened: every client's own account, and what each capture made of it.
 
-    `peers_before` and `peers_after` are the addresses the tracker names around the end of the captures.
+    `peers_after` are the addresses the tracker names after the end of the captures.
     """
 
     torrent: object
     tracker: Tracker
     clients: list
     captures: dict
-    peers_before: set
     peers_after: set
 
     @cached_property
@@ -208,11 +207,10 @@ def watch(folder, programs, databases):
                 except TimeoutError:
                     # A test says it better, with all the figures at hand.
                     break
-        peers_before = tracker.peers(torrent.info_hash)
         for capture in captures:
             capture.stop()
         peers_after = tracker.peers(torrent.info_hash)
 
     for capture in captures:
         capture.report_output = capture.analyze(programs / "analyze", databases, capture.report)
-    return Swarm(torrent, tracker, clients, {capture.name: capture for capture in captures}, peers_before, peers_after)
+    return Swarm(torrent, tracker, clients, {capture.name: capture for capture in captures}, peers_after)
