@@ -35,7 +35,8 @@ fn a_minute_of_500_peers_is_told_without_a_false_one_and_nearly_without_a_miss()
     println!("{score}");
     assert!(score.crossings.iter().filter(|crossing| crossing.visible).count() > 150, "{score}");
     assert!(score.false_ones.is_empty(), "{score}");
-    assert!(score.recall() >= 0.95, "{score}");
+    // Over every crossing, also of peers nobody could have seen: no definition of "could be seen" helps to pass.
+    assert!(score.recall_of(|_| true) >= 0.95, "{score}");
     assert_eq!(fs::read_to_string(lab.file("offences.csv")).unwrap().lines().nth(1), None);
 
     let again = folder.path().join("again");
