@@ -34,7 +34,7 @@ use crate::{
     gauge,
     log::{Log, LogOptions},
     registry::{PeerKey, Registry, Sighted},
-    schedule::{Action, ContactNumbers, Pacing, Schedule, Why},
+    schedule::{Action, ContactNumbers, Pacing, Rung, Schedule, Why},
     sources::{
         self, Answer, RequestCounts, dht,
         incoming::{Incoming, IncomingCounts, Listeners},
@@ -275,19 +275,19 @@ impl Engine {
                         debug!(contact, "ended before it was closed");
                     }
                 }
-                Action::Dial { contact, peer, attempt } => self.dial(contact, peer, attempt),
+                Action::Dial { contact, peer, attempt, rung } => self.dial(contact, peer, attempt, rung),
             }
         }
         self.schedule.next_wake(now).map(Into::into)
     }
 
-    fn dial(&mut self, contact: u64, key: PeerKey, attempt: u32) {
+    fn dial(&mut self, contact: u64, key: PeerKey, attempt: u32, rung: Rung) {
         let Some(peer) = self.registry.peer(key) else { return };
         let Some(swarm) = self.context.swarms.get(peer.swarm.index()) else { return };
         let (close, closed) = oneshot::channel();
         self.contacts.insert(contact, (close, Some(key)));
         let swarm = Arc::clone(swarm);
-        let contact = Dial { contact, attempt, swarm, address: peer.address(), close: closed };
+        let contact = Dial { contact, attempt, rung, swarm, address: peer.address(), close: closed };
         self.tasks.spawn(dial(Arc::clone(&self.context), contact));
     }
 

@@ -8,6 +8,7 @@
 
 mod follow_up;
 mod habit;
+mod ladder;
 mod open;
 mod pace;
 mod plan;
@@ -21,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{habit::Habit, pace::SPACING, plan::THRESHOLD_PERCENT};
+pub use self::{habit::Habit, ladder::Rung, pace::SPACING, plan::THRESHOLD_PERCENT};
 use self::{
     open::{Held, Open},
     pace::{Rate, Spacing},
@@ -72,6 +73,8 @@ pub enum Action {
         peer: PeerKey,
         /// How often it was contacted, this time included.
         attempt: u32,
+        /// The way to it.
+        rung: Rung,
     },
 }
 
@@ -338,7 +341,7 @@ impl Schedule {
         self.counts.contacts_started += 1;
         self.rate.take();
         self.spacing.note(now, swarm, ip);
-        Some(Action::Dial { contact, peer, attempt })
+        Some(Action::Dial { contact, peer, attempt, rung: Rung::PLAIN_TCP })
     }
 
     /// Frees a place for a peer that is due, where a contact is held that is of less use.

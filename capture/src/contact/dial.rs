@@ -1,9 +1,10 @@
-//! Outgoing contacts: address policy, TCP connect, then the session.
+//! Outgoing contacts: address policy, a byte stream over the rung's transport, then the session.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use schema::table::{ContactOutcome, Direction, Transport};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream},
     sync::oneshot,
     time::timeout,
@@ -15,7 +16,10 @@ use super::{
     outcome::Ending,
     session::{Contacted, Driver},
 };
-use crate::{schedule::Why, swarm::Swarm};
+use crate::{
+    schedule::{Rung, Why},
+    swarm::Swarm,
+};
 
 /// How long a connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +30,8 @@ pub struct Dial {
     pub contact: u64,
     /// How often the peer was contacted, this time included.
     pub attempt: u32,
+    /// The way to the peer.
+    pub rung: Rung,
     /// The swarm.
     pub swarm: Arc<Swarm>,
     /// The peer.
@@ -36,35 +42,50 @@ pub struct Dial {
 
 /// Makes a contact, observes the peer until the end, and writes the rows.
 pub async fn dial(context: Arc<Context>, dial: Dial) {
-    let Dial { contact, attempt, swarm, address, close } = dial;
+    if let Err(why) = context.policy.check_endpoint(dial.address) {
+        let failed = Ending { outcome: ContactOutcome::ConnectFailed, error: Some(why.to_string()) };
+        return observe::<TcpStream>(&context, dial, ready(Err(failed))).await;
+    }
+    match dial.rung.transport {
+        Transport::Tcp => {
+            let connecting = connect_tcp(&context, dial.address);
+            observe(&context, dial, connecting).await;
+        }
+        Transport::Utp => {
+            let error = Some("uTP is not spoken".to_owned());
+            let failed = Ending { outcome: ContactOutcome::ConnectFailed, error };
+            observe::<TcpStream>(&context, dial, ready(Err(failed))).await;
+        }
+    }
+}
+
+/// Goes on with whatever byte stream `connecting` makes.
+async fn observe<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &Arc<Context>,
+    dial: Dial,
+    connecting: impl Future<Output = Result<S, Ending>>,
+) {
+    let Dial { contact, attempt, rung, swarm, address, close } = dial;
     let began = context.clock.instant();
     let connected = tokio::select! {
-        connected = connect(&context, address) => connected,
+        connected = timeout(context.connect_timeout, connecting) =>
+            connected.unwrap_or_else(|_elapsed| Err(ContactOutcome::ConnectTimedOut.into())),
         () = context.cancel.cancelled() => Err(ContactOutcome::ShutdownEarly.into()),
     };
     let connect = context.clock.instant().saturating_duration_since(began);
-    let contacted = Contacted {
-        contact,
-        address,
-        direction: Direction::Out,
-        transport: Transport::Tcp,
-        attempt,
-        connect: Some(connect),
-    };
+    let contacted =
+        Contacted { contact, address, direction: Direction::Out, rung, attempt, connect: Some(connect) };
     match connected {
         Ok(stream) => {
             let now = context.clock.instant().into_std();
             let session = Session::outgoing(now, context.local(&swarm), context.settings);
-            Driver::new(context, contacted, session, close, Some(swarm)).run(stream).await;
+            Driver::new(Arc::clone(context), contacted, session, close, Some(swarm)).run(stream).await;
         }
-        Err(ending) => contacted.log_unconnected(&context, &swarm, ending).await,
+        Err(ending) => contacted.log_unconnected(context, &swarm, ending).await,
     }
 }
 
-async fn connect(context: &Context, address: SocketAddr) -> Result<TcpStream, Ending> {
-    if let Err(why) = context.policy.check_endpoint(address) {
-        return Err(Ending { outcome: ContactOutcome::ConnectFailed, error: Some(why.to_string()) });
-    }
+async fn connect_tcp(context: &Context, address: SocketAddr) -> Result<TcpStream, Ending> {
     let connecting = async {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(bind) = context.bind.iter().find(|bind| bind.is_ipv4() == address.is_ipv4()) {
@@ -72,8 +93,5 @@ async fn connect(context: &Context, address: SocketAddr) -> Result<TcpStream, En
         }
         socket.connect(address).await
     };
-    match timeout(context.connect_timeout, connecting).await {
-        Ok(connected) => connected.map_err(|error: io::Error| Ending::of_connect(&error)),
-        Err(_elapsed) => Err(ContactOutcome::ConnectTimedOut.into()),
-    }
+    connecting.await.map_err(|error: io::Error| Ending::of_connect(&error))
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use schema::{
     InfoHash, PeerId, Reserved,
-    table::{Contact, Encryption, Progress, ProgressKind, Sighting, Source},
+    table::{Contact, Progress, ProgressKind, Sighting, Source},
 };
 use wire::peer::session::{Kind, Observation};
 
@@ -31,8 +31,8 @@ impl Contacted {
             ip: self.address.ip().to_canonical(),
             port: self.address.port(),
             direction: self.direction,
-            transport: self.transport,
-            encryption: Encryption::Plain,
+            transport: self.rung.transport,
+            encryption: self.rung.encryption,
             attempt: self.attempt,
             outcome: ending.outcome,
             error: ending.error,

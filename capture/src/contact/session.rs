@@ -15,7 +15,7 @@ use std::{
 
 use schema::{
     InfoHashV2,
-    table::{ContactOutcome, Direction, TorrentOrigin, Transport},
+    table::{ContactOutcome, Direction, TorrentOrigin},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -33,7 +33,7 @@ use wire::{
 
 use super::{CLIENT, ContactEvent, Context, What, outcome::Ending};
 use crate::{
-    schedule::{Habit, Seen, Why},
+    schedule::{Habit, Rung, Seen, Why},
     swarm::{Metadata, Swarm},
 };
 
@@ -53,8 +53,8 @@ pub struct Contacted {
     pub address: SocketAddr,
     /// Who opened it.
     pub direction: Direction,
-    /// What carries it.
-    pub transport: Transport,
+    /// What carries it, and what obfuscates it.
+    pub rung: Rung,
     /// How often this peer had been contacted in this direction, this time included.
     pub attempt: u32,
     /// How long the connect took; `None` for incoming contacts.

@@ -121,7 +121,7 @@ fn seen(pieces: u32, opening: bool, claimed: bool) -> Seen {
 fn a_new_peer_is_contacted_at_once() {
     let mut world = World::new(pacing());
     let peer = world.meet(1, 1);
-    assert_eq!(world.next(), Some(Action::Dial { contact: 1, peer, attempt: 1 }));
+    assert_eq!(world.next(), Some(Action::Dial { contact: 1, peer, attempt: 1, rung: Rung::PLAIN_TCP }));
     assert_eq!(world.next(), None);
 }
 

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use schema::table::{ContactOutcome, Direction, Transport};
+use schema::table::{ContactOutcome, Direction};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -31,7 +31,7 @@ use crate::{
         Context,
         session::{Admission, Admit, Contacted, Driver},
     },
-    schedule::ContactNumbers,
+    schedule::{ContactNumbers, Rung},
     sources::tracker::ListenPorts,
     swarm::Swarm,
 };
@@ -217,7 +217,7 @@ impl Incoming {
             contact: self.numbers.next(),
             address,
             direction: Direction::In,
-            transport: Transport::Tcp,
+            rung: Rung::PLAIN_TCP,
             attempt: 1,
             connect: None,
         };

@@ -19,7 +19,7 @@ use capture::{
         Context, What,
         dial::{Dial, dial},
     },
-    schedule::Why,
+    schedule::{Rung, Why},
     swarm::Swarm,
 };
 use schema::table::{ContactOutcome, Direction, ProgressKind, TorrentOrigin};
@@ -101,7 +101,8 @@ async fn closable_contact_with<F: Future<Output = ()> + Send>(
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let swarm = Arc::clone(&bench.context.swarms[0]);
-    let contact = Dial { contact: 1, attempt: 3, swarm: Arc::clone(&swarm), address, close };
+    let contact =
+        Dial { contact: 1, attempt: 3, rung: Rung::PLAIN_TCP, swarm: Arc::clone(&swarm), address, close };
     let peer = async {
         let (stream, _) = listener.accept().await.unwrap();
         script(Peer(stream)).await;
@@ -306,7 +307,8 @@ async fn the_scheduler_and_the_end_of_the_run_close_contacts() {
 async fn unconnected(context: &Arc<Context>, address: SocketAddr) {
     let (_keep, close) = oneshot::channel();
     let swarm = Arc::clone(&context.swarms[0]);
-    dial(Arc::clone(context), Dial { contact: 1, attempt: 1, swarm, address, close }).await;
+    dial(Arc::clone(context), Dial { contact: 1, attempt: 1, rung: Rung::PLAIN_TCP, swarm, address, close })
+        .await;
 }
 
 #[tokio::test]
@@ -422,7 +424,10 @@ async fn a_held_contact_takes_little_memory() {
     let (_keep, close) = oneshot::channel();
     let swarm = Arc::clone(&bench.context.swarms[0]);
     let address = (Ipv4Addr::LOCALHOST, 1).into();
-    let contact = dial(Arc::clone(&bench.context), Dial { contact: 1, attempt: 1, swarm, address, close });
+    let contact = dial(
+        Arc::clone(&bench.context),
+        Dial { contact: 1, attempt: 1, rung: Rung::PLAIN_TCP, swarm, address, close },
+    );
     // The budget is 8 KiB; buffers exist only while something is on its way.
     assert!(size_of_val(&contact) <= 4 * 1024, "{} bytes", size_of_val(&contact));
     drop(contact);
