@@ -16,6 +16,7 @@ use wire::{
         handshake::Handshake,
         message::{self, Decoder, Limits, Message},
         metadata::Assembly,
+        pex::UtPex,
     },
     tracker::{
         AnnounceEvent, AnnounceRequest, Family, http,
@@ -42,6 +43,7 @@ pub const SURFACES: &[Surface] = &[
     ("metadata", metadata),
     ("metainfo", metainfo),
     ("peer_stream", peer_stream),
+    ("pex", pex),
     ("udp_exchange", udp_exchange),
     ("udp_request", udp_request),
     ("udp_response", udp_response),
@@ -246,6 +248,15 @@ fn decoded(stream: &[u8], step: usize) -> (Vec<Message>, Option<message::Error>)
         assert!(decoder.held_bytes() <= 2 * 1000, "a limit is passed");
     }
     (messages, None)
+}
+
+/// What is read is bounded, and written so that it reads the same.
+pub fn pex(bytes: &[u8]) {
+    if let Ok(message) = UtPex::decode(bytes) {
+        assert!(message.added.len().max(message.dropped.len()) <= 2 * wire::peer::pex::ADDRESSES_MAX);
+        let kept = UtPex { left_out: 0, ..message };
+        assert_eq!(UtPex::decode(&kept.encode()), Ok(kept));
+    }
 }
 
 /// An exchange ends whatever it is fed. Each input is a length, a delay in seconds, and a datagram.

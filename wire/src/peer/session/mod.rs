@@ -1,4 +1,4 @@
-//! An observer's side of one peer connection (BEP 3, 6, 9, 10): bytes and time in, observations and a few bytes out.
+//! An observer's side of one peer connection (BEP 3, 6, 9, 10, 11): bytes and time in, observations and a few bytes out.
 //!
 //! ```text
 //! outgoing ─ our handshake ─▶ Handshaking ─ theirs ──────────────────▶ Opening ─ settle time ─▶ Watching
@@ -32,14 +32,17 @@ use self::{
 use crate::{
     InfoHash, PeerId,
     peer::{
-        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_METADATA, UtMetadata},
+        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_METADATA, UT_PEX, UtMetadata},
         handshake::{self, Handshake, Reserved},
         message::{Decoder, Limits, Message, encode},
+        pex::UtPex,
     },
 };
 
 /// The ID we give `ut_metadata` in our extended handshake; peers use it when they talk to us (BEP 10).
 const OUR_UT_METADATA: u8 = 1;
+/// The ID we give `ut_pex`, where we take it.
+const OUR_UT_PEX: u8 = 2;
 /// Answers to a peer that does not read what we send are dropped beyond this.
 const OUTPUT_MAX: usize = 4096;
 /// A peer that keeps talking about other things is given this many settle times before its silence is given up on.
@@ -100,6 +103,8 @@ pub struct Local {
     pub client: &'static str,
     /// Pieces of the torrent, where its metadata is known.
     pub piece_count: Option<u32>,
+    /// Whether the peer is asked for others (BEP 11); never in a private torrent (BEP 27).
+    pub pex: bool,
 }
 
 #[derive(Debug)]
@@ -341,6 +346,14 @@ impl Session {
         }
     }
 
+    /// Takes no addresses of other peers any more, and says so to the peer (BEP 10: an ID of 0 turns a name off).
+    pub fn stop_pex(&mut self, now: Instant) {
+        let Some(local) = self.local.as_mut().filter(|local| local.pex) else { return };
+        local.pex = false;
+        let m = [(UT_PEX.to_owned(), 0)].into();
+        self.send_extended(now, &ExtendedHandshake { m, ..ExtendedHandshake::default() });
+    }
+
     /// Figures of the session so far; whole after [`Self::handle_closed`].
     pub fn summary(&self) -> &Summary {
         &self.summary
@@ -427,6 +440,10 @@ impl Session {
                 Ok(answer) => self.handle_metadata(now, answer),
                 Err(error) => self.protocol_error(now, format!("ut_metadata: {error}")),
             },
+            OUR_UT_PEX if self.local.is_some_and(|local| local.pex) => {
+                // Its pieces are worth more than its manners: what cannot be read does not end the session.
+                self.events.push_back(Event::Pex(UtPex::decode(payload)));
+            }
             _ => {}
         }
     }
@@ -478,15 +495,20 @@ impl Session {
         self.last_queued = now;
     }
 
-    /// Tells `v`, `p` and that we speak `ut_metadata`; never `upload_only`, which makes peers hang up.
+    /// Tells `v`, `p` and what we take; never `upload_only`, which makes peers hang up.
     fn send_extended_handshake(&mut self, now: Instant) {
         let Some(local) = self.local else { return };
+        let pex = local.pex.then(|| (UT_PEX.to_owned(), OUR_UT_PEX));
         let extended = ExtendedHandshake {
-            m: [(UT_METADATA.to_owned(), OUR_UT_METADATA)].into(),
+            m: pex.into_iter().chain([(UT_METADATA.to_owned(), OUR_UT_METADATA)]).collect(),
             v: Some(local.client.to_owned()),
             p: local.listen_port,
             ..ExtendedHandshake::default()
         };
+        self.send_extended(now, &extended);
+    }
+
+    fn send_extended(&mut self, now: Instant, extended: &ExtendedHandshake) {
         self.send(now, &Message::Extended { id: HANDSHAKE_ID, payload: extended.encode() });
     }
 

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::FetchError;
 use crate::{
-    PeerId,
+    PeerId, bencode,
     peer::{
         extension::ExtendedHandshake,
         handshake::{Handshake, Reserved},
+        pex::UtPex,
     },
 };
 
@@ -26,6 +27,8 @@ pub enum Event {
     MetadataFailed(FetchError),
     /// The peer's pieces.
     Observation(Observation),
+    /// The peer named others (BEP 11), or sent something else in place of them.
+    Pex(Result<UtPex, bencode::Error>),
     /// The opening burst is over; its observation came before, but for silence, which is told with the first HAVE or
     /// at the end.
     Settled,

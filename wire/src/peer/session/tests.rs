@@ -15,7 +15,14 @@ const THEIRS: PeerId = PeerId(*b"-XX0001-abcdefghijkl");
 const SWARM: InfoHash = InfoHash([7; 20]);
 
 fn local(piece_count: Option<u32>) -> Local {
-    Local { info_hash: SWARM, peer_id: OURS, listen_port: Some(6881), client: "observer", piece_count }
+    Local {
+        info_hash: SWARM,
+        peer_id: OURS,
+        listen_port: Some(6881),
+        client: "observer",
+        piece_count,
+        pex: true,
+    }
 }
 
 fn bytes_of(message: &Message) -> Vec<u8> {
@@ -550,6 +557,32 @@ fn the_extended_handshake_is_told_and_amended() {
 }
 
 /// A peer that serves `info`, up to the session's end or the first event that is no observation.
+#[test]
+fn peers_are_taken_from_others_as_far_as_we_asked_for_them() {
+    let named = UtPex { added: vec![(([1, 2, 3, 4], 5).into(), None)], ..UtPex::default() };
+    let says = |talk: &mut Talk, payload| {
+        talk.says(&Message::Extended { id: OUR_UT_PEX, payload });
+        talk.events()
+    };
+    let mut talk = Talk::greeted(FAST, Some(PIECES));
+    assert!(talk.sent.windows(10).any(|bytes| bytes == b"6:ut_pexi2"));
+    assert!(matches!(says(&mut talk, named.encode()).as_slice(), [Event::Pex(Ok(told))] if *told == named));
+    assert!(matches!(says(&mut talk, b"le".to_vec()).as_slice(), [Event::Pex(Err(_))]));
+    talk.sent.clear();
+    talk.session.stop_pex(talk.now);
+    talk.session.stop_pex(talk.now);
+    assert!(says(&mut talk, named.encode()).is_empty());
+    let refusals = talk.sent.windows(11).filter(|bytes| bytes == b"6:ut_pexi0e").count();
+    assert_eq!(refusals, 1);
+
+    let mut talk = Talk::outgoing(Some(PIECES));
+    let private = Local { pex: false, ..local(Some(PIECES)) };
+    talk.session = Session::outgoing(talk.now, private, Settings::default());
+    talk.greet(FAST);
+    assert!(says(&mut talk, named.encode()).is_empty());
+    assert!(!talk.sent.windows(6).any(|bytes| bytes == b"ut_pex"));
+}
+
 fn fetch(info: &[u8], size: u32, info_hash: InfoHash, answer: impl Fn(u32) -> UtMetadata) -> Vec<Event> {
     let mut talk = Talk::with(Settings::default(), None);
     talk.session = Session::outgoing(talk.now, Local { info_hash, ..local(None) }, Settings::default());
