@@ -181,6 +181,12 @@ pub struct Network {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub no_dht: bool,
 
+    /// Take no addresses that peers name to each other
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub no_pex: bool,
+
     /// Ask no trackers
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]

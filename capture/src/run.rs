@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
-use wire::peer::session::Settings;
+use wire::peer::{pex::Flags, session::Settings};
 
 use crate::{
     address::AddressPolicy,
@@ -38,6 +38,7 @@ use crate::{
     sources::{
         self, Answer, RequestCounts, dht,
         incoming::{Incoming, IncomingCounts, Listeners},
+        pex::Pex,
         tracker,
     },
     swarm::Swarm,
@@ -82,12 +83,16 @@ pub async fn run(setup: Setup) -> anyhow::Result<()> {
     let listeners = Listeners::bind(setup.options.listen())?;
     let log = Log::open(log_options(&setup.options, setup.clock), setup.clock)?;
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
-    let context = Arc::new(context(&setup, &log, &listeners, events));
+    let (answers, answered) = sources::channel();
+    let requests = Arc::<RequestCounts>::default();
+    let pex = Pex { answers: answers.clone(), counts: Arc::clone(&requests) };
+    let context = Arc::new(context(&setup, &log, &listeners, events, pex));
     log_run(&setup.options, &log, RunEvent::Started, None).await;
     for swarm in &*setup.swarms {
         log.append(swarm.torrent_row(swarm.origin)).await;
     }
-    let reason = Engine::start(&setup, context, listeners).run(heard).await;
+    let sources = Sources { answers, answered, requests };
+    let reason = Engine::start(&setup, context, listeners, sources).run(heard).await;
     log_run(&setup.options, &log, RunEvent::Stopped, Some(reason.to_owned())).await;
     log.close().await.context("the log did not close in good order")
 }
@@ -102,7 +107,13 @@ fn log_options(options: &Options, clock: Clock) -> LogOptions {
     }
 }
 
-fn context(setup: &Setup, log: &Log, listeners: &Listeners, events: mpsc::Sender<ContactEvent>) -> Context {
+fn context(
+    setup: &Setup,
+    log: &Log,
+    listeners: &Listeners,
+    events: mpsc::Sender<ContactEvent>,
+    pex: Pex,
+) -> Context {
     let options = &setup.options;
     Context {
         clock: setup.clock,
@@ -117,6 +128,7 @@ fn context(setup: &Setup, log: &Log, listeners: &Listeners, events: mpsc::Sender
             ..Settings::default()
         },
         listen_port: listeners.port(),
+        pex: (!options.network.no_pex).then_some(pex),
         swarms: Arc::clone(&setup.swarms),
         events,
         cancel: setup.cancel.clone(),
@@ -142,6 +154,13 @@ fn host_name() -> String {
     if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
 }
 
+/// What sources and the engine share.
+struct Sources {
+    answers: mpsc::Sender<Answer>,
+    answered: mpsc::Receiver<Answer>,
+    requests: Arc<RequestCounts>,
+}
+
 /// The task that decides.
 struct Engine {
     context: Arc<Context>,
@@ -162,7 +181,7 @@ struct Engine {
 
 impl Engine {
     /// Starts what works beside the engine: trackers and listeners.
-    fn start(setup: &Setup, context: Arc<Context>, listeners: Listeners) -> Self {
+    fn start(setup: &Setup, context: Arc<Context>, listeners: Listeners, sources: Sources) -> Self {
         let options = &setup.options;
         let max_open = usize::try_from(options.pacing.max_open).unwrap_or(usize::MAX);
         let places_in = if listeners.port().is_some() { (max_open / INCOMING_SHARE).max(1) } else { 0 };
@@ -179,8 +198,7 @@ impl Engine {
         for address in listeners.addresses() {
             registry.mark_own(address);
         }
-        let (answers, answered) = sources::channel();
-        let requests = Arc::default();
+        let Sources { answers, answered, requests } = sources;
         if !options.network.no_trackers {
             let trackers = trackers(setup, &context, &listeners, answers.clone(), Arc::clone(&requests));
             tasks.spawn(trackers);
@@ -331,7 +349,11 @@ impl Engine {
         };
         for (address, flags) in peers {
             let now = self.now();
-            if let Sighted::New(peer) = self.registry.sight(swarm, address) {
+            let sighted = self.registry.sight(swarm, address);
+            if let (Sighted::New(peer) | Sighted::Known(peer), Some(flags)) = (sighted, flags) {
+                self.schedule.hinted(peer, Flags(flags));
+            }
+            if let Sighted::New(peer) = sighted {
                 self.schedule.add(now, peer);
             }
             let row = Sighting {

@@ -28,6 +28,8 @@ use self::{
     pace::{Rate, Spacing},
     plan::{Class, Flags, Plan, Stage, Tick},
 };
+use wire::peer::pex::Flags as Hints;
+
 use crate::{
     registry::{PeerKey, Registry},
     swarm::SwarmId,
@@ -189,9 +191,26 @@ impl Schedule {
     /// Takes a peer the registry has just met; it is due at once.
     pub fn add(&mut self, now: Instant, peer: PeerKey) {
         self.grow(peer);
-        if self.plans.get(peer.index()).is_some_and(|plan| plan.stage == Stage::Idle) {
-            self.wait(peer, Class::First, now);
+        let Some(plan) = self.plans.get(peer.index()).filter(|plan| plan.stage == Stage::Idle) else {
+            return;
+        };
+        // A seeder, if it is one, does not run away by finishing.
+        let class = if plan.hints.has(Hints::SEED) { Class::Retry } else { Class::First };
+        self.wait(peer, class, now);
+    }
+
+    /// Takes what another peer said of one (BEP 11), to be told before [`Self::add`]: hearsay, so that it decides the
+    /// order of what is tried, and nothing else.
+    pub fn hinted(&mut self, peer: PeerKey, hints: Hints) {
+        self.grow(peer);
+        if let Some(plan) = self.plans.get_mut(peer.index()) {
+            plan.hints = plan.hints.with(hints);
         }
+    }
+
+    /// Everything that others said of a peer.
+    pub fn hints(&self, peer: PeerKey) -> Hints {
+        self.plans.get(peer.index()).map(|plan| plan.hints).unwrap_or_default()
     }
 
     /// Takes a peer that must not be contacted.

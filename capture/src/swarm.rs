@@ -108,6 +108,11 @@ impl Swarm {
         self.metadata.set(metadata).is_ok()
     }
 
+    /// Whether only trackers may be asked for peers (BEP 27), as far as the metadata is known.
+    pub fn is_private(&self) -> bool {
+        self.metadata().is_some_and(|metadata| metadata.private)
+    }
+
     /// Number of pieces, once it is known.
     pub fn piece_count(&self) -> Option<u32> {
         self.metadata().map(|metadata| metadata.piece_count)

@@ -27,6 +27,7 @@ use crate::{
     clock::Clock,
     log::Log,
     schedule::{Habit, Seen, Why},
+    sources::pex::Pex,
     swarm::{Swarm, SwarmId},
 };
 
@@ -52,6 +53,8 @@ pub struct Context {
     pub settings: Settings,
     /// The port we tell peers that we listen on.
     pub listen_port: Option<u16>,
+    /// Where addresses go that peers name; `None` where they are not asked.
+    pub pex: Option<Pex>,
     /// Every swarm, by [`SwarmId`].
     pub swarms: Arc<[Arc<Swarm>]>,
     /// Where the scheduler hears of contacts.

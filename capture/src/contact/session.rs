@@ -24,9 +24,11 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 use wire::{
+    bencode,
     metainfo::{Info, parse_info},
     peer::{
         handshake::Handshake,
+        pex::UtPex,
         session::{Event, Extended, Kind, Local, Observation, Session},
     },
 };
@@ -34,6 +36,7 @@ use wire::{
 use super::{CLIENT, ContactEvent, Context, What, outcome::Ending};
 use crate::{
     schedule::{Habit, Rung, Seen, Why},
+    sources::pex::Intake,
     swarm::{Metadata, Swarm},
 };
 
@@ -89,6 +92,7 @@ impl Context {
             listen_port: self.listen_port,
             client: CLIENT,
             piece_count: swarm.piece_count(),
+            pex: self.pex.is_some() && !swarm.is_private(),
         }
     }
 }
@@ -118,6 +122,8 @@ pub struct Driver {
     pub(super) connected: Instant,
     metadata: Option<OwnedSemaphorePermit>,
     metadata_failed: bool,
+    /// What the peer told of others; none before it did.
+    intake: Option<Box<Intake>>,
 }
 
 impl Driver {
@@ -141,6 +147,7 @@ impl Driver {
             connected,
             metadata: None,
             metadata_failed: false,
+            intake: None,
         }
     }
 
@@ -222,6 +229,7 @@ impl Driver {
                     }
                 }
                 Event::Observation(observation) => self.handle_observation(observation).await,
+                Event::Pex(told) => self.handle_pex(told).await,
                 Event::Settled => self.context.tell(self.contacted.contact, What::Settled).await,
             }
         }
@@ -277,6 +285,23 @@ impl Driver {
         };
         self.log_progress(observation).await;
         self.context.tell(self.contacted.contact, What::Seen(seen)).await;
+    }
+
+    async fn handle_pex(&mut self, told: Result<UtPex, bencode::Error>) {
+        let now = self.now();
+        let (Some(pex), Some(swarm)) = (&self.context.pex, &self.swarm) else { return };
+        if swarm.is_private() {
+            // We asked before its metadata said so.
+            self.session.stop_pex(now);
+            return;
+        }
+        let asked = self.session.summary().handshake_at.unwrap_or(now);
+        let intake = self.intake.get_or_insert_with(|| Box::new(Intake::new(asked)));
+        if let Some((row, answer)) = intake.take(now, swarm, self.contacted.address, told) {
+            let outcome = row.outcome;
+            self.context.log.append_at(self.context.clock.at(now.into()), row).await;
+            pex.hand_on(outcome, answer).await;
+        }
     }
 
     /// Keeps an info dictionary that was checked against the info-hash.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wire::peer::pex::Flags as Hints;
+
 use super::Habit;
 
 /// The share of the pieces, in percent, at which a download counts as one by default.
@@ -105,6 +107,8 @@ pub(super) struct Plan {
     pub(super) class: Class,
     pub(super) belief: Belief,
     pub(super) flags: Flags,
+    /// What other peers said of it (BEP 11).
+    pub(super) hints: Hints,
 }
 
 /// A rate is told over no less time than this.

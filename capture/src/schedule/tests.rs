@@ -511,3 +511,22 @@ proptest! {
         prop_assert_eq!(known, keys.len() as u64, "a peer was lost");
     }
 }
+
+#[test]
+fn a_peer_said_to_be_a_seeder_is_visited_behind_the_others() {
+    let mut world = World::new(Pacing { per_second: 1, ..pacing() });
+    let mut hosts = Vec::new();
+    for host in 1..=3 {
+        let ip = Ipv4Addr::new(10, 0, 0, host);
+        let Sighted::New(peer) = world.registry.sight(SWARM, (ip, 1).into()) else { panic!("met before") };
+        let hints = if host == 1 { Hints::SEED } else { Hints::default() };
+        world.schedule.hinted(peer, hints.with(Hints::UTP));
+        assert_eq!(world.schedule.hints(peer).has(Hints::SEED), host == 1);
+        world.schedule.add(world.now, peer);
+    }
+    for _ in 0..3 {
+        let Some(Action::Dial { peer, .. }) = world.next_within(secs(10)) else { panic!("three are due") };
+        hosts.push(peer.index());
+    }
+    assert_eq!(hosts, [1, 2, 0], "hearsay delays, and excludes nobody");
+}

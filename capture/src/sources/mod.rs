@@ -4,6 +4,7 @@
 
 pub mod dht;
 pub mod incoming;
+pub mod pex;
 pub mod tracker;
 
 use std::{

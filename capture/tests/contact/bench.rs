@@ -67,6 +67,7 @@ impl Bench {
                 ..Settings::default()
             },
             listen_port: Some(6881),
+            pex: None,
             metadata_fetches: metadata_fetches(swarms.len()),
             swarms,
             events,

@@ -2,13 +2,14 @@
 
 use std::{fs::File, path::Path};
 
-use schema::table::{Contact, Event, Gauge, Progress, Row, Run, Sighting, Table, Torrent};
+use schema::table::{Contact, Event, Gauge, Progress, Request, Row, Run, Sighting, Table, Torrent};
 
 /// The rows of a log, by table, in order of time.
 #[derive(Debug, Default)]
 pub struct Rows {
     pub contacts: Vec<Contact>,
     pub progress: Vec<Progress>,
+    pub requests: Vec<Request>,
     pub sightings: Vec<Sighting>,
     pub torrents: Vec<Torrent>,
     pub runs: Vec<Run>,
@@ -43,7 +44,8 @@ impl Rows {
             Row::Run(row) => self.runs.push(row),
             Row::Sighting(row) => self.sightings.push(row),
             Row::Torrent(row) => self.torrents.push(row),
-            Row::Hostname(_) | Row::Request(_) => {}
+            Row::Request(row) => self.requests.push(row),
+            Row::Hostname(_) => {}
         }
     }
 

@@ -65,11 +65,12 @@ define_table! {
         family: Option<Family>,
         /// What was asked.
         kind: RequestKind,
-        /// From the first packet or connect to the end, µs.
+        /// From the first packet or connect to the end, µs; for pex, since the handshake or the message before.
         duration_us: u64,
         /// How it ended.
         outcome: RequestOutcome,
-        /// The source's own words or the cause of a failure; a tracker's warning on success; else null.
+        /// The source's own words or the cause of a failure; on success a tracker's warning, or what was left out of a
+        /// pex message; else null.
         error: Option<String>,
         /// Addresses in the answer, repeats included; null for scrapes and failures.
         peers: Option<u32>,

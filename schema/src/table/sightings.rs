@@ -37,7 +37,8 @@ define_table! {
         ip: IpAddr,
         /// The peer's port; for incoming, the remote port of the connection.
         port: u16,
-        /// PEX flags (BEP 11); null from other sources.
+        /// PEX flags (BEP 11): 1 prefers encryption, 2 seeder, 4 uTP, 8 introduces by holepunch, 16 reachable, all by the
+        /// sender's word; null from other sources, and where the sender told none.
         flags: Option<u8>,
     }
 }

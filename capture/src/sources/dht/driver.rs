@@ -202,7 +202,7 @@ impl Driver {
                 let info_hash = self
                     .swarms
                     .get(turn.swarm)
-                    .filter(|swarm| !is_private(swarm))
+                    .filter(|swarm| !swarm.is_private())
                     .map(|swarm| swarm.info_hash.0);
                 let search = info_hash
                     .and_then(|hash| self.node.find_peers(now.into_std(), family, InfoHash(hash), besides));
@@ -223,7 +223,7 @@ impl Driver {
                 let Some(swarm) = turn.and_then(|turn| self.swarms.get(turn.swarm)) else { return };
                 let query = Query { asked, node, began, ended, outcome };
                 let mut report = Report::new(swarm, query, self.clock, &self.counts);
-                if is_private(swarm) {
+                if swarm.is_private() {
                     // It was asked for before its metadata said so.
                     report.answer = None;
                 }
@@ -286,11 +286,6 @@ impl Driver {
         let side = self.ipv4.as_ref().expect("a socket");
         side.port.address().expect("an address")
     }
-}
-
-/// Whether only trackers may be asked (BEP 27), as far as the metadata is known.
-fn is_private(swarm: &Swarm) -> bool {
-    swarm.metadata().is_some_and(|metadata| metadata.private)
 }
 
 fn name(family: Family) -> &'static str {
