@@ -6,6 +6,7 @@
 pub mod bencode;
 pub mod compact;
 pub mod dht;
+pub mod dns;
 pub mod info_hash;
 pub mod magnet;
 pub mod metainfo;

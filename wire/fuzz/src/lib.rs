@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use wire::{
     InfoHash, PeerId, bencode, compact,
     dht::krpc,
+    dns,
     magnet::Magnet,
     metainfo,
     peer::{
@@ -34,6 +35,7 @@ pub type Surface = (&'static str, fn(&[u8]));
 pub const SURFACES: &[Surface] = &[
     ("bencode", bencode),
     ("compact", compact),
+    ("dns_answer", dns_answer),
     ("extension", extension),
     ("handshake", handshake),
     ("http_query", http_query),
@@ -291,6 +293,17 @@ pub fn udp_request(bytes: &[u8]) {
             info_hashes.truncate(udp::MAX_SCRAPE);
         }
         assert_eq!(udp::Request::decode(&request.encode()), Ok(request));
+    }
+}
+
+/// Names in an answer are printable and no longer than their bytes escaped.
+pub fn dns_answer(bytes: &[u8]) {
+    // The packet is taken for the answer to the question it claims to answer, whichever that is.
+    let id = u16::from_be_bytes([bytes.first().copied().unwrap_or(0), bytes.get(1).copied().unwrap_or(0)]);
+    if let Ok(dns::Answer::Names(names)) = dns::answer(bytes, id, std::net::Ipv4Addr::new(1, 2, 3, 4).into())
+    {
+        assert!(names.iter().all(|name| !name.is_empty() && name.len() <= 4 * 255));
+        assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_graphic())));
     }
 }
 
