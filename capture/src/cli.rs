@@ -192,6 +192,20 @@ pub struct Network {
     #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub no_trackers: bool,
+
+    /// Look up no host names
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub no_rdns: bool,
+
+    /// Look up the host names of this many peers per second, at most
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rdns_per_second: u32,
+
+    /// Ask this DNS server for host names, not the system's
+    #[arg(long, value_name = "ADDR:PORT", hide = true)]
+    pub dns_server: Option<SocketAddr>,
 }
 
 /// How many peers are contacted, how often and for how long.

@@ -10,6 +10,7 @@ pub mod contact;
 pub mod display;
 pub mod explain;
 pub mod gauge;
+pub mod hostnames;
 pub mod log;
 pub mod open_files;
 pub mod printable;

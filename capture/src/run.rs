@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use schema::{
     RunId, Timestamp,
     layout::Date,
-    table::{Gauge, Run, RunEvent, Sighting, Source},
+    table::{Event, Gauge, Run, RunEvent, Sighting, Source},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -31,7 +31,7 @@ use crate::{
         dial::{CONNECT_TIMEOUT, Dial, dial},
         metadata_fetches,
     },
-    gauge,
+    gauge, hostnames,
     log::{Log, LogOptions},
     registry::{PeerKey, Registry, Sighted},
     schedule::{Action, ContactNumbers, Pacing, Rung, Schedule, Why},
@@ -174,6 +174,7 @@ struct Engine {
     _answers: mpsc::Sender<Answer>,
     incoming: Option<Arc<IncomingCounts>>,
     requests: Arc<RequestCounts>,
+    rdns: Option<hostnames::Offers>,
     gauges: watch::Sender<Option<Gauge>>,
     gauge_every: Duration,
     run_for: Option<Duration>,
@@ -206,6 +207,7 @@ impl Engine {
         if !options.network.no_dht {
             tasks.spawn(dht::run(dht(setup, &listeners, answers.clone(), &requests), context.log.clone()));
         }
+        let rdns = (!options.network.no_rdns).then(|| reverse_lookups(setup, &context.log, &tasks));
         let incoming = (places_in > 0).then(|| {
             let incoming = Incoming::new(Arc::clone(&context), numbers.clone(), places_in);
             incoming.spawn(listeners, &tasks);
@@ -221,6 +223,7 @@ impl Engine {
             _answers: answers,
             incoming,
             requests,
+            rdns,
             gauges: setup.gauges.clone(),
             gauge_every: options.log.gauge_every,
             run_for: options.run.for_,
@@ -331,9 +334,16 @@ impl Engine {
                     self.schedule.attach(contact, peer);
                 }
             }
-            What::Handshake { peer_id } => self.schedule.handshake(contact, &peer_id),
+            What::Handshake { peer_id } => {
+                let peer = self.contacts.get(&contact).and_then(|(_, peer)| *peer);
+                if let Some(peer) = peer.and_then(|key| self.registry.peer(key)) {
+                    self.look_up(peer.ip);
+                }
+                self.schedule.handshake(contact, &peer_id);
+            }
             What::Incoming { swarm, ip, peer_id, close } => {
                 self.contacts.insert(contact, (close, None));
+                self.look_up(ip);
                 self.schedule.incoming(contact, swarm, ip, &peer_id);
             }
             What::Seen(seen) => self.schedule.observed(now, contact, seen),
@@ -355,6 +365,7 @@ impl Engine {
             }
             if let Sighted::New(peer) = sighted {
                 self.schedule.add(now, peer);
+                self.look_up(address.ip());
             }
             let row = Sighting {
                 info_hash,
@@ -365,6 +376,13 @@ impl Engine {
                 flags,
             };
             self.context.log.append(row).await;
+        }
+    }
+
+    /// Has an address looked up, some time.
+    fn look_up(&self, ip: std::net::IpAddr) {
+        if let Some(rdns) = &self.rdns {
+            rdns.offer(ip);
         }
     }
 
@@ -422,6 +440,26 @@ fn trackers(
             error!("trackers are not asked: {why}");
         }
     }
+}
+
+/// Looks host names up until the run ends.
+fn reverse_lookups(setup: &Setup, log: &Log, tasks: &TaskTracker) -> hostnames::Offers {
+    let (offers, offered) = hostnames::channel();
+    let network = &setup.options.network;
+    let lookups = hostnames::Setup {
+        policy: Arc::clone(&setup.policy),
+        clock: setup.clock,
+        per_second: network.rdns_per_second,
+        server: network.dns_server,
+        ending: setup.cancel.clone(),
+    };
+    let log = log.clone();
+    let rows = move |event: Event| {
+        let log = log.clone();
+        async move { log.append_at(event.time, event.row).await }
+    };
+    tasks.spawn(hostnames::run(lookups, offers.clone(), offered, rows));
+    offers
 }
 
 /// What the DHT needs to look swarms up until the run ends.
