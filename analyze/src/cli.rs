@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{replay::Threshold, table, time};
+use crate::{
+    replay::{Identity, Threshold},
+    table,
+    table_file::Format,
+    time,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +71,10 @@ pub struct ReportOptions {
     #[arg(long, value_name = "B", default_value_t = 125_000_000, help_heading = "Rules")]
     pub max_plausible_speed: u64,
 
+    /// What makes two contacts, or two sightings, those of one peer
+    #[arg(long, value_name = "RULE", default_value = "endpoint", help_heading = "Rules")]
+    pub identity: Identity,
+
     /// Country, city and coordinates from this MMDB (GeoIP2, GeoLite2, DB-IP)
     #[arg(long, value_name = "FILE", help_heading = "Places")]
     pub geoip_city: Option<PathBuf>,
@@ -99,16 +108,16 @@ pub struct ReportOptions {
     )]
     pub bucket: i64,
 
-    /// How tables are written
-    #[arg(long, default_value = "csv", help_heading = "Output")]
-    pub format: Format,
-}
-
-/// How tables are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// Comma-separated values
-    Csv,
+    /// How tables are written, one or several of
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "csv",
+        num_args = 1..,
+        value_delimiter = ',',
+        help_heading = "Output"
+    )]
+    pub format: Vec<Format>,
 }
 
 fn parse_info_hash(text: &str) -> Result<String, String> {

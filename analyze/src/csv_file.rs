@@ -53,6 +53,7 @@ pub fn text(value: &AnyValue<'_>, kind: Kind) -> String {
         (AnyValue::Null, _) => String::new(),
         (_, Kind::BytesPerSecond) => decimals(1),
         (_, Kind::Degrees) => decimals(4),
+        (_, Kind::PerSecond) => decimals(3),
         (_, Kind::Share) => decimals(6),
         (AnyValue::Datetime(time_us, ..) | AnyValue::DatetimeOwned(time_us, ..), Kind::Time) => {
             time::rfc3339(*time_us)

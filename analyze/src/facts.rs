@@ -25,6 +25,8 @@ pub struct Facts {
     pub threshold: String,
     /// Speeds beyond this are implausible, bytes per second.
     pub max_plausible_speed_bytes_per_s: u64,
+    /// What makes two contacts those of one peer: `endpoint`, `ip` or `peer_id`.
+    pub identity: String,
     /// Only rows at or after this time count, RFC 3339.
     pub since: Option<String>,
     /// Only rows before this time count, RFC 3339.

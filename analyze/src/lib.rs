@@ -5,9 +5,11 @@
 pub mod cli;
 pub mod client;
 pub mod csv_file;
+pub mod estimate;
 pub mod facts;
 pub mod figure;
 pub mod geo;
+pub mod hostname;
 pub mod log;
 pub mod map;
 pub mod raw;
@@ -15,4 +17,5 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod table;
+pub mod table_file;
 pub mod time;

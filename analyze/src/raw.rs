@@ -9,8 +9,16 @@ use schema::{
 };
 
 /// The raw tables the replay reads.
-pub const TABLES: [Table; 6] =
-    [Table::Contacts, Table::Progress, Table::Requests, Table::Runs, Table::Sightings, Table::Torrents];
+pub const TABLES: [Table; 8] = [
+    Table::Contacts,
+    Table::Gauges,
+    Table::Hostnames,
+    Table::Progress,
+    Table::Requests,
+    Table::Runs,
+    Table::Sightings,
+    Table::Torrents,
+];
 
 /// The columns the replay can read; lists are of no use to it.
 pub fn columns(table: Table) -> impl Iterator<Item = Column> {

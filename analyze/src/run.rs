@@ -9,7 +9,6 @@ use schema::table::{RunEvent, Table};
 
 use crate::{
     cli::ReportOptions,
-    csv_file,
     facts::{Facts, Run},
     figure,
     geo::Geo,
@@ -18,11 +17,9 @@ use crate::{
     replay::{self, Rules},
     report,
     table::{self, Input, Tables},
+    table_file,
     time::{SECOND_US, rfc3339},
 };
-
-/// Tables that need the replay of every peer; the others read raw rows only.
-const RAW_ONLY: [&str; 2] = ["contacts", "requests"];
 
 /// What a report is made of.
 #[derive(Debug)]
@@ -48,8 +45,11 @@ pub fn report(options: &ReportOptions) -> anyhow::Result<()> {
     let out = &options.out;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     for (definition, rows) in report.tables.iter() {
-        let path = out.join(definition.name).with_extension("csv");
-        csv_file::write(definition, rows, &path).with_context(|| path.display().to_string())?;
+        for format in &options.format {
+            let path = out.join(definition.name).with_extension(format.extension());
+            table_file::write(*format, definition, rows, &path)
+                .with_context(|| path.display().to_string())?;
+        }
     }
     let figures = figure::draw_all(&report.tables, &report.facts, out)?;
     let page = report::write(&report.tables, &report.facts, &figures, out)?;
@@ -92,17 +92,16 @@ fn rules(options: &ReportOptions) -> Rules {
         threshold: options.threshold,
         max_plausible_speed: options.max_plausible_speed,
         bucket_us: options.bucket,
+        identity: options.identity,
     }
 }
 
 fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> PolarsResult<Report> {
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
-    let needs_peers = table::TABLES.iter().any(|table| wanted(table.name) && !RAW_ONLY.contains(&table.name));
     let bar = progress_bar(log);
-    let replay = if needs_peers {
-        replay::replay(log, rules, &|rows| bar.inc(rows))?
-    } else {
-        replay::Replay::empty()?
+    let replay = match table::needs(&wanted) {
+        Some(needs) => replay::replay(log, rules, needs, &|rows| bar.inc(rows))?,
+        None => replay::Replay::empty()?,
     };
     bar.finish_and_clear();
     let input = Input::new(log, rules, &replay, geo)?;
@@ -147,6 +146,7 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> Polars
         segments: log.segments(),
         threshold: rules.threshold.to_string(),
         max_plausible_speed_bytes_per_s: rules.max_plausible_speed,
+        identity: rules.identity.as_str().to_owned(),
         since: rules.selection.since.map(rfc3339),
         until: rules.selection.until.map(rfc3339),
         info_hashes: rules.selection.info_hashes.clone(),

@@ -45,7 +45,7 @@ pub fn empty() -> Tables {
     for definition in TABLES {
         tables.insert(definition, definition.empty().unwrap());
     }
-    let mut summary = vec![Vec::new(); 14];
+    let mut summary = vec![Vec::new(); find("summary").unwrap().columns.len()];
     summary_row(&mut summary, "all", None, 0);
     tables.insert(find("summary").unwrap(), frame("summary", &summary));
     tables
@@ -210,6 +210,8 @@ fn summary_row(columns: &mut [Vec<Value>], hash: &str, name: Option<String>, uni
         Value::Null,
         Value::Null,
         if unique < 40 { Value::Null } else { 812_345.5.into() },
+        Value::Null,
+        Value::Null,
     ];
     for (column, value) in columns.iter_mut().zip(row) {
         column.push(value);
@@ -225,8 +227,11 @@ const COUNTRIES: [&str; 24] = [
 pub fn many(torrents: usize, hours: usize) -> Tables {
     let mut tables = Tables::default();
     let mut insert = |table: &str, rows: DataFrame| tables.insert(find(table).unwrap(), rows);
+    for table in ["flagged", "health", "hostnames", "population", "seeders_hourly", "sessions", "trackers"] {
+        insert(table, find(table).unwrap().empty().unwrap());
+    }
 
-    let mut summary = vec![Vec::new(); 14];
+    let mut summary = vec![Vec::new(); find("summary").unwrap().columns.len()];
     let unique = |index: usize| pick(index, 40_000) / (1 + index % 50) + 40;
     summary_row(&mut summary, "all", None, (0..torrents).map(unique).sum());
     for index in 0..torrents {
@@ -303,7 +308,6 @@ pub fn many(torrents: usize, hours: usize) -> Tables {
             ]
         }),
     );
-    insert("flagged", find("flagged").unwrap().empty().unwrap());
     sources(&mut tables, hours);
     contacts(&mut tables);
     tables

@@ -3,13 +3,42 @@
 //! Every contact gets `peer_port` and `alias`, which with `info_hash` and `ip` are its peer's [`KEY`]. An incoming
 //! connection's remote port names nothing, so it takes, first that is there: the port of an outgoing contact with the
 //! same peer ID and IP; the port it says it listens on; the one it said in another contact. Else its peer ID is its
-//! alias. Contacts with ourselves are marked `own`.
+//! alias. Contacts with ourselves are marked `own`. [`Identity`] may name peers by less, or by something else.
 
-use polars::prelude::{Expr, JoinArgs, JoinCoalesce, JoinType, LazyFrame, coalesce, col, lit};
+use polars::prelude::{
+    DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, PolarsResult,
+    SortMultipleOptions, coalesce, col, lit, when,
+};
 use schema::table::Direction;
 
 use super::ourselves::Ourselves;
 use crate::log::handshake_outcomes;
+
+/// What makes two contacts, or two sightings, those of one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Identity {
+    /// Address and port, merged across directions by peer ID and address
+    #[default]
+    #[value(name = "endpoint")]
+    Endpoint,
+    /// The address: everyone behind one counts as one peer
+    #[value(name = "ip")]
+    Ip,
+    /// The peer ID, wherever it shows; clients that make up a new one for each connection are many peers
+    #[value(name = "peer_id")]
+    PeerId,
+}
+
+impl Identity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Ip => "ip",
+            Self::PeerId => "peer_id",
+        }
+    }
+}
 
 /// What names a peer; the port is [`NO_PORT`] and the alias not empty where the port is not known.
 pub const KEY: [&str; 4] = ["info_hash", "ip", "peer_port", "alias"];
@@ -40,15 +69,16 @@ pub fn is_out() -> Expr {
     col("direction").eq(lit(Direction::Out.as_str()))
 }
 
-/// Adds `handshake`, `handshake_at`, `own`, `peer_port` and `alias` to contacts.
-pub fn resolve(contacts: LazyFrame, ourselves: &Ourselves) -> LazyFrame {
+/// Adds `handshake`, `handshake_at`, `own`, `peer_port` and `alias` to contacts; `ip` becomes the peer's, which with
+/// [`Identity::PeerId`] may be another than that of the connection, kept as `remote_ip`.
+pub fn resolve(contacts: LazyFrame, ourselves: &Ourselves, identity: Identity) -> PolarsResult<LazyFrame> {
     let handshake =
         handshake_outcomes().fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome))));
     let contacts = ourselves.mark(contacts).with_columns([
         handshake.alias("handshake"),
         (col("time") - col("open_us")).alias("handshake_at"),
         // Port 0 is what some clients say when they do not listen.
-        polars::prelude::when(col("listen_port").gt(lit(0)))
+        when(col("listen_port").gt(lit(0)))
             .then(col("listen_port"))
             .otherwise(lit(polars::prelude::NULL))
             .alias("listen_port"),
@@ -59,20 +89,107 @@ pub fn resolve(contacts: LazyFrame, ourselves: &Ourselves) -> LazyFrame {
     let out_ports =
         known.clone().filter(is_out()).group_by(by_id()).agg([col("port").min().alias("out_port")]);
     let listen_ports = known.group_by(by_id()).agg([col("listen_port").min().alias("said_port")]);
-    contacts
+    let by_endpoint = contacts
         .join(out_ports, by_id(), by_id(), left_join())
         .join(listen_ports, by_id(), by_id(), left_join())
         .with_column(
-            polars::prelude::when(is_out())
+            when(is_out())
                 .then(col("port"))
                 .otherwise(coalesce(&[col("out_port"), col("listen_port"), col("said_port"), lit(NO_PORT)]))
                 .alias("peer_port"),
         )
         .with_column(
-            polars::prelude::when(col("peer_port").eq(lit(NO_PORT)))
+            when(col("peer_port").eq(lit(NO_PORT)))
                 .then(coalesce(&[col("peer_id"), lit(LOST)]))
                 .otherwise(lit(b"".as_slice()))
                 .alias("alias"),
         )
         .drop(polars::prelude::by_name(["out_port", "said_port"], true, false))
+        .with_column(col("ip").alias("remote_ip"));
+    match identity {
+        Identity::Endpoint => Ok(by_endpoint),
+        Identity::Ip => Ok(by_ip(by_endpoint)),
+        Identity::PeerId => by_peer_id(by_endpoint),
+    }
+}
+
+/// Leaves the address alone to name a peer.
+pub fn by_ip(rows: LazyFrame) -> LazyFrame {
+    rows.with_columns([
+        lit(NO_PORT).cast(DataType::Int64).alias("peer_port"),
+        lit(b"".as_slice()).alias("alias"),
+    ])
+}
+
+/// Names peers by their peer IDs, at the endpoint where each was met last; a contact that showed none belongs to whom was
+/// met at its endpoint last, or to the endpoint.
+fn by_peer_id(contacts: LazyFrame) -> PolarsResult<LazyFrame> {
+    let by_id = || [col("info_hash"), col("peer_id")];
+    let id = when(col("handshake").and(col("own").not()))
+        .then(col("peer_id"))
+        .otherwise(lit(polars::prelude::NULL));
+    let contacts = contacts.with_column(id.alias("peer_id_shown"));
+    let met = contacts
+        .clone()
+        .filter(col("peer_id_shown").is_not_null())
+        .with_column(is_out().alias("out"))
+        .sort(["out", "time", "run", "contact"], SortMultipleOptions::default())
+        .group_by_stable(by_id())
+        .agg([col("ip").last().alias("met_ip"), col("peer_port").last().alias("met_port")]);
+    let named = contacts
+        .join(met, [col("info_hash"), col("peer_id_shown")], by_id(), left_join())
+        .with_columns([
+            col("peer_port").alias("endpoint_port"),
+            coalesce(&[col("met_ip"), col("ip")]).alias("ip"),
+            coalesce(&[col("met_port"), col("peer_port")]).alias("peer_port"),
+            coalesce(&[col("peer_id_shown"), col("alias")]).alias("alias"),
+        ])
+        .drop(polars::prelude::by_name(["met_ip", "met_port"], true, false));
+    let endpoints = endpoints(named.clone());
+    let shown = named.clone().filter(col("peer_id_shown").is_not_null());
+    let nameless = named.filter(col("peer_id_shown").is_null());
+    let others = at_endpoints(nameless, endpoints, "remote_ip", "endpoint_port");
+    let all = polars::prelude::concat([shown, others], polars::prelude::UnionArgs::default())?;
+    Ok(all.drop(polars::prelude::by_name(["peer_id_shown"], true, false)))
+}
+
+/// Who was met last at each endpoint: `info_hash`, `at_ip`, `at_port`, `of_ip`, `of_port`, `of_alias`.
+fn endpoints(contacts: LazyFrame) -> LazyFrame {
+    contacts
+        .filter(col("handshake").and(col("own").not()).and(col("endpoint_port").neq(lit(NO_PORT))))
+        .sort(["time", "run", "contact"], SortMultipleOptions::default())
+        .group_by_stable([
+            col("info_hash"),
+            col("remote_ip").alias("at_ip"),
+            col("endpoint_port").alias("at_port"),
+        ])
+        .agg([
+            col("ip").last().alias("of_ip"),
+            col("peer_port").last().alias("of_port"),
+            col("alias").last().alias("of_alias"),
+        ])
+}
+
+/// Gives rows whose `ip` and port are an endpoint's the key of whom was met there last.
+fn at_endpoints(rows: LazyFrame, endpoints: LazyFrame, ip: &str, port: &str) -> LazyFrame {
+    let at = [col("info_hash"), col("at_ip"), col("at_port")];
+    rows.join(endpoints, [col("info_hash"), col(ip), col(port)], at, left_join())
+        .with_columns([
+            coalesce(&[col("of_ip"), col("ip")]).alias("ip"),
+            coalesce(&[col("of_port"), col("peer_port")]).alias("peer_port"),
+            coalesce(&[col("of_alias"), col("alias")]).alias("alias"),
+        ])
+        .drop(polars::prelude::by_name(["of_ip", "of_port", "of_alias"], true, false))
+}
+
+/// Gives sightings, whose `peer_port` and `alias` are their endpoints', the identity asked for; `contacts` are resolved.
+pub fn of_sightings(sightings: LazyFrame, contacts: &DataFrame, identity: Identity) -> LazyFrame {
+    match identity {
+        Identity::Endpoint => sightings,
+        Identity::Ip => by_ip(sightings),
+        Identity::PeerId => {
+            let endpoints = endpoints(contacts.clone().lazy());
+            at_endpoints(sightings, endpoints, "ip", "peer_port")
+        }
+    }
 }

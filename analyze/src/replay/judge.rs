@@ -88,6 +88,8 @@ pub struct Crossing {
 pub struct Verdict<'a> {
     /// Its first observation, µs.
     pub first_at: i64,
+    /// Pieces then.
+    pub first_pieces: u32,
     /// The peer ID last seen.
     pub peer_id: Option<&'a [u8]>,
     /// Its way past each threshold, in the order of the thresholds; `None` where it never reached one.
@@ -232,7 +234,7 @@ impl Below {
 struct Peer<'a> {
     /// Contacts whose handshake is earlier belong to the peer before this one.
     since: i64,
-    first_at: Option<i64>,
+    first: Option<(i64, u32)>,
     ids: Vec<&'a [u8]>,
     /// The count each contact told last.
     contacts: HashMap<(u32, i64), u32>,
@@ -249,7 +251,7 @@ impl<'a> Peer<'a> {
     fn new(since: i64, thresholds: usize) -> Self {
         Self {
             since,
-            first_at: None,
+            first: None,
             ids: Vec::new(),
             contacts: HashMap::new(),
             rises: Vec::new(),
@@ -289,7 +291,7 @@ impl<'a> Peer<'a> {
         if lags || !tells {
             return;
         }
-        self.first_at.get_or_insert(observation.time);
+        self.first.get_or_insert((observation.time, observation.pieces));
         if let Some(id) = observation.peer_id
             && self.ids.last() != Some(&id)
         {
@@ -319,8 +321,10 @@ impl<'a> Peer<'a> {
 
     fn verdict(self) -> Option<Verdict<'a>> {
         let (mean_speed, max_speed) = self.speed.read();
+        let (first_at, first_pieces) = self.first?;
         Some(Verdict {
-            first_at: self.first_at?,
+            first_at,
+            first_pieces,
             peer_id: self.ids.last().copied(),
             reached: self.reached,
             backwards: self.backwards,

@@ -8,6 +8,7 @@ pub mod judge;
 pub mod observations;
 pub mod ourselves;
 pub mod peers;
+pub mod presence;
 pub mod range;
 pub mod scrape;
 pub mod sightings;
@@ -21,6 +22,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use crate::log::{Log, Selection};
 
+pub use identity::Identity;
 pub use threshold::Threshold;
 
 /// The rules of a replay that the user may choose.
@@ -34,6 +36,17 @@ pub struct Rules {
     pub max_plausible_speed: u64,
     /// Length of the buckets of the tables over time, µs.
     pub bucket_us: i64,
+    /// What makes two contacts those of one peer.
+    pub identity: Identity,
+}
+
+/// Raw rows the tables asked for need besides contacts; the others are not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// What peers said of their pieces.
+    pub progress: bool,
+    /// Who named which peers.
+    pub sightings: bool,
 }
 
 impl Default for Rules {
@@ -43,6 +56,7 @@ impl Default for Rules {
             threshold: Threshold::default(),
             max_plausible_speed: 125_000_000,
             bucket_us: 3_600_000_000,
+            identity: Identity::default(),
         }
     }
 }
@@ -65,8 +79,14 @@ pub struct Replay {
     pub addresses: DataFrame,
     /// Confirmed downloads and already complete peers at each of [`threshold_series`].
     pub thresholds: Vec<AtThreshold>,
-    /// Peers by the set of sources that named them, and whether they were contacted.
-    pub source_sets: BTreeMap<(sightings::SourceSet, bool), u64>,
+    /// Peers by torrent, the set of sources that named them, and how they answered.
+    pub source_sets: Vec<sightings::NamedPeers>,
+    /// In how many rounds addresses were named; see [`sightings::rounds`].
+    pub rounds: DataFrame,
+    /// Peers by bucket; see [`observations::Observed::seeders`].
+    pub seeders: DataFrame,
+    /// How long peers were online.
+    pub sessions: presence::Sessions,
     /// `hour` (µs), `source`, `received`, `new`.
     pub source_hours: DataFrame,
     /// Peers by number of contacts: tried, and with a handshake.
@@ -91,7 +111,10 @@ impl Replay {
             swarms: DataFrame::empty(),
             addresses: DataFrame::empty(),
             thresholds: vec![AtThreshold::default(); threshold_series().len()],
-            source_sets: BTreeMap::new(),
+            source_sets: Vec::new(),
+            rounds: DataFrame::empty(),
+            seeders: DataFrame::empty(),
+            sessions: presence::Sessions::default(),
             source_hours: DataFrame::empty(),
             visits: (BTreeMap::new(), BTreeMap::new()),
         })
@@ -99,8 +122,8 @@ impl Replay {
 }
 
 /// Replays the log; `progress` is told how many raw rows each range held when it is done.
-pub fn replay(log: &Log, rules: &Rules, progress: &dyn Fn(u64)) -> PolarsResult<Replay> {
-    let context = range::Context::new(log, rules)?;
+pub fn replay(log: &Log, rules: &Rules, needs: Needs, progress: &dyn Fn(u64)) -> PolarsResult<Replay> {
+    let context = range::Context::new(log, rules, needs)?;
     let mut parts = Vec::new();
     for range in range::ranges(log, &rules.selection)? {
         parts.push(range::replay(&context, &range)?);

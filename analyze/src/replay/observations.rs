@@ -3,14 +3,14 @@
 //! polars reads, joins and sorts; then one pass over the sorted rows judges peer after peer.
 
 use polars::prelude::{
-    DataFrame, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsResult, SortMultipleOptions, UnionArgs,
-    UniqueKeepStrategy, coalesce, col, concat, lit, when,
+    DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsResult, SortMultipleOptions,
+    UnionArgs, UniqueKeepStrategy, coalesce, col, concat, lit, when,
 };
 use schema::table::ProgressKind;
 
 use super::{
     Threshold,
-    identity::{KEY, LOST, NO_PORT, is_out, key, left_join},
+    identity::{self, Identity, KEY, LOST, NO_PORT, is_out, key, left_join},
     judge::{Claim, Observation, Torrent, Verdict, judge},
     speed::Bytes,
 };
@@ -28,11 +28,17 @@ pub struct Observed {
 /// Joins `progress` rows to their peers and sorts them.
 ///
 /// `contacts` are resolved ones, of all times; `torrents` are [`super::torrents::read`]'s.
-pub fn observe(progress: &LazyFrame, contacts: &DataFrame, torrents: &DataFrame) -> PolarsResult<Observed> {
+pub fn observe(
+    progress: &LazyFrame,
+    contacts: &DataFrame,
+    torrents: &DataFrame,
+    identity: Identity,
+) -> PolarsResult<Observed> {
     let of_contact = contacts.clone().lazy().select([
         col("run"),
         col("contact"),
         col("own"),
+        col("ip").alias("peer_ip"),
         col("peer_port"),
         col("alias"),
         col("peer_id"),
@@ -46,14 +52,20 @@ pub fn observe(progress: &LazyFrame, contacts: &DataFrame, torrents: &DataFrame)
         .join(of_contact, contact(), contact(), left_join())
         .filter(lost().or(col("own").not()))
         .with_columns([
+            coalesce(&[col("peer_ip"), col("ip")]).alias("ip"),
             coalesce(&[col("peer_port"), when(is_out()).then(col("port")).otherwise(lit(NO_PORT))])
                 .alias("peer_port"),
             coalesce(&[col("alias"), when(is_out()).then(lit(b"".as_slice())).otherwise(lit(LOST))])
                 .alias("alias"),
-        ])
-        .collect()?;
+        ]);
+    let joined = if identity == Identity::Ip { identity::by_ip(joined) } else { joined }.collect()?;
     let named = joined.clone().lazy().filter(is_lost_incoming().not());
-    let rows = concat([named, nameless(&joined, contacts)?], UnionArgs::default())?.collect()?;
+    let rows = match identity {
+        Identity::Ip => joined,
+        Identity::Endpoint | Identity::PeerId => {
+            concat([named, nameless(&joined, contacts)?], UnionArgs::default())?.collect()?
+        }
+    };
 
     let peers = rows
         .clone()
@@ -197,6 +209,33 @@ impl Observed {
         }
         finish(&mut of_peer);
         Ok(())
+    }
+
+    /// Peers by bucket and torrent, each by what it told last in the bucket: `hour`, `info_hash`, `seeders` (at or above
+    /// the threshold), `leechers`.
+    pub fn seeders(&self, threshold: Threshold, bucket_us: i64) -> PolarsResult<DataFrame> {
+        let needed = lit(threshold.billionths()) * col("piece_count");
+        let complete = || (col("pieces") * lit(Threshold::WHOLE)).gt_eq(needed.clone());
+        let of_peer = self.peers.clone().lazy().select([col("peer"), col("info_hash"), col("piece_count")]);
+        self.rows
+            .clone()
+            .lazy()
+            .join(of_peer, [col("peer")], [col("peer")], left_join())
+            .filter(col("piece_count").gt(lit(0)).and(col("pieces").lt_eq(col("piece_count"))))
+            .filter(col("settled").or(complete()))
+            .with_columns([
+                (col("time") - col("time") % lit(bucket_us)).alias("hour"),
+                complete().cast(DataType::Int64).alias("complete"),
+            ])
+            .sort(["peer", "time", "pieces"], SortMultipleOptions::default())
+            .group_by([col("hour"), col("info_hash"), col("peer")])
+            .agg([col("complete").last()])
+            .group_by([col("hour"), col("info_hash")])
+            .agg([
+                col("complete").sum().alias("seeders"),
+                (polars::prelude::len().cast(DataType::Int64) - col("complete").sum()).alias("leechers"),
+            ])
+            .collect()
     }
 
     /// The torrent of each peer, by the peer's number; `None` where the piece count is not known.

@@ -18,7 +18,7 @@ use super::{
 /// `peer_port` is [`NO_PORT`](super::identity::NO_PORT) where `port` is null. `reached_at` is the first observation at or above the threshold,
 /// `below_at` the last below it before: `crossed` peers have both, `already` complete ones only the former. Times are
 /// microseconds, speeds bytes/s. What is not known of a peer that was only contacted is null, its flags are false.
-pub const COLUMNS: [(&str, DataType); 22] = [
+pub const COLUMNS: [(&str, DataType); 23] = [
     ("info_hash", DataType::String),
     ("ip", DataType::String),
     ("peer_port", DataType::Int64),
@@ -26,6 +26,7 @@ pub const COLUMNS: [(&str, DataType); 22] = [
     ("peer_id", DataType::Binary),
     ("client", DataType::String),
     ("first_at", DataType::Int64),
+    ("first_pieces", DataType::Int64),
     ("below_at", DataType::Int64),
     ("below_pieces", DataType::Int64),
     ("reached_at", DataType::Int64),
@@ -49,6 +50,7 @@ struct Verdicts {
     peer: Vec<u32>,
     peer_id: Vec<Option<Vec<u8>>>,
     first_at: Vec<i64>,
+    first_pieces: Vec<i64>,
     below_at: Vec<Option<i64>>,
     below_pieces: Vec<Option<i64>>,
     reached_at: Vec<Option<i64>>,
@@ -115,6 +117,7 @@ impl Verdicts {
         self.peer.push(peer);
         self.peer_id.push(verdict.peer_id.map(<[u8]>::to_vec));
         self.first_at.push(verdict.first_at);
+        self.first_pieces.push(verdict.first_pieces.into());
         self.below_at.push(crossing.map(|crossing| crossing.below_at));
         self.below_pieces.push(crossing.map(|crossing| crossing.below_pieces.into()));
         self.reached_at.push(crossing.map(|crossing| crossing.at));
@@ -133,6 +136,7 @@ impl Verdicts {
             Series::new("peer".into(), self.peer).into_column(),
             Series::new("peer_id".into(), self.peer_id).into_column(),
             Series::new("first_at".into(), self.first_at).into_column(),
+            Series::new("first_pieces".into(), self.first_pieces).into_column(),
             Series::new("below_at".into(), self.below_at).into_column(),
             Series::new("below_pieces".into(), self.below_pieces).into_column(),
             Series::new("reached_at".into(), self.reached_at).into_column(),
@@ -191,8 +195,12 @@ fn only_met(judged: &DataFrame, contacts: &DataFrame, rules: &Rules) -> LazyFram
     met.with_columns(unknown.collect::<Vec<_>>())
 }
 
-/// A frame of no peers.
+/// A frame of no peers, with their stays.
 pub fn empty() -> PolarsResult<DataFrame> {
-    let columns = COLUMNS.iter().map(|(name, dtype)| Series::new_empty((*name).into(), dtype).into_column());
+    let stays = ["watched_from", "stayed_us", "gone_us"].map(|name| (name, DataType::Int64));
+    let columns = COLUMNS
+        .iter()
+        .chain(&stays)
+        .map(|(name, dtype)| Series::new_empty((*name).into(), dtype).into_column());
     DataFrame::new(0, columns.collect())
 }

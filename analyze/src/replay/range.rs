@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::{
-    DataFrame, DataType, IntoLazy, LazyFrame, PolarsResult, SortMultipleOptions, UnionArgs, col, concat, len,
-    lit,
+    DataFrame, DataType, IntoLazy, LazyFrame, PolarsResult, SortMultipleOptions, UnionArgs, coalesce, col,
+    concat, len, lit,
 };
 
 use schema::table::Table;
 
 use super::{
-    AtThreshold, Replay, Rules,
+    AtThreshold, Needs, Replay, Rules,
     identity::{self, key, left_join},
     observations,
     ourselves::Ourselves,
     peers,
-    sightings::{self, SourceSet},
+    presence::{Presence, Sessions},
+    sightings::{self, NamedPeers, SourceSet},
     threshold_series, torrents,
 };
 use crate::log::{Log, Selection};
@@ -38,16 +39,23 @@ pub struct Range {
 pub struct Context<'a> {
     log: &'a Log,
     rules: &'a Rules,
+    needs: Needs,
     torrents: DataFrame,
     ourselves: Ourselves,
 }
 
 impl<'a> Context<'a> {
     /// Reads the torrents and finds our own addresses.
-    pub fn new(log: &'a Log, rules: &'a Rules) -> PolarsResult<Self> {
+    pub fn new(log: &'a Log, rules: &'a Rules, needs: Needs) -> PolarsResult<Self> {
         let torrents = torrents::read(log, &rules.selection)?;
         let ourselves = Ourselves::find(log)?;
-        Ok(Self { log, rules, torrents, ourselves })
+        Ok(Self { log, rules, needs, torrents, ourselves })
+    }
+
+    /// The range's rows of a table, or none where no table asked for needs them.
+    fn if_needed(&self, needed: bool, table: Table, range: &Range) -> PolarsResult<LazyFrame> {
+        let rows = self.select(table, range)?;
+        Ok(if needed { rows } else { rows.limit(0) })
     }
 
     fn select(&self, table: Table, range: &Range) -> PolarsResult<LazyFrame> {
@@ -64,10 +72,12 @@ impl<'a> Context<'a> {
         let timeless = Context {
             log: self.log,
             rules: &Rules { selection, ..self.rules.clone() },
+            needs: self.needs,
             torrents: DataFrame::empty(),
             ourselves: self.ourselves.clone(),
         };
-        identity::resolve(timeless.select(Table::Contacts, range)?, &self.ourselves).collect()
+        let contacts = timeless.select(Table::Contacts, range)?;
+        identity::resolve(contacts, &self.ourselves, self.rules.identity)?.collect()
     }
 }
 
@@ -112,6 +122,9 @@ pub struct Part {
     swarms: DataFrame,
     addresses: DataFrame,
     source_sets: DataFrame,
+    rounds: DataFrame,
+    seeders: DataFrame,
+    sessions: Sessions,
     received: DataFrame,
     new: DataFrame,
     tried: DataFrame,
@@ -120,13 +133,16 @@ pub struct Part {
 
 /// Replays one range.
 pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
+    let (needs, rules) = (context.needs, context.rules);
     let contacts = context.contacts(range)?;
-    let observed =
-        observations::observe(&context.select(Table::Progress, range)?, &contacts, &context.torrents)?;
-    let (peers, thresholds) = peers::judge(&observed, &contacts, context.rules)?;
+    let progress = context.if_needed(needs.progress, Table::Progress, range)?;
+    let observed = observations::observe(&progress, &contacts, &context.torrents, rules.identity)?;
+    let (peers, thresholds) = peers::judge(&observed, &contacts, rules)?;
 
-    let sightings = context.select(Table::Sightings, range)?;
-    let named = sightings::peers(&sightings, &contacts, &context.ourselves)?.collect()?;
+    let sightings = context.if_needed(needs.sightings, Table::Sightings, range)?;
+    let named = sightings::peers(&sightings, &contacts, &context.ourselves, rules.identity)?.collect()?;
+    let presence = Presence::of(&contacts, watched(&contacts, &sightings, rules)?, rules)?;
+    let peers = presence.add_stays(peers)?;
     let known = known_peers(&named, &contacts, &peers, context.rules)?;
 
     let of = |names: &[&str]| {
@@ -145,9 +161,18 @@ pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
             .clone()
             .lazy()
             .filter(col("sources").gt(lit(0)))
-            .group_by([col("sources"), col("contacted_peers").gt(lit(0)).alias("contacted")])
+            .group_by([
+                col("info_hash"),
+                col("sources"),
+                col("contacted_peers").gt(lit(0)).alias("contacted"),
+                col("dialled").gt(lit(0)).alias("dialled"),
+                col("answered").gt(lit(0)).alias("answered"),
+            ])
             .agg([count_rows("peers")])
             .collect()?,
+        rounds: sightings::rounds(&sightings, &context.ourselves, rules)?.collect()?,
+        seeders: observed.seeders(rules.threshold, rules.bucket_us)?,
+        sessions: presence.sessions()?,
         received: sightings::received(&sightings, &context.ourselves, context.rules).collect()?,
         new: sightings::new(named.lazy(), context.rules).collect()?,
         tried: histogram("tried")?,
@@ -156,11 +181,27 @@ pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
     })
 }
 
+/// When each torrent was watched: `info_hash`, `watched_from`, `watched_until`.
+fn watched(contacts: &DataFrame, sightings: &LazyFrame, rules: &Rules) -> PolarsResult<DataFrame> {
+    let in_time = contacts.clone().lazy().filter(rules.selection.in_time());
+    let times = |rows: LazyFrame| {
+        rows.group_by([col("info_hash")])
+            .agg([col("time").min().alias("watched_from"), col("time").max().alias("watched_until")])
+    };
+    let beginning = coalesce(&[col("handshake_at"), col("time")]).alias("time");
+    let begun = in_time.clone().select([col("info_hash"), beginning]);
+    concat([times(in_time), times(begun), times(sightings.clone())], UnionArgs::default())?
+        .group_by([col("info_hash")])
+        .agg([col("watched_from").min(), col("watched_until").max()])
+        .collect()
+}
+
 fn count_rows(name: &str) -> polars::prelude::Expr {
     len().cast(DataType::Int64).alias(name)
 }
 
-/// Every endpoint anything is known of: the key, `sources`, `tried`, `reached`, `peers`, `contacted_peers`.
+/// Every endpoint anything is known of: the key, `sources`, `tried`, `reached`, `dialled`, `answered`, `peers`,
+/// `contacted_peers`. The former two count contacts in both directions, the next two outgoing ones.
 ///
 /// `peers` is 1, or the number of peers that followed one another at the endpoint.
 fn known_peers(
@@ -170,22 +211,30 @@ fn known_peers(
     rules: &Rules,
 ) -> PolarsResult<DataFrame> {
     let with_handshake = col("handshake").fill_null(lit(false));
+    let sum = |truth: polars::prelude::Expr| truth.cast(DataType::Int64).sum();
     let tried = contacts
         .clone()
         .lazy()
         .filter(col("own").not().and(rules.selection.in_time()))
         .filter(identity::is_out().or(with_handshake.clone()))
         .group_by(key())
-        .agg([count_rows("tried"), with_handshake.cast(DataType::Int64).sum().alias("reached")]);
-    let columns = [key(), ["sources", "tried", "reached"].map(col).to_vec()].concat();
+        .agg([
+            count_rows("tried"),
+            sum(with_handshake.clone()).alias("reached"),
+            sum(identity::is_out()).alias("dialled"),
+            sum(identity::is_out().and(with_handshake)).alias("answered"),
+        ]);
+    let counts = ["sources", "tried", "reached", "dialled", "answered"];
+    let columns = [key(), counts.map(col).to_vec()].concat();
     let zero = |name: &str| lit(0_i64).cast(DataType::Int64).alias(name);
     let tried = tried.with_column(zero("sources"));
-    let named = named.clone().lazy().with_columns([zero("tried"), zero("reached")]).select(columns.clone());
+    let no_contacts = counts.iter().skip(1).map(|name| zero(name)).collect::<Vec<_>>();
+    let named = named.clone().lazy().with_columns(no_contacts).select(columns.clone());
     let contacted = peers.clone().lazy().group_by(key()).agg([count_rows("contacted_peers")]);
-    let observed = contacted.clone().with_columns([zero("sources"), zero("tried"), zero("reached")]);
+    let observed = contacted.clone().with_columns(counts.map(zero));
     concat([named, tried.select(columns.clone()), observed.select(columns)], UnionArgs::default())?
         .group_by(key())
-        .agg([col("sources").sum(), col("tried").sum(), col("reached").sum()])
+        .agg(counts.map(|name| col(name).sum()))
         .join(contacted, key(), key(), left_join())
         .with_column(col("contacted_peers").fill_null(lit(0_i64)))
         .with_column(
@@ -198,7 +247,8 @@ fn known_peers(
 }
 
 /// Puts the parts together.
-pub fn merge(context: &Context<'_>, parts: Vec<Part>) -> PolarsResult<Replay> {
+pub fn merge(context: &Context<'_>, mut parts: Vec<Part>) -> PolarsResult<Replay> {
+    let sessions = sessions(&mut parts);
     let mut thresholds = vec![AtThreshold::default(); threshold_series().len()];
     for part in &parts {
         for (sum, at) in thresholds.iter_mut().zip(&part.thresholds) {
@@ -219,7 +269,10 @@ pub fn merge(context: &Context<'_>, parts: Vec<Part>) -> PolarsResult<Replay> {
         torrents: context.torrents.clone(),
         swarms: sum(|part| &part.swarms, &["info_hash"], &counts)?,
         addresses: sum(|part| &part.addresses, &["ip"], &counts)?,
-        source_sets: source_sets(&sum(|part| &part.source_sets, &["sources", "contacted"], &["peers"])?)?,
+        source_sets: source_sets(&sum(|part| &part.source_sets, &SOURCE_SET_KEY, &["peers"])?)?,
+        rounds: sum(|part| &part.rounds, &["info_hash", "rounds"], &["addresses"])?,
+        seeders: sum(|part| &part.seeders, &["hour", "info_hash"], &["seeders", "leechers"])?,
+        sessions,
         source_hours: join_hours(hours, new)?,
         visits: (
             histogram(&sum(|part| &part.tried, &["contacts"], &["peers"])?)?,
@@ -244,15 +297,40 @@ fn join_hours(received: DataFrame, new: DataFrame) -> PolarsResult<DataFrame> {
         .collect()
 }
 
-fn source_sets(sets: &DataFrame) -> PolarsResult<BTreeMap<(SourceSet, bool), u64>> {
-    let keys = sets.column("sources")?.i64()?.iter().zip(sets.column("contacted")?.bool()?.iter());
-    Ok(keys
+/// What tells sets of peers apart by who named them and how they answered.
+const SOURCE_SET_KEY: [&str; 5] = ["info_hash", "sources", "contacted", "dialled", "answered"];
+
+fn source_sets(sets: &DataFrame) -> PolarsResult<Vec<NamedPeers>> {
+    let truth = |name: &str| -> PolarsResult<Vec<bool>> {
+        Ok(sets.column(name)?.bool()?.iter().map(Option::unwrap_or_default).collect())
+    };
+    let truths = truth("contacted")?.into_iter().zip(truth("dialled")?.into_iter().zip(truth("answered")?));
+    let names = sets.column("info_hash")?.str()?.iter().zip(sets.column("sources")?.i64()?.iter());
+    let mut found: Vec<NamedPeers> = names
+        .zip(truths)
         .zip(sets.column("peers")?.i64()?.iter())
-        .filter_map(|((set, contacted), peers)| {
-            let set = SourceSet(u8::try_from(set?).ok()?);
-            Some(((set, contacted?), u64::try_from(peers?).ok()?))
+        .filter_map(|(((info_hash, sources), (contacted, (dialled, answered))), peers)| {
+            Some(NamedPeers {
+                info_hash: info_hash?.to_owned(),
+                sources: SourceSet(u8::try_from(sources?).ok()?),
+                contacted,
+                dialled,
+                answered,
+                peers: u64::try_from(peers?).ok()?,
+            })
         })
-        .collect())
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+fn sessions(parts: &mut [Part]) -> Sessions {
+    let mut all = Sessions::default();
+    for part in parts {
+        all.seen.append(&mut part.sessions.seen);
+        all.left_truncated += part.sessions.left_truncated;
+    }
+    all
 }
 
 fn histogram(counts: &DataFrame) -> PolarsResult<BTreeMap<u64, u64>> {

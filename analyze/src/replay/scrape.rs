@@ -19,23 +19,53 @@ struct Counter {
     last: Option<u64>,
     high: u64,
     rise: u64,
+    first: Option<u64>,
+    falls: u64,
+    answers: u64,
 }
 
 impl Counter {
     fn observe(&mut self, value: u64) {
-        if let Some(last) = self.last
-            && value > last
-        {
-            let base = if last < self.high && value >= self.high { self.high } else { last };
-            self.rise += value - base;
+        if let Some(last) = self.last {
+            if value > last {
+                let base = if last < self.high && value >= self.high { self.high } else { last };
+                self.rise += value - base;
+            }
+            self.falls += u64::from(value < last);
         }
+        self.first.get_or_insert(value);
+        self.answers += 1;
         self.high = self.high.max(value);
         self.last = Some(value);
     }
 }
 
-/// The largest rise of any one tracker's counter, by info-hash; torrents no tracker counted are absent.
-pub fn downloads(log: &Log, selection: &Selection) -> PolarsResult<BTreeMap<String, u64>> {
+/// What one tracker counted of one torrent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The torrent.
+    pub info_hash: String,
+    /// The tracker's announce URL.
+    pub endpoint: String,
+    /// The address family it was asked over; answers of two families may come from two machines.
+    pub family: Option<String>,
+    /// Answers with a counter.
+    pub answers: u64,
+    /// The counter at first.
+    pub first: u64,
+    /// The counter at last.
+    pub last: u64,
+    /// How often it fell.
+    pub resets: u64,
+    /// How far it rose.
+    pub downloads: u64,
+}
+
+/// Info-hash, announce URL and family.
+type Tracker<'a> = (&'a str, &'a str, Option<&'a str>);
+
+/// What each tracker counted, by torrent, tracker and family.
+pub fn counted(log: &Log, selection: &Selection) -> PolarsResult<Vec<Counted>> {
     let answers = log
         .select(Table::Requests, selection)?
         .filter(col("downloaded").is_not_null().and(col("outcome").eq(lit(RequestOutcome::Ok.as_str()))))
@@ -43,23 +73,42 @@ pub fn downloads(log: &Log, selection: &Selection) -> PolarsResult<BTreeMap<Stri
         .sort(["info_hash", "endpoint", "family", "time", "downloaded"], SortMultipleOptions::default())
         .collect()?;
     let text = |name: &str| Ok::<_, polars::prelude::PolarsError>(answers.column(name)?.str()?.iter());
-    let trackers = text("endpoint")?.zip(text("family")?);
-    let mut rises: BTreeMap<String, u64> = BTreeMap::new();
-    let mut current = (None, None);
-    let mut counter = Counter::default();
-    for ((info_hash, tracker), value) in
-        text("info_hash")?.zip(trackers).zip(answers.column("downloaded")?.i64()?.iter())
+    let trackers = text("info_hash")?.zip(text("endpoint")?).zip(text("family")?);
+    let mut counters: Vec<(Tracker<'_>, Counter)> = Vec::new();
+    for (((info_hash, endpoint), family), value) in trackers.zip(answers.column("downloaded")?.i64()?.iter())
     {
         let (Some(info_hash), Some(Ok(value))) = (info_hash, value.map(u64::try_from)) else { continue };
-        if current != (Some(info_hash), Some(tracker)) {
-            current = (Some(info_hash), Some(tracker));
-            counter = Counter::default();
+        let tracker = (info_hash, endpoint.unwrap_or_default(), family);
+        match counters.last_mut() {
+            Some((current, counter)) if *current == tracker => counter.observe(value),
+            _ => {
+                let mut counter = Counter::default();
+                counter.observe(value);
+                counters.push((tracker, counter));
+            }
         }
-        counter.observe(value);
-        let rise = rises.entry(info_hash.to_owned()).or_default();
-        *rise = counter.rise.max(*rise);
     }
-    Ok(rises)
+    let told = |((info_hash, endpoint, family), counter): (Tracker<'_>, Counter)| Counted {
+        info_hash: info_hash.to_owned(),
+        endpoint: endpoint.to_owned(),
+        family: family.map(str::to_owned),
+        answers: counter.answers,
+        first: counter.first.unwrap_or_default(),
+        last: counter.last.unwrap_or_default(),
+        resets: counter.falls,
+        downloads: counter.rise,
+    };
+    Ok(counters.into_iter().map(told).collect())
+}
+
+/// The largest rise of any one tracker's counter, by info-hash; torrents no tracker counted are absent.
+pub fn downloads(counted: Vec<Counted>) -> BTreeMap<String, u64> {
+    let mut rises: BTreeMap<String, u64> = BTreeMap::new();
+    for tracker in counted {
+        let rise = rises.entry(tracker.info_hash).or_default();
+        *rise = tracker.downloads.max(*rise);
+    }
+    rises
 }
 
 #[cfg(test)]

@@ -13,6 +13,14 @@ pub struct Threshold {
 }
 
 impl Threshold {
+    /// Parts of a whole that [`billionths`](Self::billionths) counts.
+    pub const WHOLE: i64 = 1_000_000_000;
+
+    /// The share in billionths.
+    pub fn billionths(self) -> i64 {
+        i64::try_from(self.billionths).unwrap_or(Self::WHOLE)
+    }
+
     /// So many hundredths of the pieces; `None` for 0 or more than 100.
     pub fn percent(percent: u64) -> Option<Self> {
         (1..=100).contains(&percent).then_some(Self { billionths: percent * (WHOLE / 100) })

@@ -87,6 +87,7 @@ fn number_cell(kind: Kind, value: f64) -> Cell {
         Kind::Degrees => format!("{value:.2}°"),
         Kind::Microseconds => duration_us(value),
         Kind::Number => whole(value).to_string(),
+        Kind::PerSecond => format!("{}/s", significant(value)),
         Kind::Share if value > 0.99 && value < 1.0 => {
             format!("{} %", significant((value * 1e4).floor() / 1e2))
         }

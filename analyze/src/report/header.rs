@@ -161,6 +161,11 @@ pub fn fact_list(facts: &Facts) -> Vec<Fact> {
     add("Vantages", vantages(facts).join(", "));
     add("Torrents watched", count(facts.torrents));
     add("Threshold", format!("{} of a torrent's pieces, rounded up to a whole piece", facts.threshold));
+    match facts.identity.as_str() {
+        "ip" => add("Identity", "everyone behind one address counts as one peer".to_owned()),
+        "peer_id" => add("Identity", "the peer ID alone, wherever it shows".to_owned()),
+        _ => {}
+    }
     add("Fastest plausible speed", speed(facts.max_plausible_speed_bytes_per_s as f64));
     add("Only from (UTC)", optional_time(&facts.since));
     add("Only before (UTC)", optional_time(&facts.until));

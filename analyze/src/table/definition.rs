@@ -19,6 +19,8 @@ pub enum Kind {
     Microseconds,
     /// A number that names something (port, autonomous system); an unsigned integer.
     Number,
+    /// A number of things per second; a float, written with three decimals.
+    PerSecond,
     /// A part of a whole, 0 to 1; a float, written with six decimals.
     Share,
     /// Text.
@@ -34,7 +36,7 @@ impl Kind {
     pub fn dtype(self) -> DataType {
         match self {
             Self::Bytes | Self::Count | Self::Microseconds | Self::Number => DataType::UInt64,
-            Self::BytesPerSecond | Self::Degrees | Self::Share => DataType::Float64,
+            Self::BytesPerSecond | Self::Degrees | Self::PerSecond | Self::Share => DataType::Float64,
             Self::Text => DataType::String,
             Self::Time => DataType::Datetime(TimeUnit::Microseconds, None),
             Self::Truth => DataType::Boolean,

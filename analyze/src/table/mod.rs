@@ -11,14 +11,20 @@ pub mod contacts;
 pub mod countries;
 pub mod definition;
 pub mod flagged;
+pub mod health;
+pub mod hostnames;
 pub mod networks;
+pub mod population;
 pub mod requests;
+pub mod seeders_hourly;
+pub mod sessions;
 pub mod sources;
 pub mod sources_hourly;
 pub mod speeds;
 pub mod speeds_by_country;
 pub mod summary;
 pub mod thresholds;
+pub mod trackers;
 pub mod visits;
 
 mod input;
@@ -31,7 +37,10 @@ pub use definition::{Column, Definition, Kind};
 pub use input::Input;
 use input::{NO_INFO_HASH, by_place, with_share};
 
-use crate::replay::identity::{full_join, left_join};
+use crate::replay::{
+    Needs,
+    identity::{full_join, left_join},
+};
 
 /// Every result table, in the order of the report.
 pub const TABLES: &[&Definition] = &[
@@ -40,22 +49,62 @@ pub const TABLES: &[&Definition] = &[
     &confirmed_hourly::DEFINITION,
     &thresholds::DEFINITION,
     &flagged::DEFINITION,
+    &population::DEFINITION,
+    &seeders_hourly::DEFINITION,
+    &trackers::DEFINITION,
     &speeds::DEFINITION,
     &speeds_by_country::DEFINITION,
     &countries::DEFINITION,
     &cities::DEFINITION,
     &networks::DEFINITION,
+    &hostnames::DEFINITION,
     &sources::DEFINITION,
     &sources_hourly::DEFINITION,
     &requests::DEFINITION,
     &contacts::DEFINITION,
     &clients::DEFINITION,
     &visits::DEFINITION,
+    &sessions::DEFINITION,
+    &health::DEFINITION,
 ];
 
 /// The definition of the table with this name.
 pub fn find(name: &str) -> Option<&'static Definition> {
     TABLES.iter().copied().find(|definition| definition.name == name)
+}
+
+/// What the tables asked for need of the replay; `None` where they read raw rows only.
+pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
+    let any = |names: &[&str]| names.iter().any(|name| wanted(name));
+    let progress = any(&[
+        "cities",
+        "clients",
+        "confirmed_downloads",
+        "confirmed_hourly",
+        "countries",
+        "flagged",
+        "hostnames",
+        "networks",
+        "population",
+        "seeders_hourly",
+        "sources",
+        "speeds",
+        "speeds_by_country",
+        "summary",
+        "thresholds",
+    ]);
+    let sightings = any(&[
+        "cities",
+        "countries",
+        "hostnames",
+        "networks",
+        "population",
+        "sessions",
+        "sources",
+        "sources_hourly",
+        "summary",
+    ]);
+    (progress || sightings || wanted("visits")).then_some(Needs { progress, sightings })
 }
 
 /// The result tables that were computed, by name.
@@ -85,23 +134,29 @@ impl Tables {
 /// Computes the tables whose names `wanted` tells.
 pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsResult<Tables> {
     type Build = fn(&Input<'_>) -> PolarsResult<DataFrame>;
-    let builders: [(&'static Definition, Build); 16] = [
+    let builders: [(&'static Definition, Build); 22] = [
         (&summary::DEFINITION, summary::build),
         (&confirmed_downloads::DEFINITION, confirmed_downloads::build),
         (&confirmed_hourly::DEFINITION, confirmed_hourly::build),
         (&thresholds::DEFINITION, thresholds::build),
         (&flagged::DEFINITION, flagged::build),
+        (&population::DEFINITION, population::build),
+        (&seeders_hourly::DEFINITION, seeders_hourly::build),
+        (&trackers::DEFINITION, trackers::build),
         (&speeds::DEFINITION, speeds::build),
         (&speeds_by_country::DEFINITION, speeds_by_country::build),
         (&countries::DEFINITION, countries::build),
         (&cities::DEFINITION, cities::build),
         (&networks::DEFINITION, networks::build),
+        (&hostnames::DEFINITION, hostnames::build),
         (&sources::DEFINITION, sources::build),
         (&sources_hourly::DEFINITION, sources_hourly::build),
         (&requests::DEFINITION, requests::build),
         (&contacts::DEFINITION, contacts::build),
         (&clients::DEFINITION, clients::build),
         (&visits::DEFINITION, visits::build),
+        (&sessions::DEFINITION, sessions::build),
+        (&health::DEFINITION, health::build),
     ];
     let mut tables = Tables::default();
     for (definition, build) in builders {

@@ -7,7 +7,13 @@ use super::{
     Input,
     definition::{Definition, Kind, column},
 };
-use crate::replay::sightings::SourceSet;
+use crate::{
+    estimate::{Estimate, share},
+    replay::sightings::NamedPeers,
+};
+
+/// In which direction reachability errs.
+const REACHABILITY_BIAS: &str = "low: a source may name peers that have long left";
 
 /// What `sources` holds.
 pub const DEFINITION: Definition = Definition {
@@ -30,29 +36,49 @@ pub const DEFINITION: Definition = Definition {
         column("also_pex", Kind::Count, "Of these, peers that peer exchange named as well."),
         column("also_tracker_http", Kind::Count, "Of these, peers an HTTP tracker named as well."),
         column("also_tracker_udp", Kind::Count, "Of these, peers a UDP tracker named as well."),
+        column("dialled_peers", Kind::Count, "Of these, peers we tried to connect to."),
+        column("answered_peers", Kind::Count, "Of those tried, peers that answered with a handshake."),
+        column("reachability", Kind::Share, "Part of the peers tried that answered; empty where none was."),
+        column("reachability_low", Kind::Share, "Lower end of its 95 % interval."),
+        column("reachability_high", Kind::Share, "Upper end of its 95 % interval."),
+        column("reachability_method", Kind::Text, "How the interval is made: `wilson`."),
+        column("reachability_bias", Kind::Text, "In which direction it errs."),
     ],
 };
 
 /// Counts what each source named, alone and together with the others.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let sets = &input.replay.source_sets;
-    let count = |matches: &dyn Fn(SourceSet, bool) -> bool| -> u64 {
-        sets.iter().filter(|((set, contacted), _)| matches(*set, *contacted)).map(|(_, peers)| peers).sum()
+    let each = |matches: &dyn Fn(&NamedPeers) -> bool| -> Vec<u64> {
+        let count = |source: &Source| {
+            let named = sets.iter().filter(|named| named.sources.has(*source) && matches(named));
+            named.map(|named| named.peers).sum()
+        };
+        Source::ALL.iter().map(count).collect()
     };
-    let each = |matches: &dyn Fn(Source, SourceSet, bool) -> bool| -> Vec<u64> {
-        Source::ALL
-            .iter()
-            .map(|source| count(&|set, contacted| set.has(*source) && matches(*source, set, contacted)))
-            .collect()
+    let (dialled, answered) = (each(&|named| named.dialled), each(&|named| named.answered));
+    let reachable: Vec<Option<Estimate>> =
+        answered.iter().zip(&dialled).map(|(part, whole)| share::estimate(*part, *whole)).collect();
+    let reachability = |name: &str, read: fn(&Estimate) -> f64| {
+        Series::new(name.into(), reachable.iter().map(|found| found.as_ref().map(read)).collect::<Vec<_>>())
     };
+    let known =
+        |text: &'static str| reachable.iter().map(|found| found.as_ref().map(|_| text)).collect::<Vec<_>>();
     let mut columns = vec![
         Series::new("source".into(), Source::ALL.iter().map(|source| source.as_str()).collect::<Vec<_>>()),
-        Series::new("unique_peers".into(), each(&|_, _, _| true)),
-        Series::new("contacted_peers".into(), each(&|_, _, contacted| contacted)),
-        Series::new("only_here".into(), each(&|_, set, _| set.len() == 1)),
+        Series::new("unique_peers".into(), each(&|_| true)),
+        Series::new("contacted_peers".into(), each(&|named| named.contacted)),
+        Series::new("only_here".into(), each(&|named| named.sources.len() == 1)),
+        Series::new("dialled_peers".into(), dialled.clone()),
+        Series::new("answered_peers".into(), answered.clone()),
+        reachability("reachability", |found| found.value),
+        reachability("reachability_low", |found| found.low),
+        reachability("reachability_high", |found| found.high),
+        Series::new("reachability_method".into(), known(share::METHOD)),
+        Series::new("reachability_bias".into(), known(REACHABILITY_BIAS)),
     ];
     for other in Source::ALL {
-        let both = each(&|_, set, _| set.has(*other));
+        let both = each(&|named| named.sources.has(*other));
         columns.push(Series::new(format!("also_{other}").into(), both));
     }
     let overlap = DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())?;

@@ -1,5 +1,7 @@
 //! `summary`: one row per torrent, and one for all of them.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::{
     DataFrame, DataType, IntoColumn, IntoLazy, NULL, NamedFrom, PolarsResult, Series, UnionArgs, col, concat,
     lit,
@@ -8,6 +10,15 @@ use polars::prelude::{
 use super::{
     Input,
     definition::{Definition, Kind, column},
+};
+use crate::{
+    estimate::{
+        Estimate,
+        departure::Stay,
+        detection::{self, Pattern, Watch},
+    },
+    replay::scrape,
+    time::SECOND_US,
 };
 
 /// What `summary` holds.
@@ -52,15 +63,18 @@ pub const DEFINITION: Definition = Definition {
         column(
             "estimated_downloads",
             Kind::Count,
-            "Estimated downloads; empty while no estimator is applied.",
+            "Confirmed downloads, each weighted by one over its probability of having been seen below the threshold and \
+             above; empty where the contacts do not tell it.",
         ),
-        column("estimated_downloads_low", Kind::Count, "Lower end of the estimate's interval."),
-        column("estimated_downloads_high", Kind::Count, "Upper end of the estimate's interval."),
+        column("estimated_downloads_low", Kind::Count, "Lower end of its 95 % interval."),
+        column("estimated_downloads_high", Kind::Count, "Upper end of its 95 % interval."),
         column(
             "median_speed_bytes_per_s",
             Kind::BytesPerSecond,
             "Median of the peers' mean speeds; empty where none was measured.",
         ),
+        column("estimated_downloads_method", Kind::Text, "`horvitz_thompson`; empty without an estimate."),
+        column("estimated_downloads_bias", Kind::Text, "In which direction the estimate errs, and why."),
     ],
 };
 
@@ -87,6 +101,7 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
         .join(swarms.clone(), by(), by(), full())
         .join(input.peers.clone().lazy().group_by(by()).agg(counts()), by(), by(), join())
         .join(scraped(input)?.lazy(), by(), by(), join());
+    let estimates = estimates(input)?;
     let all = input.peers.clone().lazy().select(counts()).with_columns([
         lit(ALL).alias("info_hash"),
         lit(NULL).cast(DataType::String).alias("name"),
@@ -105,8 +120,8 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let all = polars::prelude::concat_lf_horizontal([all, sums], polars::prelude::HConcatOptions::default())?;
     let columns = |rows: polars::prelude::LazyFrame| {
         let count = |name: &str| col(name).cast(DataType::UInt64).fill_null(lit(0_u64));
-        let estimate = |name: &str| lit(NULL).cast(DataType::UInt64).alias(name);
-        rows.select([
+        let estimate = |name: &str| col(name).cast(DataType::UInt64);
+        rows.join(estimates.clone().lazy(), by(), by(), join()).select([
             col("info_hash"),
             col("name"),
             col("size_bytes").cast(DataType::UInt64),
@@ -121,6 +136,8 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
             estimate("estimated_downloads_low"),
             estimate("estimated_downloads_high"),
             col("median_speed_bytes_per_s"),
+            col("estimated_downloads_method"),
+            col("estimated_downloads_bias"),
         ])
     };
     DEFINITION.finish(concat([columns(rows), columns(all)], UnionArgs::default())?)
@@ -130,10 +147,101 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
 const ALL: &str = "all";
 
 fn scraped(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let downloads = crate::replay::scrape::downloads(input.log, &input.rules.selection)?;
+    let downloads = scrape::downloads(scrape::counted(input.log, &input.rules.selection)?);
     let (info_hashes, downloads): (Vec<String>, Vec<u64>) = downloads.into_iter().unzip();
     DataFrame::new_infer_height(vec![
         Series::new("info_hash".into(), info_hashes).into_column(),
         Series::new("scrape_downloads".into(), downloads).into_column(),
     ])
+}
+
+/// The estimated downloads of each torrent with a confirmed one, and of all: the rates are learnt from all of them.
+fn estimates(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let patterns = patterns(input)?;
+    let all: Vec<Pattern> = patterns.values().flatten().copied().collect();
+    let mut estimates: Vec<(&str, Estimate)> = Vec::new();
+    if let Some(watch) = Watch::of(&all) {
+        estimates.push((ALL, watch.downloads(&all)));
+        estimates.extend(patterns.iter().map(|(info_hash, own)| (info_hash.as_str(), watch.downloads(own))));
+    }
+    let count = |name: &str, read: fn(&Estimate) -> f64| {
+        // Downloads are whole, and no end of the interval may lie inside of it.
+        Series::new(name.into(), estimates.iter().map(|(_, found)| read(found)).collect::<Vec<_>>())
+            .into_column()
+    };
+    let text =
+        |name: &str, text: &'static str| Series::new(name.into(), vec![text; estimates.len()]).into_column();
+    DataFrame::new_infer_height(vec![
+        Series::new(
+            "info_hash".into(),
+            estimates.iter().map(|(info_hash, _)| *info_hash).collect::<Vec<_>>(),
+        )
+        .into_column(),
+        count("estimated_downloads", |found| found.value.round()),
+        count("estimated_downloads_low", |found| found.low.floor()),
+        count("estimated_downloads_high", |found| found.high.ceil()),
+        text("estimated_downloads_method", detection::METHOD),
+        text("estimated_downloads_bias", detection::BIAS),
+    ])
+}
+
+/// How each confirmed download was watched, by torrent; times in seconds since the swarm's watch began.
+fn patterns(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Pattern>>> {
+    const NUMBERS: [&str; 10] = [
+        "watched_from",
+        "first_at",
+        "first_pieces",
+        "below_at",
+        "below_pieces",
+        "reached_at",
+        "piece_count",
+        "stayed_us",
+        "gone_us",
+        "peer_port",
+    ];
+    let confirmed = input
+        .peers
+        .clone()
+        .lazy()
+        .filter(col("confirmed"))
+        .sort(
+            ["info_hash", "ip", "peer_port", "alias", "first_at"],
+            polars::prelude::SortMultipleOptions::default().with_nulls_last(true),
+        )
+        .select([NUMBERS.map(col).to_vec(), vec![col("info_hash"), col("live")]].concat())
+        .collect()?;
+    let columns = NUMBERS
+        .iter()
+        .map(|name| Ok((*name, confirmed.column(name)?.i64()?.iter().collect::<Vec<_>>())))
+        .collect::<PolarsResult<BTreeMap<_, _>>>()?;
+    let hashes = confirmed.column("info_hash")?.str()?.iter();
+    let mut patterns: BTreeMap<String, Vec<Pattern>> = BTreeMap::new();
+    for (row, (info_hash, live)) in hashes.zip(confirmed.column("live")?.bool()?.iter()).enumerate() {
+        let number = |name: &str| columns.get(name)?.get(row).copied().flatten();
+        let pattern = || {
+            let first_at = number("first_at")?;
+            let watched_from = number("watched_from").unwrap_or(first_at).min(first_at);
+            let needed = input.rules.threshold.pieces(u32::try_from(number("piece_count")?).ok()?);
+            let since = |time: i64| (time - watched_from) as f64 / SECOND_US as f64;
+            let share = |pieces: i64| pieces as f64 / f64::from(needed);
+            let seconds = |us: i64| us as f64 / SECOND_US as f64;
+            Some(Pattern {
+                watched_from: 0.0,
+                first_at: since(first_at),
+                first_share: share(number("first_pieces")?),
+                below_at: since(number("below_at")?),
+                below_share: share(number("below_pieces")?),
+                confirmed_at: since(number("reached_at")?),
+                live: live.unwrap_or_default(),
+                stay: Stay {
+                    at_least: number("stayed_us").map_or(0.0, seconds),
+                    gone_by: number("gone_us").map(seconds),
+                },
+            })
+        };
+        if let (Some(info_hash), Some(pattern)) = (info_hash, pattern()) {
+            patterns.entry(info_hash.to_owned()).or_default().push(pattern);
+        }
+    }
+    Ok(patterns)
 }

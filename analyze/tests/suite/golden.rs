@@ -29,6 +29,13 @@ fn log() -> LogWriter {
     requests(&mut log);
     sightings(&mut log);
     contacts(&mut log);
+    for second in [10, 20, 30, 40, 3610, 3620, 3630] {
+        log.gauge(second.into(), u64::try_from(second).unwrap() / 10);
+    }
+    log.hostname(60.0, "81.2.69.160", Some("cpc1-lond2-2-0-cust3.virginm.net"))
+        .hostname(60.0, "89.160.20.128", Some("h-89-160-20-128.a785.priv.bahnhof.se"))
+        .hostname(61.0, "203.0.113.9", None)
+        .hostname(62.0, "198.51.100.1", Some("never.met.example.net"));
     log.run_event(7200.0, RunEvent::Stopped);
     log
 }
@@ -46,6 +53,18 @@ fn requests(log: &mut LogWriter) {
     let mut lost = request(hash(2), UDP, RequestKind::Announce, RequestOutcome::TimedOut);
     lost.duration_us = 15_000_000;
     log.row(2.0, lost);
+    for (second, source, endpoint, kind, seeders, leechers) in [
+        (5.0, Source::Dht, "192.0.2.1:6881", RequestKind::ScrapeBloom, 40, 12),
+        (6.0, Source::Dht, "192.0.2.2:6881", RequestKind::ScrapeBloom, 3, 1),
+        (3605.0, Source::Dht, "192.0.2.1:6881", RequestKind::ScrapeBloom, 44, 10),
+        (7.0, Source::TrackerHttp, HTTP, RequestKind::Announce, 51, 9),
+        (1807.0, Source::TrackerHttp, HTTP, RequestKind::Announce, 53, 8),
+        (3607.0, Source::TrackerHttp, HTTP, RequestKind::Announce, 60, 4),
+    ] {
+        let mut told = request(hash(1), endpoint, kind, RequestOutcome::Ok);
+        (told.source, told.seeders, told.leechers) = (source, Some(seeders), Some(leechers));
+        log.row(second, told);
+    }
     let mut unresolved =
         request(hash(2), "http://gone.example/a", RequestKind::Announce, RequestOutcome::Unresolved);
     unresolved.family = None;

@@ -10,7 +10,11 @@
 mod bad_data;
 mod cli;
 mod common;
+mod estimates;
+mod formats;
 mod geo;
 mod golden;
+mod health;
+mod identity;
 mod properties;
 mod truth;

@@ -1,12 +1,14 @@
 //! The replay against random histories: an oracle that is slow and plain, and what no cutting of files may change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::{LogWriter, all_csv, columns, hash, options};
+use analyze::estimate::{chao2, chapman};
 use proptest::prelude::*;
 use schema::table::{
     ContactOutcome, Direction,
     ProgressKind::{self, Bitfield, Have, HaveAll, HaveNone, Silence},
+    Source,
 };
 
 /// One contact of a random history; times in whole seconds.
@@ -268,5 +270,85 @@ proptest! {
         cut.write(folder.path(), files);
         let cut = analyze::run::compute(&options(&[folder.path()])).expect("a report");
         prop_assert_eq!(all_csv(&cut), all_csv(&whole.report()));
+    }
+}
+
+/// One address in one answer: source, host, port, minute.
+type Named = (Source, u8, u16, u8);
+
+fn named() -> impl Strategy<Value = Named> {
+    let source = prop_oneof![Just(Source::Dht), Just(Source::Pex), Just(Source::TrackerUdp)];
+    (source, 1..40_u8, 1..3_u16, 0..6_u8)
+}
+
+/// Who named which peers, and in which minutes, counted one by one.
+struct Counted {
+    by_source: BTreeMap<Source, BTreeSet<(u8, u16)>>,
+    minutes: BTreeMap<(u8, u16), BTreeSet<u8>>,
+    rounds: u64,
+}
+
+fn counted(answers: &[Named]) -> Counted {
+    let mut counted = Counted { by_source: BTreeMap::new(), minutes: BTreeMap::new(), rounds: 0 };
+    for (source, host, port, minute) in answers {
+        counted.by_source.entry(*source).or_default().insert((*host, *port));
+        counted.minutes.entry((*host, *port)).or_default().insert(*minute);
+    }
+    counted.rounds = answers.iter().map(|(.., minute)| minute).collect::<BTreeSet<_>>().len() as u64;
+    counted
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sources_and_population_agree_with_counting_one_by_one(answers in proptest::collection::vec(named(), 1..200)) {
+        let mut log = LogWriter::new("20260102T000000Z-aaaaaaaa");
+        log.torrent(hash(1));
+        for (source, host, port, minute) in &answers {
+            log.sighting(60.0 * f64::from(*minute), hash(1), *source, &format!("2.2.2.{host}:{port}"));
+        }
+        let report = log.report_with(|options| {
+            options.bucket = 60_000_000;
+            options.only = vec!["sources".to_owned(), "population".to_owned()];
+        });
+        let Counted { by_source, minutes, rounds } = counted(&answers);
+
+        for row in columns(&report, "sources", &["source", "unique_peers", "only_here", "also_dht", "received"]) {
+            let source: Source = row[0].parse().expect("a source");
+            let own = &by_source[&source];
+            let others = by_source.iter().filter(|(other, _)| **other != source).flat_map(|(_, peers)| peers);
+            let others: BTreeSet<_> = others.collect();
+            let of_dht = by_source.get(&Source::Dht).map_or(0, |dht| dht.intersection(own).count());
+            let only_here = own.iter().filter(|peer| !others.contains(peer)).count();
+            let received = answers.iter().filter(|(named_by, ..)| *named_by == source).count();
+            prop_assert_eq!(&row[1..], [own.len(), only_here, of_dht, received].map(|count| count.to_string()));
+        }
+
+        let times = |count: usize| minutes.values().filter(|seen| seen.len() == count).count() as u64;
+        let incidence =
+            chao2::Incidence { rounds, seen: minutes.len() as u64, once: times(1), twice: times(2) };
+        let mut expected: Vec<(String, String)> = chao2::estimate(incidence)
+            .map(|found| (String::new(), format!("{:.0}", found.estimate().value.round())))
+            .into_iter()
+            .collect();
+        for (first, peers) in &by_source {
+            for (second, others) in by_source.iter().filter(|(second, _)| first < *second) {
+                let both = peers.intersection(others).count() as u64;
+                if let Some(found) = chapman::estimate(peers.len() as u64, others.len() as u64, both) {
+                    let value = found.estimate().value.round();
+                    expected.push((format!("{first} {second}"), format!("{value:.0}")));
+                }
+            }
+        }
+        let rows = columns(&report, "population", &["info_hash", "method", "of", "peers"]);
+        let mut found: Vec<(String, String)> = rows
+            .into_iter()
+            .filter(|row| row[0] != "all" && (row[1] == "chao2" || row[1] == "chapman"))
+            .map(|row| (row[2].clone(), row[3].clone()))
+            .collect();
+        found.sort();
+        expected.sort();
+        prop_assert_eq!(found, expected);
     }
 }

@@ -16,9 +16,9 @@ use schema::{
     layout::Date,
     segment,
     table::{
-        Contact, ContactOutcome, Direction, Encryption, Event, Family, Progress, ProgressKind, Request,
-        RequestKind, RequestOutcome, Row, Run, RunEvent, Sighting, Source, Table, Torrent, TorrentOrigin,
-        Transport,
+        Contact, ContactOutcome, Direction, Encryption, Event, Family, Gauge, Hostname, HostnameOutcome,
+        Progress, ProgressKind, Request, RequestKind, RequestOutcome, Row, Run, RunEvent, Sighting, Source,
+        Table, Torrent, TorrentOrigin, Transport,
     },
 };
 use tempfile::TempDir;
@@ -103,6 +103,53 @@ impl LogWriter {
         let address = endpoint(peer);
         let (ip, port) = (address.ip(), address.port());
         self.row(second, Sighting { info_hash, source, endpoint: None, ip, port, flags: None })
+    }
+
+    /// A gauge of a capture that has begun so many contacts; everything else follows from them.
+    pub fn gauge(&mut self, second: f64, contacts_started: u64) -> &mut Self {
+        self.row(
+            second,
+            Gauge {
+                swarms: 2,
+                peers_known: contacts_started * 2,
+                peers_due: contacts_started / 10,
+                peers_waiting: contacts_started / 2,
+                peers_not_allowed: 0,
+                peers_complete: 1,
+                contacts_opening: 3,
+                contacts_open: contacts_started / 5,
+                contacts_started,
+                first_contacts_ok: 0,
+                first_contacts_failed: 0,
+                later_contacts_ok: 0,
+                later_contacts_failed: 0,
+                incoming_contacts: 2,
+                incoming_unique: 1,
+                incoming_refused: 0,
+                sightings: contacts_started * 3,
+                sightings_new: contacts_started * 2,
+                requests_ok: 1,
+                requests_failed: 0,
+                crossings: 0,
+                log_rows: contacts_started * 7,
+                log_lag_rows: 0,
+                log_lag_us: 900_000,
+                log_wal_bytes: 0,
+                log_segment_bytes: 0,
+                log_segments: 0,
+                bytes_in: 0,
+                bytes_out: 0,
+                memory_bytes: None,
+                open_files: Some(40),
+            },
+        )
+    }
+
+    /// A reverse lookup that found a name, or that there is none.
+    pub fn hostname(&mut self, second: f64, ip: &str, hostname: Option<&str>) -> &mut Self {
+        let outcome = if hostname.is_some() { HostnameOutcome::Ok } else { HostnameOutcome::NoName };
+        let ip = ip.parse().unwrap();
+        self.row(second, Hostname { ip, hostname: hostname.map(str::to_owned), outcome })
     }
 
     /// An outgoing contact whose handshake is complete at a second.
@@ -335,7 +382,8 @@ pub fn options(data: &[&Path]) -> ReportOptions {
         out: PathBuf::from("report"),
         only: Vec::new(),
         bucket: 3_600_000_000,
-        format: analyze::cli::Format::Csv,
+        format: vec![analyze::table_file::Format::Csv],
+        identity: analyze::replay::Identity::Endpoint,
     }
 }
 

@@ -1,0 +1,79 @@
+//! `--identity`: who counts as one peer, and that every table follows.
+
+use crate::common::{LogWriter, columns, confirmed, hash, total};
+use analyze::replay::Identity;
+use schema::table::Source;
+
+const RUN: &str = "20260102T000000Z-aaaaaaaa";
+
+fn confirmed_by(log: &LogWriter, identity: Identity) -> (Vec<String>, String, String) {
+    let report = log.report_with(|options| options.identity = identity);
+    (confirmed(&report), total(&report, "unique_peers"), total(&report, "contacted_peers"))
+}
+
+#[test]
+fn a_peer_that_moves_to_another_port_is_one_by_address_and_by_peer_id() {
+    let mut log = LogWriter::new(RUN);
+    log.torrent(hash(1));
+    log.sighting(1.0, hash(1), Source::Dht, "2.2.2.2:6881").sighting(
+        90.0,
+        hash(1),
+        Source::Dht,
+        "2.2.2.2:7000",
+    );
+    log.out(10.0, hash(1), "2.2.2.2:6881").bitfield(50).end(20.0);
+    log.out(100.0, hash(1), "2.2.2.2:7000").bitfield(99).end(110.0);
+    let of = |identity| confirmed_by(&log, identity);
+    let counts = |unique: &str, contacted: &str| (unique.to_owned(), contacted.to_owned());
+    let (found, unique, contacted) = of(Identity::Endpoint);
+    assert_eq!((found.len(), unique, contacted), (0, "2".to_owned(), "2".to_owned()));
+    for identity in [Identity::Ip, Identity::PeerId] {
+        let (found, unique, contacted) = of(identity);
+        assert_eq!(found, ["2.2.2.2"], "{identity:?}");
+        assert_eq!((unique, contacted), counts("1", "1"), "{identity:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_moves_to_another_address_is_one_by_peer_id_alone() {
+    let mut log = LogWriter::new(RUN);
+    log.torrent(hash(1));
+    log.out(10.0, hash(1), "2.2.2.2:6881").bitfield(50).end(20.0);
+    log.out(90.0, hash(1), "2.2.2.2:6881").end_as(95.0, schema::table::ContactOutcome::Refused);
+    log.out(100.0, hash(1), "3.3.3.3:6881").bitfield(99).end(110.0);
+    assert_eq!(confirmed_by(&log, Identity::Endpoint).0, Vec::<String>::new());
+    assert_eq!(confirmed_by(&log, Identity::Ip).0, Vec::<String>::new());
+    let report = log.report_with(|options| options.identity = Identity::PeerId);
+    // It stands at the endpoint where it was met last.
+    assert_eq!(columns(&report, "confirmed_downloads", &["ip", "port"]), [["3.3.3.3", "6881"]]);
+    assert_eq!(columns(&report, "visits", &["contacts", "peers_tried"]), [["3", "1"]]);
+}
+
+#[test]
+fn two_peers_behind_one_address_are_one_by_address() {
+    let mut log = LogWriter::new(RUN);
+    log.torrent(hash(1));
+    log.out(10.0, hash(1), "2.2.2.2:6881").id(b'a').bitfield(50).have(60.0, 99).end(70.0);
+    log.out(100.0, hash(1), "2.2.2.2:7000").id(b'b').bitfield(40).have(160.0, 100).end(170.0);
+    log.incoming(200.0, hash(1), "2.2.2.2:40000").id(b'c').bitfield(100).end(210.0);
+    assert_eq!(confirmed_by(&log, Identity::Endpoint).0.len(), 2);
+    let (_, unique, _) = confirmed_by(&log, Identity::PeerId);
+    assert_eq!(unique, "3");
+    let report = log.report_with(|options| options.identity = Identity::Ip);
+    let ports = columns(&report, "confirmed_downloads", &["ip", "port"]);
+    assert!(ports.iter().all(|row| row[0] == "2.2.2.2" && row[1].is_empty()), "{ports:?}");
+    assert_eq!(report.facts.identity, "ip");
+}
+
+#[test]
+fn contacts_whose_row_was_lost_are_named_by_what_is_left() {
+    let mut log = LogWriter::new(RUN);
+    log.torrent(hash(1));
+    log.incoming(10.0, hash(1), "2.2.2.2:40000").bitfield(50).lost();
+    log.out(100.0, hash(1), "2.2.2.2:6881").bitfield(99).end(110.0);
+    for identity in [Identity::Endpoint, Identity::Ip, Identity::PeerId] {
+        let report = log.report_with(|options| options.identity = identity);
+        let expected = usize::from(identity == Identity::Ip);
+        assert_eq!(confirmed(&report).len(), expected, "{identity:?}");
+    }
+}
