@@ -96,7 +96,8 @@ pub struct Verdict<'a> {
     pub reached: Vec<Option<Reached>>,
     /// Its count went down under the same peer ID, or peer IDs took turns.
     pub backwards: bool,
-    /// Some handshake of it claimed pieces: it does not super-seed.
+    /// Some handshake of it claimed pieces, and it was once seen with some pieces but not all: it neither
+    /// super-seeds nor did so until it turned into a plain seeder.
     pub believed: bool,
     /// Mean speed up to the first threshold, or to the last gain before it, bytes/s.
     pub mean_speed: Option<f64>,
@@ -244,6 +245,8 @@ struct Peer<'a> {
     reached: Vec<Option<Reached>>,
     backwards: bool,
     believed: bool,
+    /// Seen with some pieces, but not all.
+    partly: bool,
     speed: Speedometer,
 }
 
@@ -259,6 +262,7 @@ impl<'a> Peer<'a> {
             reached: vec![None; thresholds],
             backwards: false,
             believed: false,
+            partly: false,
             speed: Speedometer::default(),
         }
     }
@@ -292,6 +296,7 @@ impl<'a> Peer<'a> {
             return;
         }
         self.first.get_or_insert((observation.time, observation.pieces));
+        self.partly |= (1..torrent.piece_count).contains(&observation.pieces);
         if let Some(id) = observation.peer_id
             && self.ids.last() != Some(&id)
         {
@@ -328,7 +333,7 @@ impl<'a> Peer<'a> {
             peer_id: self.ids.last().copied(),
             reached: self.reached,
             backwards: self.backwards,
-            believed: self.believed,
+            believed: self.believed && self.partly,
             mean_speed,
             max_speed,
         })

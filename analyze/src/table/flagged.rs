@@ -29,7 +29,8 @@ pub const DEFINITION: Definition = Definition {
         column(
             "have_only",
             Kind::Truth,
-            "It crossed the threshold by HAVEs alone and never claimed a piece in a handshake (super-seeding).",
+            "It crossed the threshold by HAVEs alone and never claimed a piece in a handshake, or claimed none and \
+             then all with nothing in between: it may have super-seeded.",
         ),
         column(
             "implausible_speed",

@@ -148,9 +148,11 @@ fn oracle(histories: &[History]) -> Vec<Confirmed> {
         let port = identity.map_or_else(|_| String::new(), |port| port.to_string());
         for (flagged, peer) in generations(&observations) {
             let believed = peer.iter().any(|row| row.opening && row.settled && row.claims && row.pieces > 0);
+            let partly = known(&peer).iter().any(|row| (1..crate::common::PIECES).contains(&row.pieces));
             if let Some((below_at, at, live)) = crossing(&known(&peer))
                 && !flagged
                 && believed
+                && partly
             {
                 confirmed.push((format!("2.2.2.{host}"), port.clone(), below_at, at, live));
             }

@@ -106,7 +106,7 @@ fn silence_that_was_cut_short_is_unknown_and_not_zero() {
 fn silence_after_the_settle_time_is_zero_once_a_handshake_claims_pieces() {
     let mut log = watched();
     log.out(10.0, hash(1), PEER).opens(Silence, 0).end(13.0);
-    log.out(100.0, hash(1), PEER).opens(HaveAll, PIECES).end(103.0);
+    log.out(100.0, hash(1), PEER).bitfield(99).end(103.0);
     assert_eq!(columns(&log.report(), "confirmed_downloads", &["below_pieces"]), [["0"]]);
 }
 
@@ -146,6 +146,18 @@ fn a_super_seeder_is_never_confirmed() {
     assert_eq!(confirmed(&report), NONE);
     assert_eq!(flags(&report), ["true", "false", "true", "false"]);
     assert_eq!([total(&report, "flagged"), total(&report, "already_complete")], ["1", "0"]);
+}
+
+#[test]
+fn a_super_seeder_that_turns_into_a_plain_seeder_is_never_confirmed() {
+    // rtorrent's initial seeding, as recorded: silent until the swarm has every piece, a whole bitfield from then on.
+    let mut log = watched();
+    log.out(10.0, hash(1), PEER).opens(Silence, 0).end(16.0);
+    log.out(25.0, hash(1), PEER).opens(Silence, 0).end(37.0);
+    log.out(60.0, hash(1), PEER).bitfield(PIECES).end(62.0);
+    let report = log.report();
+    assert_eq!(confirmed(&report), NONE);
+    assert_eq!(flags(&report), ["true", "false", "true", "false"]);
 }
 
 #[test]
