@@ -1,10 +1,11 @@
 """Hosts with addresses of their own: network namespaces on one bridge, with no way out.
 
 Each host has one address of the networks below and reaches the others on the link; there is no default route and no
-connection to the machine's own network. The networks are those of MaxMind's public test databases.
+connection to the machine's own network, nor to another `Network`. The networks are those of MaxMind's public test
+databases.
 """
 
-import ctypes
+import itertools
 import os
 import re
 import signal
@@ -25,17 +26,24 @@ NETWORKS = [
     "214.1.1.0/24",
     "214.78.120.0/22",
     "216.160.83.56/29",
+    "2001:218::/32",
+    "2001:230::/32",
+    "2001:238::/32",
+    "2001:240::/32",
+    "2a02:cf40::/29",
+    "2a02:d280::/29",
 ]
+# Hosts without an address of their own choice are spread over these.
+FREE = {
+    4: ["2.2.3.{}", "67.43.156.{}", "81.2.69.{}", "89.160.20.{}", "175.16.199.{}", "202.196.224.{}", "214.1.1.{}"],
+    6: ["2001:218::{}", "2001:230::{}", "2001:238::{}", "2001:240::{}", "2a02:cf40::{}", "2a02:d280::{}"],
+}
+UNREACHABLE_IPV4 = "198.18.0.1"
 
 PREFIX = "swarmtally"
 STOP_S = 10
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
-
-
-def die_with_parent():
-    """For preexec_fn: no process outlives the test run, however that ends."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+# No process outlives the thread that started it, however that ends. preexec_fn is not for programs with threads.
+DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
 
 def ip(*arguments):
@@ -50,6 +58,11 @@ def remove_abandoned():
             ip("netns", "del", name)
 
 
+def bracketed(address):
+    """The address as URLs and endpoints write it."""
+    return f"[{address}]" if ":" in address else address
+
+
 class Host:
     """One namespace with one address, and the processes started in it."""
 
@@ -61,9 +74,8 @@ class Host:
     def start(self, arguments, **options):
         """Starts a program on this host; it is stopped with the network at the latest."""
         process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, *map(str, arguments)],
+            [*DIES_WITH_US, "ip", "netns", "exec", self.namespace, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
             **options,
         )
         self.processes.append(process)
@@ -73,6 +85,26 @@ class Host:
         """Runs a program on this host to its end."""
         command = ["ip", "netns", "exec", self.namespace, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def hide_behind_nat(self):
+        """Drops what others begin, as a router that translates addresses does: they answer this host, never call it.
+
+        A datagram's answer passes for two minutes, as is usual; ICMP passes so that errors are heard.
+        """
+        rules = """
+            table inet behind_nat {
+                chain input {
+                    type filter hook input priority 0; policy drop;
+                    iifname lo accept
+                    ct state established,related accept
+                    meta l4proto { icmp, ipv6-icmp } accept
+                }
+            }
+        """
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.namespace, "nft", "-f", "-"], input=rules, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
 
     def stop(self):
         running = [process for process in self.processes if process.poll() is None]
@@ -89,30 +121,50 @@ class Host:
 class Network:
     """A bridge and the hosts on it; a context manager that always cleans up."""
 
-    def __init__(self):
-        self.switch = f"{PREFIX}-{os.getpid()}-switch"
+    def __init__(self, name, family=4):
+        self.prefix = f"{PREFIX}-{os.getpid()}-{name}"
+        self.switch = f"{self.prefix}-switch"
         self.hosts = {}
+        self.free = (pattern.format(number) for number in itertools.count(10) for pattern in FREE[family])
 
     def __enter__(self):
-        remove_abandoned()
         ip("netns", "add", self.switch)
-        ip("-n", self.switch, "link", "add", "bridge", "type", "bridge")
-        ip("-n", self.switch, "link", "set", "bridge", "up")
+        self.configure(self.switch, ["link add bridge type bridge", "link set bridge up"])
         return self
 
-    def host(self, name, address):
+    @staticmethod
+    def configure(namespace, commands):
+        batch = "".join(f"{command}\n" for command in commands)
+        done = subprocess.run(["ip", "-n", namespace, "-batch", "-"], input=batch, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def host(self, name, address=None):
         assert name not in self.hosts, f"two hosts named {name}"
-        namespace = f"{PREFIX}-{os.getpid()}-{name}"
-        port = f"port{len(self.hosts)}"
+        address = address or next(self.free)
+        namespace, port = f"{self.prefix}-{name}", f"port{len(self.hosts)}"
         ip("netns", "add", namespace)
         self.hosts[name] = Host(namespace, address)
-        ip("-n", self.switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace)
-        ip("-n", self.switch, "link", "set", port, "master", "bridge", "up")
-        ip("-n", namespace, "address", "add", f"{address}/32", "dev", "eth0")
-        ip("-n", namespace, "link", "set", "lo", "up")
-        ip("-n", namespace, "link", "set", "eth0", "up")
-        for network in NETWORKS:
-            ip("-n", namespace, "route", "add", network, "dev", "eth0", "scope", "link")
+        self.configure(
+            self.switch,
+            [
+                f"link add {port} type veth peer name eth0 netns {namespace}",
+                f"link set {port} master bridge up",
+            ],
+        )
+        # An address of IPv6 may be used at once: nobody else has it.
+        of_one, when = ("/128", " nodad") if ":" in address else ("/32", "")
+        self.configure(
+            namespace,
+            [
+                "link set lo up",
+                "link set eth0 up",
+                f"address add {address}{of_one} dev eth0{when}",
+                # Without an address of IPv4 programs find no 127.0.0.1 to listen on; nothing is reached with this one.
+                *([f"address add {UNREACHABLE_IPV4}/32 dev eth0"] if ":" in address else []),
+                *(f"route add {network} dev eth0 scope link" for network in NETWORKS if ":" not in network),
+                *(f"route add {network} dev eth0" for network in NETWORKS if ":" in network),
+            ],
+        )
         return self.hosts[name]
 
     def __exit__(self, *_):
@@ -120,7 +172,7 @@ class Network:
         for host in self.hosts.values():
             for process in host.processes:
                 if process.poll() is None:
-                    process.terminate()
+                    process.send_signal(signal.SIGTERM)
         for host in self.hosts.values():
             host.stop()
             ip("netns", "del", host.namespace)

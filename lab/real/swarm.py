@@ -1,216 +1,177 @@
-"""A swarm of real clients, watched by two captures at once: one by torrent file, one by magnet link."""
+"""Runs a scenario: its swarm of real clients in a network of its own, watched by its captures."""
 
-import csv
 import math
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pyarrow.dataset as dataset
-from clients import Client, wait_until
+from clients import PORT, wait_until
 from network import Network
-from torrents import PIECE_COUNT, make
-from tracker import Tracker
+from scenarios import Scenario
+from torrents import PIECE_COUNT, Torrent, make
+from tracker import OpenTracker, Tracker, WebTorrentTracker
 
 THRESHOLD_PIECES = math.ceil(0.98 * PIECE_COUNT)
-START_TIMEOUT_S = 30
-DOWNLOAD_TIMEOUT_S = 120
-# transmission tells its pieces in batches, ten seconds apart.
-SEEN_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 15
-LAST_PACKET = "the last packet of this recording"
-SEND_LAST_PACKET = """
-import socket, sys
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), (sys.argv[1], 9))
-"""
-
-
-def leecher(number, address, country, download_bytes_per_s, **options):
-    limits = {"download_bytes_per_s": download_bytes_per_s, **options}
-    return Client(f"leecher-{number}", "libtorrent", address, country, limits)
-
-
-def clients_at_start():
-    return [
-        Client("seeder-1", "libtorrent", "2.125.160.217", "GB", {"seeds": True}),
-        Client("seeder-2", "libtorrent", "89.160.20.129", "SE", {"seeds": True}),
-        Client("super-seeder", "libtorrent", "81.2.69.145", "GB", {"seeds": True, "super_seeds": True}),
-        leecher(1, "89.160.20.114", "SE", 90_000),
-        leecher(2, "175.16.199.10", "CN", 105_000),
-        leecher(3, "202.196.224.11", "PH", 120_000),
-        leecher(4, "214.0.0.5", "SG", 135_000),
-        leecher(5, "214.0.1.6", "AU", 150_000),
-        leecher(6, "216.160.83.57", "US", 170_000, leaves=True),
-        leecher("of-a-part", "81.2.69.193", "GB", 120_000, leaves_out="with.bin"),
-        Client("transmission", "transmission", "202.196.225.20", "PH", {"download_bytes_per_s": 120_000}),
-        Client("aria2", "aria2", "175.16.199.77", "CN", {"download_bytes_per_s": 120_000}),
-    ]
-
-
-def clients_that_come_later():
-    return [
-        leecher(7, "149.101.100.2", "US", 140_000),
-        leecher(8, "67.43.156.8", "BT", 170_000, leaves=True),
-        leecher(9, "2.3.3.7", None, 120_000),
-    ]
+START_TIMEOUT_S = 60
+DOWNLOAD_TIMEOUT_S = 150
+# Whoever is there so long on both sides of the threshold must be confirmed.
+OBSERVABLE_S = 5
 
 
 @dataclass
-class Capture:
-    """One capture of the swarm, and the report made of it."""
+class Programs:
+    """What is under test, and what the swarm is made with."""
 
-    name: str
-    entry: str
-    address: str
-    tracker_address: str
-    folder: Path
-    exit_code: int | None = None
-    stop_s: float | None = None
-    report_output: str = ""
-
-    @property
-    def log(self):
-        return self.folder / "log"
-
-    @property
-    def report(self):
-        return self.folder / "report"
-
-    @property
-    def packets(self):
-        return self.folder / "packets.pcap"
-
-    @property
-    def messages(self):
-        return (self.folder / "messages").read_text()
-
-    def start(self, host, program):
-        self.host = host
-        self.folder.mkdir()
-        (self.folder / "list.txt").write_text(f"{self.entry}\n")
-        recorder = ["tcpdump", "-i", "eth0", "-w", self.packets, "-s", "0", "-Z", "root"]
-        recorder += ["--immediate-mode", "-U", "ip"]
-        with (self.folder / "tcpdump").open("w") as output:
-            self.recorder = host.start(recorder, stderr=output)
-        wait_until(lambda: "listening on" in (self.folder / "tcpdump").read_text(), "tcpdump", 10)
-        arguments = ["--torrents", self.folder / "list.txt", "--out", self.log, "--listen", f"{host.address}:6881"]
-        arguments += ["--announce-every", "5s", "--revisit", "5s", "--rotate-every", "5s", "--vantage", self.name]
-        with (self.folder / "messages").open("w") as messages:
-            self.process = host.start([program, *arguments], stdout=messages, stderr=messages)
-
-    def rows(self, table, columns=None):
-        """The rows of a raw table as dictionaries, from the segments finished so far."""
-        folder = self.log / table
-        if not any(folder.glob("**/*.parquet")):
-            return []
-        return dataset.dataset(folder, partitioning="hive").to_table(columns=columns).to_pylist()
-
-    def has_seen_completion_of(self, address):
-        rows = self.rows("progress", ["ip", "pieces"])
-        return any(row["ip"] == address and (row["pieces"] or 0) >= THRESHOLD_PIECES for row in rows)
-
-    def stop(self):
-        started = time.monotonic()
-        self.process.send_signal(signal.SIGINT)
-        self.exit_code = self.process.wait(STOP_TIMEOUT_S)
-        self.stop_s = time.monotonic() - started
-        self.stop_recorder()
-
-    def stop_recorder(self):
-        """Once it has written a last packet, all before it are in the file too."""
-        self.host.run([sys.executable, "-c", SEND_LAST_PACKET, self.tracker_address, LAST_PACKET])
-        wait_until(lambda: LAST_PACKET.encode() in self.packets.read_bytes(), "the last packet", STOP_TIMEOUT_S)
-        self.recorder.send_signal(signal.SIGINT)
-        self.recorder.wait(STOP_TIMEOUT_S)
-
-    def analyze(self, program, databases, out):
-        city, asn = databases
-        arguments = ["report", self.log, "--out", out, "--geoip-city", city, "--geoip-asn", asn]
-        done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def table(self, name):
-        """The rows of a table of the report; empty fields are None."""
-        with (self.report / f"{name}.csv").open(newline="") as file:
-            return [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
+    capture: Path
+    analyze: Path
+    databases: list
+    modules: Path
 
 
 @dataclass
 class Swarm:
     """What happened: every client's own account, and what each capture made of it.
 
-    `peers_after` are the addresses the tracker names after the end of the captures.
+    `peers_after` are the addresses that opentracker names after the end of the captures.
     """
 
-    torrent: object
-    tracker: Tracker
-    clients: list
-    captures: dict
-    peers_after: set
+    scenario: Scenario
+    torrent: Torrent
+    tracker: Tracker | None
+    peers_after: set | None = None
+
+    @property
+    def clients(self):
+        return self.scenario.clients
+
+    @property
+    def captures(self):
+        return {capture.name: capture for capture in self.scenario.captures}
 
     @cached_property
     def downloads(self):
         """The clients that truly completed the whole content."""
-        return {client.address: client for client in self.clients if client.crossed_at(THRESHOLD_PIECES)}
+        return {client.address: client for client in self.clients if self.downloaded(client)}
+
+    @staticmethod
+    def downloaded(client):
+        # A seeder's own count may begin at 0 while it checks its files.
+        return not client.seeds and client.crossed_at(THRESHOLD_PIECES) is not None
+
+    def observable(self, capture):
+        """Those downloads that a capture could see long enough on both sides of the threshold."""
+        seen = {}
+        for address, client in self.downloads.items():
+            came, left = client.was_there()
+            crossed_at = client.crossed_at(THRESHOLD_PIECES)
+            below_s = crossed_at - max(came, capture.started_at)
+            above_s = min(left, capture.stopped_at) - crossed_at
+            if min(below_s, above_s) >= OBSERVABLE_S:
+                seen[address] = client
+        return seen
 
 
-def watch(folder, programs, databases):
+@dataclass
+class Score:
+    """What a capture confirmed: of all downloads, of those it could see, and falsely; by the clients' names."""
+
+    scenario: str
+    capture: str
+    downloads: list
+    observable: list
+    confirmed: list
+
+    @staticmethod
+    def of(swarm, capture):
+        names = {client.address: client.name for client in swarm.clients}
+
+        def named(addresses):
+            return sorted(names.get(address, address) for address in addresses)
+
+        observable, confirmed = swarm.observable(capture), capture.confirmed()
+        return Score(swarm.scenario.name, capture.name, named(swarm.downloads), named(observable), named(confirmed))
+
+    @staticmethod
+    def total(scores):
+        def all_of(field):
+            return [(score.scenario, score.capture, name) for score in scores for name in getattr(score, field)]
+
+        return Score("all", "", all_of("downloads"), all_of("observable"), all_of("confirmed"))
+
+    @property
+    def missed(self):
+        return [name for name in self.observable if name not in self.confirmed]
+
+    @property
+    def false(self):
+        return [name for name in self.confirmed if name not in self.downloads]
+
+    def figures(self):
+        counted = (self.downloads, self.observable, self.confirmed, self.missed, self.false)
+        return self.scenario, self.capture, *map(len, counted)
+
+
+def place(network, scenario, programs):
+    """Gives everybody a host, so that all addresses are known, and makes the tracker."""
+    for participant in [*scenario.captures, *scenario.clients]:
+        participant.place(network)
+    match scenario.tracker:
+        case "opentracker":
+            return OpenTracker(network, "214.78.120.2")
+        case "webtorrent":
+            return WebTorrentTracker(network, programs.modules)
+        case None:
+            return None
+
+
+def start_clients(scenario, clients, torrent, folder, programs):
+    everybody = {client.name: client for client in scenario.clients}
+    for client in clients:
+        common = {
+            "modules": str(programs.modules),
+            "observers": [capture.address for capture in scenario.captures],
+        }
+        if scenario.dht:
+            # Everybody's DHT begins at the first client's.
+            common["dht"] = [(scenario.clients[0].address, PORT)] if client is not scenario.clients[0] else []
+        knows = [(everybody[name].address, PORT) for name in client.options.get("knows", [])]
+        client.start(folder, torrent, {**common, "knows_at": knows})
+    wait_until(lambda: all(client.is_up() for client in clients), "every client is up", START_TIMEOUT_S)
+
+
+def run(scenario, folder, programs):
     """Runs the whole scenario; its results are judged by the tests."""
-    with Network() as network:
-        tracker = Tracker(network, "214.78.120.2")
-        torrent = make(folder / "content", "swarm", [tracker.http, tracker.udp], seed=2)
-        tracker_folder, clients_folder = folder / "tracker", folder / "clients"
-        tracker_folder.mkdir()
+    with Network(scenario.name, scenario.family) as network:
+        tracker = place(network, scenario, programs)
+        trackers = tracker.urls if tracker else []
+        torrent = make(folder / "content", "swarm", trackers, seed=scenario.name)
+        if tracker:
+            tracker.start(folder / "tracker", torrent.info_hash)
+        clients_folder = folder / "clients"
         clients_folder.mkdir()
-        tracker.start(tracker_folder, [torrent.info_hash])
 
-        def start(clients):
-            for client in clients:
-                client.start(network, torrent.path, folder / "content", clients_folder)
+        at_start = [client for client in scenario.clients if not client.comes_late]
+        start_clients(scenario, at_start, torrent, clients_folder, programs)
+        options = [*scenario.options]
+        options += ["--dht-bootstrap", scenario.clients[0].endpoint] if scenario.dht else ["--no-dht"]
+        for capture in scenario.captures:
+            capture.start(folder, programs.capture, torrent, options)
+        late = [client for client in scenario.clients if client.comes_late]
+        start_clients(scenario, late, torrent, clients_folder, programs)
 
-        def peers():
-            return tracker.peer_count(torrent.info_hash)
+        def has_ended(client):
+            for capture in scenario.captures:
+                capture.check()
+            return client.has_left() if "leaves_after_s" in client.options else client.seeds or client.is_complete()
 
-        clients = clients_at_start()
-        start(clients)
-        wait_until(lambda: peers() >= len(clients), "every client announces", START_TIMEOUT_S)
+        wait_until(
+            lambda: all(has_ended(client) for client in scenario.clients), "all are complete", DOWNLOAD_TIMEOUT_S
+        )
+        witness = tracker.host if tracker else scenario.clients[0].host
+        for capture in scenario.captures:
+            capture.stop(witness.address)
+        peers_after = tracker.peers(torrent.info_hash) if scenario.tracker == "opentracker" else None
 
-        captures = [
-            Capture(name, entry, address, tracker.host.address, folder / name.replace(" ", "-"))
-            for name, entry, address in [
-                ("torrent file", str(torrent.path), "81.2.69.161"),
-                ("magnet", torrent.magnet, "214.78.121.9"),
-            ]
-        ]
-        for number, capture in enumerate(captures):
-            capture.start(network.host(f"capture-{number}", capture.address), programs / "capture")
-        wait_until(lambda: peers() >= len(clients) + len(captures), "both captures announce", START_TIMEOUT_S)
-
-        later = clients_that_come_later()
-        start(later)
-        clients += later
-        wait_until(lambda: all(client.is_complete() for client in clients), "all complete", DOWNLOAD_TIMEOUT_S)
-
-        staying = [client for client in clients if not (client.seeds or client.options.get("leaves"))]
-        whole = [client.address for client in staying if "leaves_out" not in client.options]
-        deadline = time.monotonic() + SEEN_TIMEOUT_S
-        for capture in captures:
-            for address in whole:
-                left_s = max(0, deadline - time.monotonic())
-                try:
-                    wait_until(lambda: capture.has_seen_completion_of(address), address, left_s)
-                except TimeoutError:
-                    # A test says it better, with all the figures at hand.
-                    break
-        for capture in captures:
-            capture.stop()
-        peers_after = tracker.peers(torrent.info_hash)
-
-    for capture in captures:
-        capture.report_output = capture.analyze(programs / "analyze", databases, capture.report)
-    return Swarm(torrent, tracker, clients, {capture.name: capture for capture in captures}, peers_after)
+    for capture in scenario.captures:
+        capture.report_output = capture.analyze(programs.analyze, programs.databases, capture.report)
+    return Swarm(scenario, torrent, tracker, peers_after)

@@ -3,27 +3,9 @@
 import pcap
 import tracker
 
-UNCHOKE, HAVE, BITFIELD, SUGGEST_PIECE, HAVE_ALL, ALLOWED_FAST = 1, 4, 5, 13, 14, 17
-NEVER_SENT = {
-    UNCHOKE,
-    pcap.INTERESTED,
-    HAVE,
-    BITFIELD,
-    pcap.REQUEST,
-    pcap.PIECE,
-    SUGGEST_PIECE,
-    HAVE_ALL,
-    ALLOWED_FAST,
-}
-
 
 def messages_sent(capture):
     return [message for messages in pcap.sent_messages(capture.packets, capture.address) for message in messages]
-
-
-def test_every_client_was_reached(watched, capture):
-    reached = {row["ip"] for row in capture.rows("contacts") if row["handshake_us"] is not None and row["peer_id"]}
-    assert {client.address for client in watched.clients} <= reached
 
 
 def test_both_kinds_of_tracker_answered(watched, capture):
@@ -49,12 +31,6 @@ def test_trackers_forget_the_captures(watched):
     assert not addresses & watched.peers_after
 
 
-def test_the_capture_only_listens(capture):
-    sent = messages_sent(capture)
-    assert sent, "no messages in the recorded packets"
-    assert not {message.id for message in sent} & NEVER_SENT
-
-
 def test_the_capture_does_not_pass_for_a_seeder(capture):
     handshakes = [handshake for handshake in map(pcap.extended_handshake, messages_sent(capture)) if handshake]
     assert handshakes
@@ -66,7 +42,7 @@ def test_metadata_is_learnt_from_peers(watched):
     (metadata,) = [row for row in rows if row["origin"] == "metadata"]
     assert metadata["info_hash"] == watched.torrent.info_hash
     assert metadata["name"] == watched.torrent.name
-    (file,) = [row for row in watched.captures["torrent file"].rows("torrents") if row["origin"] == "file"]
+    (file,) = [row for row in watched.captures["torrent-file"].rows("torrents") if row["origin"] == "file"]
     for column in ("piece_length", "piece_count", "size_bytes", "private"):
         assert metadata[column] == file[column], column
 
@@ -81,7 +57,7 @@ def test_interrupt_ends_the_run_in_good_order(capture):
     assert not list((capture.log / "wal").glob("*.wal"))
 
 
-def test_a_second_report_is_the_same(capture, programs, databases, tmp_path):
-    capture.analyze(programs / "analyze", databases, tmp_path / "again")
+def test_a_second_report_is_the_same(capture, programs, tmp_path):
+    capture.analyze(programs.analyze, programs.databases, tmp_path / "again")
     for path in capture.report.glob("*.csv"):
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name

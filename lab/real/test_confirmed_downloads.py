@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime
 
 import pytest
+from clients import PROGRAMS
 from swarm import THRESHOLD_PIECES
 from torrents import PIECE_COUNT, PIECE_LENGTH
 
@@ -12,20 +13,15 @@ CLOCK_TOLERANCE_S = 2
 # transmission tells its pieces every ten seconds.
 DATED_WITHIN_S = {"libtorrent": 3, "transmission": 14, "aria2": 8}
 SPEED_TOLERANCE = 0.25
-CLIENT_NAMES = {"libtorrent": "libtorrent", "transmission": "Transmission", "aria2": "aria2"}
 
 
 def epoch(text):
     return datetime.fromisoformat(text).timestamp()
 
 
-def confirmed(capture):
-    return {row["ip"]: row for row in capture.table("confirmed_downloads")}
-
-
 def test_every_download_is_confirmed_and_nothing_else(watched, capture):
     names = {client.address: client.name for client in watched.clients}
-    found = sorted(names.get(ip, ip) for ip in confirmed(capture))
+    found = sorted(names.get(ip, ip) for ip in capture.confirmed())
     assert found == sorted(client.name for client in watched.downloads.values())
 
 
@@ -35,7 +31,7 @@ def test_nobody_is_confirmed_twice(capture):
 
 
 def test_the_crossing_lies_in_the_interval_that_dates_it(watched, capture):
-    for ip, row in confirmed(capture).items():
+    for ip, row in capture.confirmed().items():
         client = watched.downloads[ip]
         crossed_at = client.crossed_at(THRESHOLD_PIECES)
         below_at, confirmed_at = epoch(row["below_at"]), epoch(row["confirmed_at"])
@@ -44,19 +40,19 @@ def test_the_crossing_lies_in_the_interval_that_dates_it(watched, capture):
 
 
 def test_counts_are_those_of_the_torrent(capture):
-    for row in confirmed(capture).values():
+    for row in capture.confirmed().values():
         assert int(row["piece_count"]) == PIECE_COUNT
         assert int(row["below_pieces"]) < THRESHOLD_PIECES <= int(row["confirmed_pieces"]) <= PIECE_COUNT
 
 
 def test_countries_are_those_of_the_city_database(watched, capture):
     expected = {ip: client.country for ip, client in watched.downloads.items()}
-    assert {ip: row["country"] for ip, row in confirmed(capture).items()} == expected
+    assert {ip: row["country"] for ip, row in capture.confirmed().items()} == expected
 
 
 def test_clients_are_named(watched, capture):
-    for ip, row in confirmed(capture).items():
-        assert CLIENT_NAMES[watched.downloads[ip].program] in row["client"]
+    for ip, row in capture.confirmed().items():
+        assert PROGRAMS[watched.downloads[ip].program].reported_as in row["client"]
 
 
 def test_mean_speeds_agree_with_the_clients_own_figures(watched, capture):
@@ -65,7 +61,7 @@ def test_mean_speeds_agree_with_the_clients_own_figures(watched, capture):
     for row in capture.rows("progress", ["time", "ip", "pieces"]):
         if row["ip"] in watched.downloads and row["pieces"] is not None:
             seen.setdefault(row["ip"], []).append((row["time"].timestamp(), row["pieces"]))
-    for ip, row in confirmed(capture).items():
+    for ip, row in capture.confirmed().items():
         client = watched.downloads[ip]
         most = max(pieces for _, pieces in seen[ip])
         start = min(seen[ip])[0]

@@ -11,7 +11,7 @@ BROWSER += ["--enable-logging=stderr", "--virtual-time-budget=5000"]
 @pytest.fixture(scope="module")
 def opened(watched, tmp_path_factory):
     """The document after its scripts have run, and what the browser complained of."""
-    page = watched.captures["torrent file"].report / "report.html"
+    page = watched.captures["torrent-file"].report / "report.html"
     profile = tmp_path_factory.mktemp("browser")
     command = [*BROWSER, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -28,7 +28,7 @@ def test_the_page_complains_of_nothing(opened):
 
 def test_the_page_holds_every_table(watched, opened):
     document, _ = opened
-    tables = [path.stem for path in watched.captures["torrent file"].report.glob("*.csv")]
+    tables = [path.stem for path in watched.captures["torrent-file"].report.glob("*.csv")]
     assert tables
     assert [name for name in tables if f'id="{name}"' not in document] == []
 

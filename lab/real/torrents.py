@@ -11,21 +11,30 @@ PIECE_LENGTH = 16 * 1024
 PIECE_COUNT = 256
 # A tenth of the content: who leaves it out ends well below the threshold.
 EXTRA_PIECES = 26
+EXTRA_FILE = "with.bin"
 
 
 @dataclass
 class Torrent:
-    """A torrent file and what it says."""
+    """A torrent file and what it says; `without_trackers` is the same torrent that names none."""
 
     path: Path
+    without_trackers: Path
     info_hash: str
     name: str
     trackers: list
+    content: Path
 
     @property
     def magnet(self):
         trackers = "".join(f"&tr={quote(tracker, safe='')}" for tracker in self.trackers)
         return f"magnet:?xt=urn:btih:{self.info_hash}{trackers}"
+
+    @property
+    def content_bytes(self):
+        """The content as the pieces have it."""
+        folder = self.content / self.name
+        return (folder / "main.bin").read_bytes() + (folder / EXTRA_FILE).read_bytes()
 
 
 def make(folder, name, trackers, seed):
@@ -34,15 +43,18 @@ def make(folder, name, trackers, seed):
     content.mkdir(parents=True)
     random_bytes = random.Random(seed).randbytes
     (content / "main.bin").write_bytes(random_bytes((PIECE_COUNT - EXTRA_PIECES) * PIECE_LENGTH))
-    (content / "with.bin").write_bytes(random_bytes(EXTRA_PIECES * PIECE_LENGTH))
+    (content / EXTRA_FILE).write_bytes(random_bytes(EXTRA_PIECES * PIECE_LENGTH))
 
-    files = libtorrent.list_files(str(content))
+    # In an order that is the same on every file system: agents leave out the second.
+    files = sorted(libtorrent.list_files(str(content)), key=lambda file: file.filename)
     creator = libtorrent.create_torrent(files, PIECE_LENGTH, libtorrent.create_torrent.v1_only)
+    libtorrent.set_piece_hashes(creator, str(folder))
+    without_trackers = folder / f"{name}-without-trackers.torrent"
+    without_trackers.write_bytes(libtorrent.bencode(creator.generate()))
     for tier, tracker in enumerate(trackers):
         creator.add_tracker(tracker, tier)
-    libtorrent.set_piece_hashes(creator, str(folder))
     path = folder / f"{name}.torrent"
     path.write_bytes(libtorrent.bencode(creator.generate()))
     info = libtorrent.torrent_info(str(path))
     assert info.num_pieces() == PIECE_COUNT
-    return Torrent(path, str(info.info_hashes().v1), name, trackers)
+    return Torrent(path, without_trackers, str(info.info_hashes().v1), name, trackers, folder)

@@ -9,6 +9,7 @@ import common
 
 RPC = "http://127.0.0.1:9091/transmission/rpc"
 SESSION_HEADER = "X-Transmission-Session-Id"
+PREFERRED, REQUIRED = 1, 2
 
 
 class Rpc:
@@ -29,38 +30,44 @@ class Rpc:
 
 
 def main():
-    options = common.options()
-    home = Path(options["folder"])
-    limit_kb_per_s = options["download_bytes_per_s"] // 1000
+    options = common.options("dht", "knows", "super_seeds")
+    if options.get("transport") == "utp":
+        raise SystemExit("this client cannot do without TCP")
+    home = Path(options["home"])
+    limit_kb_per_s = options.get("download_bytes_per_s", 0) // 1000
     settings = {
         "dht-enabled": False,
-        "download-dir": str(home),
-        "lpd-enabled": False,
-        "peer-port": 6881,
+        "download-dir": options["folder"],
+        "encryption": REQUIRED if options.get("encryption") else PREFERRED,
+        "lpd-enabled": options.get("lsd", False),
+        "peer-port": common.PORT,
         "port-forwarding-enabled": False,
         "rpc-bind-address": "127.0.0.1",
         "speed-limit-down": limit_kb_per_s,
-        "speed-limit-down-enabled": True,
+        "speed-limit-down-enabled": limit_kb_per_s > 0,
+        "utp-enabled": options.get("transport") != "tcp",
     }
     (home / "settings.json").write_text(json.dumps(settings))
-    daemon = common.start_daemon(["transmission-daemon", "--foreground", "--config-dir", str(home)])
-    try:
-        rpc = Rpc()
-        metainfo = base64.b64encode(Path(options["torrent"]).read_bytes()).decode()
-        common.once_up(lambda: rpc.call("torrent-add", {"metainfo": metainfo}))
+    command = ["transmission-daemon", "--foreground", "--config-dir", options["home"]]
+    daemon = common.start_daemon(command, options["home"])
+    rpc = Rpc()
+    if options.get("from_magnet"):
+        source = {"filename": options["magnet"]}
+    else:
+        source = {"metainfo": base64.b64encode(Path(options["torrent"]).read_bytes()).decode()}
+    if options.get("leaves_out_a_file"):
+        source["files-unwanted"] = [1]
+    common.once_up(lambda: rpc.call("torrent-add", source))
 
-        def sample():
-            fields = ["haveValid", "pieces", "leftUntilDone"]
-            (torrent,) = rpc.call("torrent-get", {"fields": fields})["torrents"]
-            pieces = sum(byte.bit_count() for byte in base64.b64decode(torrent["pieces"]))
-            return pieces, torrent["haveValid"] > 0 and torrent["leftUntilDone"] == 0
+    def sample():
+        fields = ["haveValid", "leftUntilDone", "peers", "pieces"]
+        (torrent,) = rpc.call("torrent-get", {"fields": fields})["torrents"]
+        pieces = sum(byte.bit_count() for byte in base64.b64decode(torrent["pieces"]))
+        # It has no totals for a peer, only speeds.
+        given = {peer["address"]: peer["rateToPeer"] for peer in torrent["peers"]}
+        return pieces, torrent["haveValid"] > 0 and torrent["leftUntilDone"] == 0, given
 
-        common.report(sample, options.get("leaves", False))
-    except common.Terminated:
-        pass
-    finally:
-        daemon.terminate()
-        daemon.wait()
+    common.run(daemon, options, sample)
 
 
 main()

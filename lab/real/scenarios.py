@@ -1,0 +1,229 @@
+"""The swarms that are run: each a short declaration of who takes part, and what a capture must make of it."""
+
+from dataclasses import dataclass, field
+
+from captures import Capture
+from clients import Client
+
+
+@dataclass
+class Scenario:
+    """A swarm, who watches it, and what is expected.
+
+    `downloads`: how many clients complete the content by their own account, after the captures began.
+    `named_by`: the sources that name the leechers to a capture. `contacts`: what holds for every contact that got
+    as far as a handshake with a leecher, by column. `encrypted`: nobody speaks plainly to a capture.
+    """
+
+    name: str
+    clients: list
+    downloads: int
+    captures: list = field(default_factory=lambda: [Capture("capture")])
+    family: int = 4
+    tracker: str | None = "webtorrent"
+    dht: bool = False
+    options: list = field(default_factory=list)
+    named_by: set | None = None
+    contacts: dict = field(default_factory=dict)
+    encrypted: bool = False
+
+
+def seeders(count=2, **options):
+    return [Client(f"seeder-{number}", options={"seeds": True, **options}) for number in range(1, count + 1)]
+
+
+def leecher(
+    name, speed_kb_per_s, program="libtorrent", *, address=None, country=None, late=False, nat=False, **options
+):
+    limits = {"download_bytes_per_s": speed_kb_per_s * 1000, "leaves_after_s": STAYS_S, **options}
+    return Client(name, program, address, country, comes_late=late, behind_nat=nat, options=limits)
+
+
+# How long a leecher stays after its completion, which is to be seen within the five seconds that are promised.
+STAYS_S = 6
+
+# Watched by torrent file and by magnet link at once, with addresses whose countries the test databases know.
+TWO_VANTAGES = Scenario(
+    "two-vantages",
+    [
+        Client("seeder-1", address="2.125.160.217", country="GB", options={"seeds": True}),
+        Client("seeder-2", address="89.160.20.129", country="SE", options={"seeds": True}),
+        Client("super-seeder", address="81.2.69.145", country="GB", options={"seeds": True, "super_seeds": True}),
+        leecher("leecher-1", 90, address="89.160.20.114", country="SE"),
+        leecher("leecher-2", 105, address="175.16.199.10", country="CN"),
+        leecher("leecher-3", 120, address="202.196.224.11", country="PH"),
+        leecher("leecher-4", 135, address="214.0.0.5", country="SG"),
+        leecher("leecher-5", 150, address="214.0.1.6", country="AU"),
+        leecher("leecher-6", 170, address="216.160.83.57", country="US", leaves_after_s=0),
+        leecher("leecher-of-a-part", 120, address="81.2.69.193", country="GB", leaves_out_a_file=True),
+        leecher("transmission", 120, "transmission", address="202.196.225.20", country="PH"),
+        leecher("aria2", 120, "aria2", address="175.16.199.77", country="CN"),
+        leecher("leecher-7", 140, address="149.101.100.2", country="US", late=True),
+        leecher("leecher-8", 170, address="67.43.156.8", country="BT", late=True, leaves_after_s=0),
+        leecher("leecher-9", 120, address="2.3.3.7", late=True),
+    ],
+    downloads=11,
+    captures=[
+        Capture("torrent-file", address="81.2.69.161"),
+        Capture("magnet", entry="magnet", address="214.78.121.9"),
+    ],
+    tracker="opentracker",
+)
+
+EVERY_CLIENT = Scenario(
+    "every-client",
+    [
+        *seeders(),
+        leecher("aria2", 110, "aria2"),
+        leecher("ctorrent", 100, "ctorrent"),
+        leecher("deluge", 120, "deluge"),
+        leecher("libtorrent-2-0", 130, "libtorrent-2.0"),
+        leecher("libtorrent-2-1", 140, "libtorrent"),
+        leecher("qbittorrent", 110, "qbittorrent"),
+        leecher("rtorrent", 120, "rtorrent"),
+        leecher("transmission", 100, "transmission"),
+        leecher("webtorrent", 130, "webtorrent"),
+    ],
+    downloads=9,
+)
+
+IPV6 = Scenario(
+    "ipv6",
+    [
+        *seeders(),
+        leecher("aria2", 110, "aria2"),
+        leecher("libtorrent-2-0", 130, "libtorrent-2.0"),
+        leecher("libtorrent-2-1", 140),
+        leecher("qbittorrent", 110, "qbittorrent"),
+        leecher("transmission", 100, "transmission"),
+    ],
+    downloads=5,
+    family=6,
+    named_by={"tracker_http", "incoming"},
+)
+
+LEAVES_ON_COMPLETION = Scenario(
+    "leaves-on-completion",
+    [
+        *seeders(),
+        leecher("libtorrent-1", 130, leaves_after_s=0),
+        leecher("libtorrent-2", 100, "libtorrent-2.0", leaves_after_s=0),
+        leecher("qbittorrent", 110, "qbittorrent", leaves_after_s=0),
+        leecher("aria2", 110, "aria2", leaves_after_s=0),
+        leecher("transmission", 100, "transmission", leaves_after_s=0),
+        leecher("rtorrent", 100, "rtorrent", leaves_after_s=0),
+    ],
+    downloads=6,
+)
+
+SUPER_SEEDING = Scenario(
+    "super-seeding",
+    [
+        *seeders(2, super_seeds=True),
+        Client("seeder-rtorrent", "rtorrent", options={"seeds": True, "super_seeds": True}),
+        leecher("leecher-1", 130),
+        leecher("leecher-2", 110),
+        leecher("transmission", 120, "transmission"),
+    ],
+    downloads=3,
+)
+
+PARTIAL_SEEDS = Scenario(
+    "partial-seeds",
+    [
+        *seeders(),
+        leecher("whole-1", 130),
+        leecher("whole-2", 100, "qbittorrent"),
+        leecher("part-of-libtorrent", 130, leaves_out_a_file=True, leaves_after_s=20),
+        leecher("part-of-aria2", 120, "aria2", leaves_out_a_file=True, leaves_after_s=20),
+        leecher("part-of-deluge", 120, "deluge", leaves_out_a_file=True, leaves_after_s=20),
+        leecher("part-of-qbittorrent", 120, "qbittorrent", leaves_out_a_file=True, leaves_after_s=20),
+        leecher("part-of-rtorrent", 120, "rtorrent", leaves_out_a_file=True, leaves_after_s=20),
+        leecher("part-of-transmission", 120, "transmission", leaves_out_a_file=True, leaves_after_s=20),
+    ],
+    downloads=2,
+)
+
+DHT_BY_MAGNET = Scenario(
+    "dht-by-magnet",
+    [
+        *seeders(),
+        *(leecher(f"leecher-{number}", 100 + 10 * number, from_magnet=True) for number in range(1, 6)),
+    ],
+    downloads=5,
+    captures=[Capture("capture", entry="magnet")],
+    tracker=None,
+    dht=True,
+    named_by={"dht", "incoming"},
+)
+
+BEHIND_NAT = Scenario(
+    "behind-nat",
+    [
+        *seeders(),
+        leecher("libtorrent", 130, late=True, nat=True),
+        leecher("qbittorrent", 110, "qbittorrent", late=True, nat=True),
+        leecher("aria2", 110, "aria2", late=True, nat=True),
+        leecher("transmission", 100, "transmission", late=True, nat=True),
+        leecher("webtorrent", 120, "webtorrent", late=True, nat=True),
+        leecher("rtorrent", 100, "rtorrent", late=True, nat=True),
+    ],
+    downloads=6,
+    contacts={"direction": "in"},
+)
+
+ONLY_BY_PEX = Scenario(
+    "only-by-pex",
+    [
+        *seeders(),
+        # Peers are told to others once a minute.
+        leecher("libtorrent-2-0", 45, "libtorrent-2.0", without_trackers=True, knows=["seeder-1"]),
+        leecher("libtorrent-2-1", 50, without_trackers=True, knows=["seeder-2"]),
+        leecher("qbittorrent", 48, "qbittorrent", without_trackers=True, knows=["seeder-1"]),
+        leecher("deluge", 44, "deluge", without_trackers=True, knows=["seeder-2"]),
+        leecher("webtorrent", 46, "webtorrent", without_trackers=True, knows=["seeder-1"]),
+    ],
+    downloads=5,
+    named_by={"pex", "incoming"},
+)
+
+ONLY_ENCRYPTED = Scenario(
+    "only-encrypted",
+    [
+        *seeders(encryption="forced"),
+        leecher("aria2", 110, "aria2", encryption="forced"),
+        leecher("deluge", 120, "deluge", encryption="forced"),
+        leecher("libtorrent-2-0", 130, "libtorrent-2.0", encryption="forced"),
+        leecher("libtorrent-2-1", 140, encryption="forced"),
+        leecher("qbittorrent", 110, "qbittorrent", encryption="forced"),
+        leecher("rtorrent", 120, "rtorrent", encryption="forced"),
+        leecher("transmission", 100, "transmission", encryption="forced"),
+    ],
+    downloads=7,
+    contacts={"encryption": "mse"},
+    encrypted=True,
+)
+
+ONLY_OVER_UTP = Scenario(
+    "only-over-utp",
+    [
+        *seeders(transport="utp"),
+        leecher("libtorrent-2-0", 130, "libtorrent-2.0", transport="utp"),
+        leecher("libtorrent-2-1", 140, transport="utp"),
+        leecher("qbittorrent", 110, "qbittorrent", transport="utp"),
+    ],
+    downloads=3,
+    contacts={"transport": "utp"},
+)
+
+# The longest first.
+SCENARIOS = [
+    ONLY_BY_PEX,
+    TWO_VANTAGES,
+    EVERY_CLIENT,
+    PARTIAL_SEEDS,
+    DHT_BY_MAGNET,
+    IPV6,
+    LEAVES_ON_COMPLETION,
+    SUPER_SEEDING,
+]
