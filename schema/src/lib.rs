@@ -9,6 +9,7 @@ mod closed_set;
 #[macro_use]
 mod define_table;
 
+pub mod disk;
 pub mod frame;
 pub mod layout;
 pub mod segment;

@@ -8,14 +8,13 @@ use std::{
 };
 
 use schema::{
+    disk::{Disk, create_folder_durably},
     frame::Header,
     layout::{TEMPORARY_SUFFIX, WAL_FOLDER, WalPath},
 };
 
 use super::{
-    LogError,
-    disk::{Disk, create_folder_durably},
-    failed_to,
+    LogError, failed_to,
     rotation::{ClosedWal, make_segments, put_away},
     stats::Stats,
     wal::wal_path,

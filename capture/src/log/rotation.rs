@@ -13,22 +13,19 @@ use std::{
 
 use schema::{
     SCHEMA_VERSION,
+    disk::{Disk, create_folder_durably},
     frame::{HeaderError, Scan},
     layout::{DAMAGED_FOLDER, Date, SegmentPath, WAL_FOLDER, WalPath},
     segment,
     table::{Event, Table},
 };
 
-use super::{
-    LogError, Pace,
-    disk::{Disk, create_folder_durably},
-    failed_to,
-    stats::Stats,
-    wal::wal_path,
-};
+use super::{LogError, Pace, failed_to, stats::Stats, wal::wal_path};
 
 /// No file's header is longer than this, bytes, short of hundreds of failed syncs in a row.
 const LONGEST_HEADER: usize = 4096;
+/// How often making a segment is tried at the close before it is left to the next start.
+const CLOSE_ATTEMPTS: u32 = 3;
 
 /// A write-ahead file to which nothing is added any more.
 #[derive(Clone, Debug)]
@@ -120,12 +117,16 @@ impl Shared {
             self.lock().waiting.pop_front();
             let mut stats = self.stats.lock();
             stats.wals_waiting = stats.wals_waiting.saturating_sub(1);
+            drop(stats);
+            self.stats.tell();
         }
     }
 
-    /// Tries again after a failure; `None` if it has failed and the log is closing.
+    /// Tries again after a failure; `None` if it keeps failing while the log is closing.
     fn until_it_works<T>(&self, attempt: impl Fn() -> Result<T, LogError>) -> Option<T> {
+        let mut attempts_at_close = 0;
         loop {
+            attempts_at_close += u32::from(self.lock().finishing);
             match attempt() {
                 Ok(done) => {
                     self.stats.lock().rotation_failure = None;
@@ -138,9 +139,10 @@ impl Shared {
                     }
                 }
             }
-            if self.pause() {
+            if attempts_at_close == CLOSE_ATTEMPTS {
                 return None;
             }
+            self.pause();
         }
     }
 
@@ -151,11 +153,11 @@ impl Shared {
         state.waiting.front().cloned()
     }
 
-    /// Waits before the next attempt; tells whether there is none.
-    fn pause(&self) -> bool {
+    /// Waits before the next attempt; not once the log is closing.
+    fn pause(&self) {
         let waited =
             self.changed.wait_timeout_while(self.lock(), self.pace.retry_rotation, |state| !state.finishing);
-        waited.unwrap_or_else(PoisonError::into_inner).0.finishing
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 

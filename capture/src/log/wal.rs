@@ -10,12 +10,11 @@ use std::{
 
 use schema::{
     RunId, SCHEMA_VERSION,
+    disk::{Disk, DiskFile, create_folder_durably},
     frame::{Cut, FrameBuilder, Header},
     layout::{WAL_FOLDER, WalPath},
 };
 use tokio::time::Instant;
-
-use super::disk::{Disk, DiskFile, create_folder_durably};
 
 /// A write-ahead file being written.
 pub(super) struct Wal {

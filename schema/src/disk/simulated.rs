@@ -3,6 +3,13 @@
 //! It is as unkind as POSIX allows: names survive only if their folder was synced, blocks of a file survive one by one,
 //! and after a failed sync the file's bytes are visible but never durable again, whatever later syncs say.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test's tool: what goes wrong in it must fail the test"
+)]
+
 use std::{
     collections::BTreeMap,
     io,
@@ -10,7 +17,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::super::disk::{Disk, DiskFile};
+use super::{Disk, DiskFile, Reader};
 
 /// Blocks are kept or lost one by one.
 const BLOCK: usize = 64;
@@ -57,8 +64,9 @@ impl Default for State {
     }
 }
 
+/// The disk, with one empty folder `/out`; clones share it.
 #[derive(Clone, Default)]
-pub(super) struct SimulatedDisk(Arc<Mutex<State>>);
+pub struct SimulatedDisk(Arc<Mutex<State>>);
 
 struct OpenFile {
     disk: SimulatedDisk,
@@ -66,48 +74,55 @@ struct OpenFile {
 }
 
 impl SimulatedDisk {
-    pub(super) fn failing(from: u64, count: u64) -> Self {
+    /// A disk of which some calls fail.
+    pub fn failing(from: u64, count: u64) -> Self {
         let disk = Self::default();
         disk.lock().failure = Some(Failure { from, count });
         disk
     }
 
     /// A disk of a process that dies at this call: it and every later one fail.
-    pub(super) fn dying(call: u64) -> Self {
+    pub fn dying(call: u64) -> Self {
         let disk = Self::default();
         disk.fail_then_die(call);
         disk
     }
 
     /// After the failures it was made for, the process dies at this call.
-    pub(super) fn fail_then_die(&self, call: u64) {
+    pub fn fail_then_die(&self, call: u64) {
         self.lock().dies_at = Some(call);
     }
 
+    /// This call fails, and no other.
+    pub fn fail_once(&self, call: u64) {
+        self.lock().failure = Some(Failure { from: call, count: 1 });
+    }
+
     /// Every call fails until the disk heals.
-    pub(super) fn fail_from_now_on(&self) {
+    pub fn fail_from_now_on(&self) {
         let mut state = self.lock();
         state.failure = Some(Failure { from: state.calls, count: u64::MAX });
     }
 
     /// Nothing fails any more.
-    pub(super) fn heal(&self) {
+    pub fn heal(&self) {
         self.lock().failure = None;
     }
 
     /// Calls so far that could have failed.
-    pub(super) fn calls(&self) -> u64 {
+    pub fn calls(&self) -> u64 {
         self.lock().calls
     }
 
     /// Whether every call fails from now on.
-    pub(super) fn is_dead(&self) -> bool {
+    pub fn is_dead(&self) -> bool {
         let state = self.lock();
         state.dies_at.is_some_and(|call| state.calls > call)
     }
 
     /// The disk that the next process finds after this one was killed.
-    pub(super) fn after_kill(&self) -> Self {
+    #[must_use]
+    pub fn after_kill(&self) -> Self {
         let mut state = self.lock().clone();
         state.failure = None;
         state.dies_at = None;
@@ -115,7 +130,8 @@ impl SimulatedDisk {
     }
 
     /// The disk after the power was lost; `choose` decides what of the rest survived.
-    pub(super) fn after_power_loss(&self, mut choose: impl FnMut() -> bool) -> Self {
+    #[must_use]
+    pub fn after_power_loss(&self, mut choose: impl FnMut() -> bool) -> Self {
         let old = self.lock().clone();
         let mut state = State::default();
         let all: std::collections::BTreeSet<_> = old.names.keys().chain(old.durable_names.keys()).collect();
@@ -133,7 +149,7 @@ impl SimulatedDisk {
     }
 
     /// Every file, with its bytes.
-    pub(super) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let state = self.lock();
         let file = |(path, node): (&PathBuf, &Node)| match node {
             Node::File(inode) => Some((path.clone(), state.contents[*inode].visible.clone())),
@@ -143,7 +159,7 @@ impl SimulatedDisk {
     }
 
     /// Changes a file behind the log's back.
-    pub(super) fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    pub fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         let inode = state.inode(path).unwrap();
         change(&mut state.contents[inode].visible);
@@ -219,6 +235,10 @@ impl Disk for SimulatedDisk {
         Ok(Box::new(OpenFile { disk: self.clone(), inode }))
     }
 
+    fn open(&self, path: &Path) -> io::Result<Reader> {
+        Reader::new(self.read(path)?)
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut state = self.lock();
         state.call()?;
@@ -232,6 +252,16 @@ impl Disk for SimulatedDisk {
         let own = |(path, node): (&PathBuf, &Node)| {
             let name = path.file_name()?.to_str()?.to_owned();
             (path.parent() == Some(folder) && *node != Node::Folder).then_some(name)
+        };
+        Ok(state.names.iter().filter_map(own).collect())
+    }
+
+    fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let mut state = self.lock();
+        state.call()?;
+        let own = |(path, node): (&PathBuf, &Node)| {
+            let name = path.file_name()?.to_str()?.to_owned();
+            (path.parent() == Some(folder) && *node == Node::Folder).then_some(name)
         };
         Ok(state.names.iter().filter_map(own).collect())
     }

@@ -1,6 +1,10 @@
-//! What the log asks of a file system, so that tests can give it one that fails, forgets or tears.
+//! What a log asks of a file system, so that tests can give it one that fails, forgets or tears.
 //!
 //! Durability as POSIX has it: a file's bytes after [`DiskFile::sync`], a name after [`Disk::sync_folder`].
+
+mod reader;
+#[cfg(any(test, feature = "simulated-disk"))]
+pub mod simulated;
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,6 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use self::reader::{Readable, Reader};
+
 /// A file system.
 pub trait Disk: Send + Sync + 'static {
     /// Makes a file, empty, replacing one of that name.
@@ -16,6 +22,12 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As of the file system; so for every method here.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// A file, to be read in parts.
+    ///
+    /// # Errors
+    /// As above.
+    fn open(&self, path: &Path) -> io::Result<Reader>;
 
     /// A whole file.
     ///
@@ -28,6 +40,12 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As above.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+
+    /// The names of the folders in a folder, sorted.
+    ///
+    /// # Errors
+    /// As above.
+    fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>>;
 
     /// Whether there is such a file.
     ///
@@ -92,20 +110,21 @@ impl Disk for RealDisk {
         Ok(Box::new(file))
     }
 
+    fn open(&self, path: &Path) -> io::Result<Reader> {
+        let file = File::open(path)?;
+        Reader::new(file)
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                names.extend(entry.file_name().into_string().ok());
-            }
-        }
-        names.sort();
-        Ok(names)
+        names_of(folder, std::fs::FileType::is_file)
+    }
+
+    fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        names_of(folder, std::fs::FileType::is_dir)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -143,12 +162,71 @@ impl DiskFile for File {
     }
 }
 
+fn names_of(folder: &Path, kind: impl Fn(&std::fs::FileType) -> bool) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if kind(&entry.file_type()?) {
+            names.extend(entry.file_name().into_string().ok());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Makes a folder inside `root` and makes its name and those above it durable.
-pub(super) fn create_folder_durably(disk: &dyn Disk, root: &Path, folder: &str) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// As of the file system.
+pub fn create_folder_durably(disk: &dyn Disk, root: &Path, folder: &str) -> io::Result<PathBuf> {
     let path = root.join(folder);
     disk.create_folder(&path)?;
     for above in path.ancestors().skip(1).take_while(|above| above.starts_with(root)) {
         disk.sync_folder(above)?;
     }
     Ok(path)
+}
+
+/// Writes a file from its start to its end, in large pieces.
+pub struct Appender {
+    file: Box<dyn DiskFile>,
+    at: u64,
+    waiting: Vec<u8>,
+}
+
+impl Appender {
+    /// Bytes that are written at once.
+    const PIECE: usize = 1 << 20;
+
+    /// Begins at the file's start.
+    pub fn new(file: Box<dyn DiskFile>) -> Self {
+        Self { file, at: 0, waiting: Vec::new() }
+    }
+
+    /// Makes everything durable and tells the file's length.
+    ///
+    /// # Errors
+    /// As of the file system.
+    pub fn finish(mut self) -> io::Result<u64> {
+        io::Write::flush(&mut self)?;
+        self.file.sync()?;
+        Ok(self.at)
+    }
+}
+
+impl io::Write for Appender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= Self::PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_at(self.at, &self.waiting)?;
+        self.at += self.waiting.len() as u64;
+        self.waiting.clear();
+        Ok(())
+    }
 }
