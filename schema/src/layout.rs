@@ -2,6 +2,7 @@
 //!
 //! `<table>/date=YYYY-MM-DD/<run>-<seq>.parquet` for segments (hive partition, UTC), `wal/<run>-<seq>.wal` while open.
 //! A segment's name follows from its write-ahead file's, so that recovery can tell what it has already written.
+//! `<table>/date=YYYY-MM-DD/compacted-<id>.parquet` for one merged from others, written in `compact/`.
 
 use std::{fmt, str::FromStr};
 
@@ -17,6 +18,10 @@ pub const DAMAGED_FOLDER: &str = "damaged";
 /// What names of unfinished files end with.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
+/// The folder in which compaction writes what it has not finished.
+pub const COMPACT_FOLDER: &str = "compact";
+
+const COMPACTED_PREFIX: &str = "compacted-";
 const WAL_SUFFIX: &str = ".wal";
 const SEGMENT_SUFFIX: &str = ".parquet";
 const DATE_PREFIX: &str = "date=";
@@ -110,6 +115,17 @@ pub struct SegmentPath {
     pub wal: WalPath,
 }
 
+/// A segment merged from others of the same table and date, see [`REPLACES_KEY`](crate::segment::REPLACES_KEY).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CompactedPath {
+    /// The table.
+    pub table: Table,
+    /// The date of all its rows.
+    pub date: Date,
+    /// Follows from the names of what it was merged from, so that a compaction done again writes the same file.
+    pub id: u64,
+}
+
 impl WalPath {
     /// The file's name inside [`WAL_FOLDER`].
     pub fn file_name(&self) -> String {
@@ -135,7 +151,7 @@ impl WalPath {
 impl SegmentPath {
     /// The segment's folder.
     pub fn folder(&self) -> String {
-        format!("{}/{DATE_PREFIX}{}", self.table.name(), self.date)
+        date_folder(self.table, self.date)
     }
 
     /// The segment's name inside its folder.
@@ -146,6 +162,72 @@ impl SegmentPath {
     /// The name it has inside [`WAL_FOLDER`] while it is written: no reader of the tables' folders ever sees it.
     pub fn temporary_name(&self) -> String {
         format!("{}.{}.{}{TEMPORARY_SUFFIX}", self.wal.stem(), self.table.name(), self.date)
+    }
+}
+
+/// The folder of a table's segments of a date.
+pub fn date_folder(table: Table, date: Date) -> String {
+    format!("{}/{DATE_PREFIX}{date}", table.name())
+}
+
+/// The date of such a folder, by its name alone; `None` for other folders.
+pub fn date_of_folder(name: &str) -> Option<Date> {
+    name.strip_prefix(DATE_PREFIX)?.parse().ok()
+}
+
+/// Whether a file of a table's folder is a segment: neither hidden nor unfinished.
+pub fn is_segment_name(name: &str) -> bool {
+    !name.starts_with(['.', '_']) && name.ends_with(SEGMENT_SUFFIX)
+}
+
+/// Whether a segment's name is that of a compacted one.
+pub fn is_compacted_name(name: &str) -> bool {
+    name.starts_with(COMPACTED_PREFIX)
+}
+
+impl CompactedPath {
+    /// The file that stands for those of these names.
+    pub fn of<'a>(table: Table, date: Date, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        let bytes = names.iter().flat_map(|name| name.bytes().chain([b'\n']));
+        // FNV-1a, 64 bits.
+        let id = bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self { table, date, id }
+    }
+
+    /// The segment's name inside its folder.
+    pub fn file_name(&self) -> String {
+        format!("{COMPACTED_PREFIX}{:016x}{SEGMENT_SUFFIX}", self.id)
+    }
+
+    /// The name it has inside [`COMPACT_FOLDER`] while it is written.
+    pub fn temporary_name(&self) -> String {
+        format!("{}.{}.{:016x}{TEMPORARY_SUFFIX}", self.table.name(), self.date, self.id)
+    }
+}
+
+impl fmt::Display for CompactedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", date_folder(self.table, self.date), self.file_name())
+    }
+}
+
+impl FromStr for CompactedPath {
+    type Err = UnknownText;
+
+    fn from_str(text: &str) -> Result<Self, UnknownText> {
+        let parse = || {
+            let mut parts = text.split('/');
+            let table = parts.next()?.parse().ok()?;
+            let date = date_of_folder(parts.next()?)?;
+            let id = parts.next()?.strip_prefix(COMPACTED_PREFIX)?.strip_suffix(SEGMENT_SUFFIX)?;
+            let path = Self { table, date, id: u64::from_str_radix(id, 16).ok()? };
+            (parts.next().is_none() && path.to_string() == text).then_some(path)
+        };
+        parse().ok_or_else(|| UnknownText { what: "compacted segment's path", text: text.to_owned() })
     }
 }
 
@@ -162,7 +244,7 @@ impl FromStr for SegmentPath {
         let parse = || {
             let mut parts = text.split('/');
             let table = parts.next()?.parse().ok()?;
-            let date = parts.next()?.strip_prefix(DATE_PREFIX)?.parse().ok()?;
+            let date = date_of_folder(parts.next()?)?;
             let wal = WalPath::from_stem(parts.next()?.strip_suffix(SEGMENT_SUFFIX)?)?;
             parts.next().is_none().then_some(Self { table, date, wal })
         };
@@ -190,6 +272,14 @@ mod tests {
         fn names_are_read_back(segment in any_segment()) {
             prop_assert_eq!(segment.to_string().parse(), Ok(segment.clone()));
             prop_assert_eq!(WalPath::from_file_name(&segment.wal.file_name()), Some(segment.wal));
+        }
+
+        #[test]
+        fn compacted_names_are_read_back(segment in any_segment(), names in prop::collection::vec("[a-z]{1,9}", 1..9)) {
+            let path = CompactedPath::of(segment.table, segment.date, names.iter().map(String::as_str));
+            prop_assert_eq!(path.to_string().parse(), Ok(path.clone()));
+            prop_assert!(path.to_string().parse::<SegmentPath>().is_err());
+            prop_assert!(segment.to_string().parse::<CompactedPath>().is_err());
         }
 
         #[test]

@@ -1,7 +1,14 @@
 //! Segments: the rows of one table, one run and one UTC date as a Parquet file that every engine reads.
 //!
 //! Rows → sorted, then encoded column by column in ways that DuckDB, polars, pyarrow and Spark all read → file; and back.
-//! The file says its schema version, its table, its run and the program that wrote it in its key-value metadata.
+//! The file says its schema version, its table, its runs, the program that wrote it and its own checksum in its
+//! key-value metadata.
+
+pub mod checksum;
+mod inspect;
+mod merge;
+mod order;
+mod writer;
 
 use std::{io::Write, sync::Arc};
 
@@ -10,21 +17,17 @@ use arrow::{
     error::ArrowError,
 };
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder, arrow_writer::ArrowWriterOptions},
-    basic::{Compression, Encoding, ZstdLevel},
-    errors::ParquetError,
-    file::{
-        metadata::{KeyValue, SortingColumn},
-        properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion},
-        reader::ChunkReader,
-    },
-    schema::types::ColumnPath,
+    arrow::arrow_reader::ParquetRecordBatchReaderBuilder, errors::ParquetError, file::reader::ChunkReader,
 };
 
+pub use self::{
+    inspect::{Inspection, Metadata, Problem, Seen, inspect, metadata},
+    merge::{MergeError, merge},
+    writer::{Origin, SegmentWriter},
+};
 use crate::{
-    SCHEMA_VERSION,
-    cell::{ColumnKind, Scalar as _},
-    table::{Column, ColumnError, Event, Row, Table},
+    cell::Scalar as _,
+    table::{ColumnError, Event, Row, Table},
     value::{RunId, Timestamp},
 };
 
@@ -37,8 +40,15 @@ pub const VERSION_KEY: &str = "swarmtally.schema_version";
 pub const PROGRAM_KEY: &str = "swarmtally.program";
 /// The metadata key of the table's name.
 pub const TABLE_KEY: &str = "swarmtally.table";
-/// The metadata key of the run.
+/// The metadata key of the runs, comma-separated.
 pub const RUN_KEY: &str = "swarmtally.run";
+/// The metadata key of the names of the files that this one stands for, comma-separated.
+///
+/// A compacted segment lies beside those it was merged from until they are removed: whoever reads the folder leaves
+/// out every file that another one names here, and so sees each row once at every moment.
+pub const REPLACES_KEY: &str = "swarmtally.replaces";
+/// Rows of a row group of a compacted segment: few groups, because such a file is read in long ranges.
+pub const COMPACTED_ROW_GROUP_ROWS: usize = 1 << 20;
 
 /// A segment that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +59,9 @@ pub enum WriteError {
     /// The file could not be written.
     #[error("cannot write the segment: {0}")]
     Parquet(#[from] ParquetError),
+    /// The footer could not be written.
+    #[error("cannot write the segment: {0}")]
+    Io(#[from] std::io::Error),
 }
 
 /// A segment that could not be read.
@@ -81,13 +94,12 @@ pub fn write<'a, W: Write + Send>(
     let mut sorted: Vec<_> = own.map(|event| ((event.row.sort_key(), event.time), event)).collect();
     sorted.sort_by_key(|(key, _)| *key);
 
-    let options =
-        ArrowWriterOptions::new().with_properties(properties(table, run)).with_skip_arrow_metadata(true);
-    let mut parquet = ArrowWriter::try_new_with_options(writer, table.arrow_schema(), options)?;
+    let origin = Origin { runs: vec![run.clone()], replaces: Vec::new() };
+    let mut segment = SegmentWriter::new(table, &origin, ROW_GROUP_ROWS, writer)?;
     for group in sorted.chunks(ROW_GROUP_ROWS) {
-        parquet.write(&batch(table, run, group.iter().map(|(_, event)| *event))?)?;
+        segment.write(&batch(table, run, group.iter().map(|(_, event)| *event))?)?;
     }
-    Ok(parquet.into_inner()?)
+    segment.finish()
 }
 
 /// Reads a whole segment of a table into memory, in the file's order.
@@ -117,46 +129,6 @@ fn batch<'a>(
     let mut arrays: Vec<ArrayRef> = vec![times, Arc::new(runs)];
     arrays.extend(table.arrays(events.map(|event: &Event| -> &Row { &event.row })));
     RecordBatch::try_new(table.arrow_schema(), arrays)
-}
-
-fn properties(table: Table, run: &RunId) -> WriterProperties {
-    let program = concat!("swarmtally ", env!("CARGO_PKG_VERSION"));
-    let metadata = [
-        (VERSION_KEY, SCHEMA_VERSION.to_string()),
-        (PROGRAM_KEY, program.to_owned()),
-        (TABLE_KEY, table.name().to_owned()),
-        (RUN_KEY, run.0.clone()),
-    ];
-    let columns = table.columns();
-    let properties = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_created_by(program.to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_sorting_columns(Some(sorting_columns(table, &columns)))
-        .set_key_value_metadata(Some(
-            metadata.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec(),
-        ));
-    columns.iter().fold(properties, encode).build()
-}
-
-fn sorting_columns(table: Table, columns: &[Column]) -> Vec<SortingColumn> {
-    let index =
-        |name| columns.iter().position(|column| column.name == name).and_then(|at| i32::try_from(at).ok());
-    let sorting = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
-    table.sorted_by().into_iter().filter_map(index).map(sorting).collect()
-}
-
-/// Sets a column's encoding to one that is small and that polars, DuckDB, Spark and pyarrow all read.
-fn encode(properties: WriterPropertiesBuilder, column: &Column) -> WriterPropertiesBuilder {
-    let path = ColumnPath::from(column.name);
-    match column.kind {
-        ColumnKind::Int32 | ColumnKind::Int64 | ColumnKind::Time => properties
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-        ColumnKind::Binary | ColumnKind::Boolean | ColumnKind::Text | ColumnKind::TextList => properties,
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use std::{fmt::Write as _, path::Path};
 use schema::{
     SCHEMA_VERSION,
     frame::FORMAT_VERSION,
-    segment::{PROGRAM_KEY, ROW_GROUP_ROWS, RUN_KEY, TABLE_KEY, VERSION_KEY},
+    segment::{
+        COMPACTED_ROW_GROUP_ROWS, PROGRAM_KEY, REPLACES_KEY, ROW_GROUP_ROWS, RUN_KEY, TABLE_KEY, VERSION_KEY,
+        checksum::{CHECKSUM_KEY, GROUPS_KEY},
+    },
     table::{Column, Table},
 };
 
@@ -52,9 +55,10 @@ fn reference() -> String {
         A log is a folder or prefix of Parquet files:\n\
         \n\
         ```\n\
-        <table>/date=YYYY-MM-DD/<run>-<seq>.parquet   closed segments, hive-partitioned by UTC date\n\
-        wal/<run>-<seq>.wal                           rows that are no segment yet\n\
-        wal/damaged/                                  write-ahead files with damage, kept aside\n\
+        <table>/date=YYYY-MM-DD/<run>-<seq>.parquet     closed segments, hive-partitioned by UTC date\n\
+        <table>/date=YYYY-MM-DD/compacted-<id>.parquet  segments merged by `analyze compact`\n\
+        wal/<run>-<seq>.wal                             rows that are no segment yet\n\
+        wal/damaged/                                    write-ahead files with damage, kept aside\n\
         ```\n\
         \n\
         `SELECT * FROM read_parquet('data/contacts/**/*.parquet')` works in DuckDB as it stands; polars, pandas and\n\
@@ -66,8 +70,12 @@ fn reference() -> String {
         \u{20} stored as its maximum.\n\
         - Durations are microseconds, sizes are bytes; the column's name says so.\n\
         - Text is dictionary-encoded, integers and times are delta-encoded, everything is compressed by zstd, in row\n\
-        \u{20} groups of {ROW_GROUP_ROWS} rows.\n\
-        - The files' metadata says `{VERSION_KEY}`, `{PROGRAM_KEY}`, `{TABLE_KEY}` and `{RUN_KEY}`.\n"
+        \u{20} groups of {ROW_GROUP_ROWS} rows, in compacted segments of {COMPACTED_ROW_GROUP_ROWS}.\n\
+        - The files' metadata says `{VERSION_KEY}`, `{PROGRAM_KEY}`, `{TABLE_KEY}`, `{RUN_KEY}` (of a compacted segment\n\
+        \u{20} all its runs), CRC-32C of every row group as `{GROUPS_KEY}` and of the whole file, its own digits as zeros,\n\
+        \u{20} as `{CHECKSUM_KEY}`.\n\
+        - A compacted segment names the files it stands for as `{REPLACES_KEY}`. Whoever reads a folder while it is\n\
+        \u{20} compacted leaves those out; a plain glob may see their rows twice until they are removed, moments later.\n"
     );
     text.push_str("\n| table | one row per | sorted by |\n| --- | --- | --- |\n");
     for table in Table::ALL {

@@ -65,5 +65,9 @@ define_table! {
         memory_bytes: Option<u64>,
         /// Open file descriptors; null where the system does not tell.
         open_files: Option<u64>,
+        /// Whether the disk takes no rows at the moment, so that contacts wait; such a row is written when it does again.
+        log_paused: Option<bool>,
+        /// Write-ahead files that are closed and not yet segments.
+        log_wals_waiting: Option<u64>,
     }
 }
