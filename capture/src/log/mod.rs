@@ -1,9 +1,10 @@
 //! The log: rows in, Parquet segments out, nothing lost in between.
 //!
 //! [`Log::append`] → queue → writer thread (`wal`) → write-ahead file → rotation thread (`rotation`) → segments.
-//! `recovery` does for a killed run's files what rotation had not done. All of it writes through [`disk`].
+//! `recovery` does for a killed run's files what rotation had not done. All of it writes through [`schema::disk`].
 
-pub mod disk;
+#[cfg(debug_assertions)]
+mod dying;
 mod queue;
 mod recovery;
 mod rotation;
@@ -24,16 +25,11 @@ use std::{
 
 use schema::{
     RunId, Timestamp,
+    disk::Disk,
     table::{Event, Row},
 };
 
-use self::{
-    disk::{Disk, RealDisk},
-    queue::Queue,
-    rotation::Rotation,
-    stats::Stats,
-    writer::Writer,
-};
+use self::{queue::Queue, rotation::Rotation, stats::Stats, writer::Writer};
 pub use self::{
     recovery::Recovery,
     stats::{LogState, LogStats},
@@ -136,7 +132,11 @@ impl Log {
     /// Another capture has the folder, or it cannot be written, or what was left there cannot be read.
     pub fn open(options: LogOptions, clock: Clock) -> Result<Self, LogError> {
         let lock = lock(&options.folder)?;
-        Self::open_on(Arc::new(RealDisk), options, clock, Pace::default(), Some(lock))
+        #[cfg(debug_assertions)]
+        let disk = dying::disk();
+        #[cfg(not(debug_assertions))]
+        let disk = Arc::new(schema::disk::RealDisk);
+        Self::open_on(disk, options, clock, Pace::default(), Some(lock))
     }
 
     /// Like [`open`](Self::open), on another disk than the real one, for tests of what a disk can do.
@@ -183,10 +183,36 @@ impl Log {
         self.shared.queue.push(&Event { time, row: row.into() }).await;
     }
 
+    /// Appends a row of this moment, for one who must not hang on a disk that fails; tells whether there was room.
+    #[must_use]
+    pub fn append_now(&self, row: impl Into<Row>) -> bool {
+        self.shared.queue.try_push(&Event { time: self.shared.clock.now(), row: row.into() })
+    }
+
+    /// Whether the disk takes no rows at the moment.
+    pub fn is_paused(&self) -> bool {
+        self.shared.stats.lock().state != LogState::Ok
+    }
+
     /// The log's state.
     pub fn stats(&self) -> LogStats {
         let queued = self.shared.queue.state();
         self.shared.stats.snapshot(queued, self.shared.clock.instant())
+    }
+
+    /// Waits until the log is in a state that satisfies the condition, and gives it.
+    ///
+    /// The condition is asked when rows have become durable or segments finished, and when writing begins to fail, fails
+    /// again, or works again.
+    pub async fn wait_until(&self, condition: impl Fn(&LogStats) -> bool) -> LogStats {
+        loop {
+            let changed = self.shared.stats.changed();
+            let stats = self.stats();
+            if condition(&stats) {
+                return stats;
+            }
+            changed.await;
+        }
     }
 
     /// Makes every row durable, makes segments of them and lets the folder go.

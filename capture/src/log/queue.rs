@@ -75,7 +75,7 @@ impl Queue {
     }
 
     /// Whether the row was dealt with; if not, the buffer is full.
-    fn try_push(&self, event: &Event) -> bool {
+    pub(super) fn try_push(&self, event: &Event) -> bool {
         let mut state = self.lock();
         if state.closed {
             state.refused += 1;

@@ -1,11 +1,15 @@
 //! The log's state, kept by its threads and read by everyone.
 
 use std::{
+    pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 
 use super::queue::QueueState;
 
@@ -49,7 +53,10 @@ pub enum LogState {
 
 /// What the threads write down.
 #[derive(Default)]
-pub(super) struct Stats(Mutex<Inner>);
+pub(super) struct Stats {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
 
 #[derive(Default)]
 pub(super) struct Inner {
@@ -66,7 +73,19 @@ pub(super) struct Inner {
 
 impl Stats {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes everyone who waits for a state of the log.
+    pub(super) fn tell(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Wakes when something was told after this call.
+    pub(super) fn changed(&self) -> Pin<Box<Notified<'_>>> {
+        let mut changed = Box::pin(self.changed.notified());
+        changed.as_mut().enable();
+        changed
     }
 
     pub(super) fn snapshot(&self, queue: QueueState, now: Instant) -> LogStats {

@@ -1,16 +1,14 @@
-mod simulated;
-
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use schema::{
     InfoHash,
+    disk::simulated::SimulatedDisk,
     layout::{MICROS_PER_DAY, SegmentPath},
     segment,
     table::{Hostname, HostnameOutcome, Sighting, Source},
 };
 
-use self::simulated::SimulatedDisk;
 use super::*;
 
 /// Rows are told apart by their time.
@@ -62,12 +60,9 @@ async fn append_all(log: &Log, disk: &SimulatedDisk) -> i64 {
             let (time, row) = row(number);
             log.append_at(time, row).await;
         }
-        while log.stats().rows_not_durable > 0 {
-            if disk.is_dead() {
-                let stats = log.stats();
-                return i64::try_from(stats.rows - stats.rows_not_durable).unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let stats = log.wait_until(|stats| stats.rows_not_durable == 0 || disk.is_dead()).await;
+        if stats.rows_not_durable > 0 {
+            return i64::try_from(stats.rows - stats.rows_not_durable).unwrap();
         }
     }
     ROWS
@@ -149,6 +144,24 @@ async fn whatever_call_fails_for_a_while_no_row_is_lost() {
     }
 }
 
+#[tokio::test]
+async fn a_rotation_that_waits_for_its_next_attempt_is_tried_at_the_close() {
+    let calls = calls_of_a_good_run().await;
+    for from in 0..calls {
+        let disk = SimulatedDisk::failing(from, 1);
+        let pace = Pace { retry_rotation: Duration::from_hours(1), ..pace() };
+        let options = options("20260102T000000Z-00000001");
+        let Ok(log) = Log::open_on(Arc::new(disk.clone()), options, Clock::start(), pace, None) else {
+            continue;
+        };
+        assert_eq!(append_all(&log, &disk).await, ROWS);
+        log.close().await.unwrap();
+        assert_eq!(rows_in_segments(&disk).len(), usize::try_from(ROWS).unwrap(), "call {from} failed");
+        let wals = disk.files().into_iter().filter(|(path, _)| path.starts_with("/out/wal")).count();
+        assert_eq!(wals, 0, "call {from} failed: write-ahead files are left");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -181,14 +194,10 @@ async fn a_disk_that_fails_pauses_the_log_and_says_so() {
         let (time, row) = row(number);
         log.append_at(time, row).await;
     }
-    while log.stats().state == LogState::Ok {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    log.wait_until(|stats| stats.state != LogState::Ok).await;
     assert!(log.stats().rows_not_durable > 0 && log.stats().oldest_not_durable.is_some());
     disk.heal();
-    while log.stats().rows_not_durable > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    log.wait_until(|stats| stats.rows_not_durable == 0 && stats.state == LogState::Ok).await;
     assert_eq!((log.stats().state, log.stats().rows), (LogState::Ok, u64::try_from(ROWS).unwrap()));
     log.close().await.unwrap();
     assert_eq!(rows_in_segments(&disk).len(), usize::try_from(ROWS).unwrap());

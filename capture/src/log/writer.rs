@@ -5,12 +5,14 @@
 
 use std::{collections::VecDeque, io, sync::Arc};
 
-use schema::frame::{Cut, FrameBuilder};
+use schema::{
+    disk::Disk,
+    frame::{Cut, FrameBuilder},
+};
 use tokio::time::Instant;
 
 use super::{
     LogError, LogOptions, Pace,
-    disk::Disk,
     queue::Queue,
     rotation::{ClosedWal, Rotation},
     stats::{LogState, Stats},
@@ -193,6 +195,8 @@ impl Writer {
         let mut stats = self.stats.lock();
         stats.durable_rows += rows;
         stats.oldest_unsynced = self.oldest;
+        drop(stats);
+        self.stats.tell();
         Ok(())
     }
 
@@ -207,7 +211,9 @@ impl Writer {
         let mut stats = self.stats.lock();
         if stats.state != LogState::Ok {
             stats.state = LogState::Ok;
-            tracing::info!("the log is written again; nothing was lost");
+            tracing::info!("the log is written again; nothing was lost, and contacts go on");
+            drop(stats);
+            self.stats.tell();
         }
     }
 
@@ -217,11 +223,12 @@ impl Writer {
             if stats.state == LogState::Ok {
                 tracing::error!(
                     folder = %self.options.folder.display(), %cause,
-                    "the log cannot be written: rows wait in memory, then contacts wait; trying again"
+                    "the log cannot be written: rows wait in memory and contacts wait; trying again"
                 );
             }
             stats.state = LogState::Paused { cause: cause.to_string() };
         }
+        self.stats.tell();
         self.queue.wait_for_close(self.pace.retry_write);
     }
 
