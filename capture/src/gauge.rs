@@ -6,7 +6,10 @@ use schema::table::Gauge;
 use tokio::sync::watch;
 
 use crate::{
-    contact::Traffic, log::LogStats, registry::Registry, schedule::Schedule,
+    contact::Traffic,
+    log::{LogState, LogStats},
+    registry::Registry,
+    schedule::Schedule,
     sources::incoming::IncomingCounts,
 };
 
@@ -73,6 +76,8 @@ pub fn read(parts: &Parts<'_>) -> Gauge {
         bytes_out: parts.traffic.bytes_out(),
         memory_bytes: memory_bytes(),
         open_files: open_files(),
+        log_paused: Some(parts.log.state != LogState::Ok),
+        log_wals_waiting: Some(parts.log.wals_waiting),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
         metadata_fetches,
     },
     gauge, hostnames,
-    log::{Log, LogOptions},
+    log::{Log, LogOptions, LogState},
     registry::{PeerKey, Registry, Sighted},
     schedule::{Action, ContactNumbers, Pacing, Rung, Schedule, Why},
     sources::{
@@ -87,13 +87,15 @@ pub async fn run(setup: Setup) -> anyhow::Result<()> {
     let requests = Arc::<RequestCounts>::default();
     let pex = Pex { answers: answers.clone(), counts: Arc::clone(&requests) };
     let context = Arc::new(context(&setup, &log, &listeners, events, pex));
-    log_run(&setup.options, &log, RunEvent::Started, None).await;
+    log.append(run_row(&setup.options, RunEvent::Started, None)).await;
     for swarm in &*setup.swarms {
         log.append(swarm.torrent_row(swarm.origin)).await;
     }
     let sources = Sources { answers, answered, requests };
     let reason = Engine::start(&setup, context, listeners, sources).run(heard).await;
-    log_run(&setup.options, &log, RunEvent::Stopped, Some(reason.to_owned())).await;
+    if !log.append_now(run_row(&setup.options, RunEvent::Stopped, Some(reason.to_owned()))) {
+        warn!("the log has no room for the row that tells the end of the run");
+    }
     log.close().await.context("the log did not close in good order")
 }
 
@@ -137,15 +139,14 @@ fn context(
     }
 }
 
-async fn log_run(options: &Options, log: &Log, event: RunEvent, reason: Option<String>) {
-    let row = Run {
+fn run_row(options: &Options, event: RunEvent, reason: Option<String>) -> Run {
+    Run {
         event,
         vantage: options.run.vantage.clone().unwrap_or_else(host_name),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config: options.to_json(),
         reason,
-    };
-    log.append(row).await;
+    }
 }
 
 /// The host's name, as far as the system tells it without a resolver.
@@ -240,17 +241,20 @@ impl Engine {
         gauge_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
         let reason = loop {
-            let wake = self.act();
+            // While the disk takes no rows there is nowhere to put what a contact or a source would tell.
+            let paused = self.context.log.is_paused();
+            let wake = if paused { None } else { self.act() };
             tokio::select! {
                 () = cancel.cancelled() => break "signal",
                 () = sleep_until(ends_at.unwrap_or(started)), if ends_at.is_some() => break "duration",
-                _ = gauge_tick.tick() => self.log_gauge().await,
+                _ = gauge_tick.tick() => self.log_gauge(),
                 _ = heard.recv_many(&mut events, EVENTS_AT_ONCE) => {
                     for event in events.drain(..) {
                         self.handle(event);
                     }
                 }
-                Some(answer) = self.answered.recv() => self.sight(answer).await,
+                Some(answer) = self.answered.recv(), if !paused => self.sight(answer).await,
+                _ = self.context.log.wait_until(|log| log.state == LogState::Ok), if paused => {}
                 () = sleep_until(wake.unwrap_or(started)), if wake.is_some() => {}
             }
         };
@@ -281,7 +285,7 @@ impl Engine {
         while let Ok(event) = heard.try_recv() {
             self.handle(event);
         }
-        self.log_gauge().await;
+        self.log_gauge();
     }
 
     /// Does all that is due; tells when to look again.
@@ -393,7 +397,7 @@ impl Engine {
         }
     }
 
-    async fn log_gauge(&self) {
+    fn log_gauge(&self) {
         let row = gauge::read(&gauge::Parts {
             swarms: self.context.swarms.len(),
             registry: &self.registry,
@@ -407,7 +411,9 @@ impl Engine {
             log: self.context.log.stats(),
         });
         self.gauges.send_replace(Some(row.clone()));
-        self.context.log.append(row).await;
+        if !self.context.log.append_now(row) {
+            debug!("the log has no room for a gauge");
+        }
     }
 
     fn now(&self) -> Instant {

@@ -80,6 +80,9 @@ impl Status {
                     size(log_bytes(gauge)),
                 )
                 .ok();
+                if gauge.log_paused == Some(true) {
+                    line.push_str(" · PAUSED: the disk takes no rows");
+                }
             }
         }
         line
@@ -180,6 +183,8 @@ mod tests {
             bytes_out: 0,
             memory_bytes: None,
             open_files: None,
+            log_paused: None,
+            log_wals_waiting: None,
         }
     }
 
