@@ -18,6 +18,8 @@ Examples:
   analyze report berlin/ tokyo/ --since 2026-01-02          two captures together, from a day on
   analyze report data/ --only summary,confirmed_downloads   only these tables
   analyze report data/ --geoip-city city.mmdb               cities and a better country
+  analyze verify data/                                      is anything damaged or missing?
+  analyze compact data/                                     smaller and faster, the same rows
 ";
 
 /// Replays a Swarmtally log into tables, figures and a report.
@@ -35,6 +37,55 @@ pub enum Command {
     /// Write CSV tables, figures and an HTML page from one or more data folders
     #[command(before_help = EXAMPLES)]
     Report(ReportOptions),
+
+    /// Read every byte of a log and tell what is there, missing and damaged
+    ///
+    /// Reads every segment to its end, and the write-ahead files of running and killed captures. Exit code 0: nothing
+    /// is damaged; 1: something is, and the output names it with what can be saved. Gaps are told, not judged.
+    Verify(VerifyOptions),
+
+    /// Merge a log's many small segments into one per table and day, with the same rows
+    ///
+    /// Makes a log smaller and reports over it faster, and changes nothing in them. May be interrupted at any moment
+    /// and run beside a capture. Exit code 1: a file could not be merged and is left as it is.
+    Compact(CompactOptions),
+}
+
+/// Options of `analyze verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyOptions {
+    /// Folders that `capture --out` wrote to
+    #[arg(required = true, value_name = "DATA")]
+    pub data: Vec<PathBuf>,
+
+    /// Time without any row that counts as a gap: 30s, 5m, 1h
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = time::parse_duration)]
+    pub gap: i64,
+
+    /// How the result is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: VerifyFormat,
+}
+
+/// How the result of `analyze verify` is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum VerifyFormat {
+    /// One JSON object
+    Json,
+    /// For people
+    Text,
+}
+
+/// Options of `analyze compact`.
+#[derive(Clone, Debug, Args)]
+pub struct CompactOptions {
+    /// A folder that `capture --out` wrote to
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+
+    /// Also days that are not over (UTC)
+    #[arg(long)]
+    pub open_days: bool,
 }
 
 /// Options of `analyze report`.

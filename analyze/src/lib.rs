@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod compact;
 pub mod csv_file;
 pub mod estimate;
 pub mod facts;
@@ -19,3 +20,4 @@ pub mod run;
 pub mod table;
 pub mod table_file;
 pub mod time;
+pub mod verify;

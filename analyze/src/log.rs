@@ -1,6 +1,7 @@
 //! A log on disk: which segments the data folders hold, which of them can be read, and lazy frames over them.
 //!
-//! Every file's footer is read once at the start, so that a damaged file is named and left out and the rest goes on.
+//! Every file's checksum and footer are read once at the start, so that a damaged file is named and left out and the
+//! rest goes on. Segments that a compacted one stands for are left out: each row once, even while a compaction runs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +18,9 @@ use polars::{
     },
 };
 use schema::{
+    disk::Reader,
     layout,
+    segment::{self, checksum::Checked},
     table::{ContactOutcome, Table},
 };
 
@@ -104,6 +107,8 @@ impl Log {
     pub fn open(folders: &[PathBuf]) -> Result<Self, LogError> {
         let mut log = Self::default();
         let mut seen = BTreeSet::new();
+        let mut replaced = BTreeSet::new();
+        let mut found = Vec::new();
         let mut repeated = 0_u64;
         for folder in folders {
             check_folder(folder)?;
@@ -111,13 +116,21 @@ impl Log {
             for table in raw::TABLES {
                 for file in segments(&folder.join(table.name()))? {
                     let in_table = file.strip_prefix(folder).unwrap_or(&file).to_path_buf();
-                    if seen.insert(in_table) {
-                        log.add(table, file);
-                    } else {
+                    if !seen.insert(in_table.clone()) {
                         repeated += 1;
+                        continue;
                     }
+                    let footer = footer(table, &file);
+                    if let Ok(footer) = &footer {
+                        let sibling = |name: &String| in_table.with_file_name(name);
+                        replaced.extend(footer.replaces.iter().map(sibling));
+                    }
+                    found.push((table, file, in_table, footer));
                 }
             }
+        }
+        for (table, file, _, footer) in found.into_iter().filter(|(.., name, _)| !replaced.contains(name)) {
+            log.add(table, file, footer);
         }
         if repeated > 0 {
             log.notes.push(format!("{repeated} segments lie in more than one data folder and count once."));
@@ -145,10 +158,10 @@ impl Log {
         })
     }
 
-    /// Reads a file's footer and adds it to its table, or to the damaged ones.
-    fn add(&mut self, table: Table, file: PathBuf) {
-        match footer(table, &file) {
-            Ok((schema, rows)) => {
+    /// Adds a file to its table, or to the damaged ones.
+    fn add(&mut self, table: Table, file: PathBuf, footer: Result<Footer, String>) {
+        match footer {
+            Ok(Footer { schema, rows, .. }) => {
                 *self.rows.entry(table).or_default() += rows;
                 let groups = self.tables.entry(table).or_default();
                 match groups.iter_mut().find(|group| group.schema == schema) {
@@ -212,6 +225,11 @@ impl Log {
         })
     }
 
+    /// Whether every readable segment is still there.
+    pub fn is_there(&self) -> bool {
+        self.tables.values().flatten().flat_map(|group| &group.files).all(|file| file.exists())
+    }
+
     /// Reads every file to its end and moves those that fail to the damaged ones; true if there was any.
     pub fn leave_out_damaged(&mut self) -> bool {
         let before = self.damaged.len();
@@ -222,7 +240,7 @@ impl Log {
                 group.files.retain(|file| match read_through(*table, file, &group.schema) {
                     Ok(()) => true,
                     Err(problem) => {
-                        *rows -= footer(*table, file).map_or(0, |(_, rows)| rows).min(*rows);
+                        *rows -= footer(*table, file).map_or(0, |footer| footer.rows).min(*rows);
                         damaged.push(Damaged { file: file.display().to_string(), problem });
                         false
                     }
@@ -247,8 +265,22 @@ fn check_folder(folder: &Path) -> Result<(), LogError> {
     }
 }
 
-/// The `.parquet` files below a folder, hidden and temporary ones left out, in order of their paths.
+/// The `.parquet` files below a folder, hidden and temporary ones left out, in order of their paths, compacted ones
+/// before the others of their folder.
+///
+/// Listed until two listings agree: one that a compaction changes under way may miss both what is merged and the merged.
 fn segments(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
+    let mut listed = list(folder)?;
+    loop {
+        let again = list(folder)?;
+        if listed == again {
+            return Ok(listed);
+        }
+        listed = again;
+    }
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -259,25 +291,38 @@ fn segments(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
         };
         for entry in entries.flatten() {
             let path = entry.path();
-            let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
             if path.is_dir() {
                 folders.push(path);
-            } else if !hidden && path.extension().is_some_and(|extension| extension == "parquet") {
+            } else if layout::is_segment_name(&entry.file_name().to_string_lossy()) {
                 files.push(path);
             }
         }
     }
-    files.sort();
+    let is_raw = |file: &PathBuf| {
+        !file.file_name().is_some_and(|name| layout::is_compacted_name(&name.to_string_lossy()))
+    };
+    files.sort_by_cached_key(|file| (file.parent().map(Path::to_path_buf), is_raw(file), file.clone()));
     Ok(files)
 }
 
-/// A file's columns and number of rows, or what is wrong with it.
-fn footer(table: Table, file: &Path) -> Result<(SchemaRef, u64), String> {
+/// What a file's footer says.
+struct Footer {
+    schema: SchemaRef,
+    rows: u64,
+    /// Names of the files in its folder that it stands for.
+    replaces: Vec<String>,
+}
+
+/// A file's footer, or what is wrong with the file.
+fn footer(table: Table, file: &Path) -> Result<Footer, String> {
     let open = File::open(file).map_err(|error| format!("cannot open it: {error}"))?;
     let length = open.metadata().map_or(0, |metadata| metadata.len());
     if length == 0 {
         return Err("the file is empty".to_owned());
     }
+    let cannot_read = |error: std::io::Error| format!("cannot read it: {error}");
+    let mut bytes = Reader::new(open.try_clone().map_err(cannot_read)?).map_err(cannot_read)?;
+    let checked = segment::checksum::check(&mut bytes).map_err(cannot_read)?;
     let mut reader = ParquetReader::new(open);
     let schema = reader
         .schema()
@@ -293,7 +338,11 @@ fn footer(table: Table, file: &Path) -> Result<(SchemaRef, u64), String> {
             return Err(format!("column {name} has type {dtype}, where {expected} is expected"));
         }
     }
-    Ok((schema, rows as u64))
+    if checked == Checked::Damaged {
+        return Err("its checksum is wrong: its bytes are not those that were written".to_owned());
+    }
+    let replaces = segment::metadata(table, &bytes).map(|metadata| metadata.replaces).unwrap_or_default();
+    Ok(Footer { schema, rows: rows as u64, replaces })
 }
 
 /// Decodes every column the replay reads.

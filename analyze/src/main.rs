@@ -18,10 +18,13 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let done = match &cli.command {
-        Command::Report(options) => analyze::run::report(options),
+        Command::Compact(options) => analyze::compact::run(options),
+        Command::Report(options) => analyze::run::report(options).map(|()| true),
+        Command::Verify(options) => analyze::verify::run(options),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {}", one_line(&error));
             ExitCode::FAILURE

@@ -21,6 +21,9 @@ use crate::{
     time::{SECOND_US, rfc3339},
 };
 
+/// How often the log is read again because a compaction that runs meanwhile has removed files.
+const REOPENED: u32 = 5;
+
 /// What a report is made of.
 #[derive(Debug)]
 pub struct Report {
@@ -68,9 +71,18 @@ pub fn compute(options: &ReportOptions) -> anyhow::Result<Report> {
         bail!("--since {} is not before --until {}: no row can match", rfc3339(since), rfc3339(until));
     }
     let geo = Geo::open(options.geoip_city.as_deref(), options.geoip_asn.as_deref())?;
-    let mut log = Log::open(&options.data)?;
     let rules = rules(options);
-    let report = match compute_from(&log, &rules, options, &geo) {
+    let mut log = Log::open(&options.data)?;
+    let mut computed = compute_from(&log, &rules, options, &geo);
+    for _ in 0..REOPENED {
+        if computed.is_ok() || log.is_there() {
+            break;
+        }
+        tracing::info!("a compaction has replaced files of the log; reading it again");
+        log = Log::open(&options.data)?;
+        computed = compute_from(&log, &rules, options, &geo);
+    }
+    let report = match computed {
         Ok(report) => report,
         // A footer may be whole and a page behind it not: find such files and go on without them.
         Err(error) if log.leave_out_damaged() => {

@@ -18,3 +18,4 @@ mod health;
 mod identity;
 mod properties;
 mod truth;
+mod whole_log;
