@@ -5,7 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    bench::contacts::ContactsOptions, log::LogOptions, plan::PlanOptions, score::Rules, swarm::SwarmOptions,
+    bench::{contacts::ContactsOptions, log::LogBenchOptions},
+    log::LogOptions,
+    plan::PlanOptions,
+    score::Rules,
+    swarm::SwarmOptions,
 };
 
 const EXAMPLES: &str = "\
@@ -158,6 +162,57 @@ pub enum Bench {
     /// Both contact every peer of the same swarm of seeders, in turn, and the peers say how long that took from the
     /// first handshake to the last. The ratio is that of the medians. Build with --release to compare like with like.
     Contacts(BenchContacts),
+    /// Rows per second made durable by a capture's log, and bytes per row, of a realistic log
+    ///
+    /// A day's rows of 200 Zipf swarms with churn and IPv6 are prepared, appended as fast as the log takes them, and the
+    /// segments merged as `analyze compact` does; a plain write of as many bytes tells what the disk can do. Build with
+    /// --release to measure.
+    Log(BenchLog),
+}
+
+/// Options of `lab bench log`.
+#[derive(Args, Debug)]
+pub struct BenchLog {
+    /// Rows, about; they are prepared in memory, some 250 bytes each
+    #[arg(long, value_name = "N", default_value_t = 3_000_000, value_parser = clap::value_parser!(u64).range(10_000..))]
+    pub rows: u64,
+
+    /// Tasks that append at once
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub appenders: u32,
+
+    /// Bytes at which a write-ahead file becomes segments
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 20, value_parser = clap::value_parser!(u64).range(1_000_000..))]
+    pub rotate_size: u64,
+
+    /// Folder for the log and the merged segments; made if it is missing, and must be empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Another seed is another log
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Exit with 1 if fewer rows are made durable per second
+    #[arg(long, value_name = "N")]
+    pub require_rows_per_s: Option<f64>,
+
+    /// Exit with 1 if a row takes more bytes in fresh segments
+    #[arg(long, value_name = "BYTES")]
+    pub require_fresh: Option<f64>,
+
+    /// Exit with 1 if a row takes more bytes in merged segments
+    #[arg(long, value_name = "BYTES")]
+    pub require_compacted: Option<f64>,
+}
+
+impl BenchLog {
+    /// The options as the measurement takes them.
+    pub fn options(&self) -> LogBenchOptions {
+        let Self { rows, appenders, rotate_size, ref out, seed, .. } = *self;
+        let appenders = usize::try_from(appenders).unwrap_or(1);
+        LogBenchOptions { rows, appenders, rotate_size, out: out.clone(), seed }
+    }
 }
 
 /// Options of `lab bench contacts`.

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 use lab::{
-    bench::contacts,
-    cli::{Bench, BenchContacts, Cli, Command, LogArgs, Score, Swarm},
+    bench::{self, contacts},
+    cli::{Bench, BenchContacts, BenchLog, Cli, Command, LogArgs, Score, Swarm},
     log, score, swarm,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Bench(Bench::Contacts(options)) => bench_contacts(options),
+        Command::Bench(Bench::Log(options)) => bench_log(&options),
         Command::Log(options) => write_log(options),
         Command::Swarm(options) => run_swarm(options),
         Command::Score(options) => run_score(&options),
@@ -57,6 +58,28 @@ fn bench_contacts(options: BenchContacts) -> Result<bool> {
     let contacts = runtime.block_on(contacts::run(&options.options()))?;
     write!(std::io::stdout(), "{contacts}")?;
     Ok(reached(required, "the ratio", contacts.ratio()))
+}
+
+fn bench_log(options: &BenchLog) -> Result<bool> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let measured = runtime.block_on(bench::log::run(&options.options()))?;
+    write!(std::io::stdout(), "{measured}")?;
+    let fast = reached(options.require_rows_per_s, "rows made durable per second", measured.rows_per_s());
+    let small = |required: Option<f64>, what: &str, value: f64| {
+        let small = required.is_none_or(|required| value <= required);
+        if !small {
+            eprintln!("lab: {what} is {value:.2}, above the required {}", required.unwrap_or_default());
+        }
+        small
+    };
+    let fresh =
+        small(options.require_fresh, "bytes per row in fresh segments", measured.fresh_bytes_per_row());
+    let compacted = small(
+        options.require_compacted,
+        "bytes per row in merged segments",
+        measured.compacted_bytes_per_row(),
+    );
+    Ok(fast && fresh && compacted)
 }
 
 fn write_log(options: LogArgs) -> Result<bool> {

@@ -1,4 +1,5 @@
-//! Measurements against the lab's peers, each as a ratio taken in one run on one machine.
+//! Measurements against the lab's peers and logs, each as a ratio taken in one run on one machine.
 
 pub mod contacts;
+pub mod log;
 pub mod tally;

@@ -91,6 +91,66 @@ fn after_kill_9_the_next_start_recovers_every_durable_row_once() {
     assert_eq!(log.rows(Table::Runs).len(), 3, "started, started and stopped");
 }
 
+#[test]
+fn killed_again_and_again_a_capture_leaves_a_whole_log() {
+    let folder = tempdir().unwrap();
+    let log = Log::at(&folder.path().join("log"));
+    let lab = Lab::start(&folder.path().join("lab"), &["--peers", "120", "--swarms", "2", "--for", "120s"]);
+    let pace = ["--rotate-every", "300ms", "--sync-every", "50ms"];
+    let mut durable = 0;
+    for life in 0..6_u64 {
+        let mut capture = lab.capture(log.folder(), &pace);
+        // Some contacts of this life are segments, and others still in the write-ahead file or between.
+        wait_until("this life's contacts are segments", || log.contacts().len() > durable + 40);
+        // Any moment will do: nothing is waited for.
+        std::thread::sleep(Duration::from_millis(61 * life));
+        capture.kill();
+        durable = log.contacts().len();
+    }
+    lab.capture(log.folder(), &["--for", "2s"]).ends_well_within(Duration::from_secs(20));
+    let contacts = log.contacts();
+    assert!(contacts.len() >= durable, "{} contacts of {durable}", contacts.len());
+    assert_eq!(contacts.iter().collect::<BTreeSet<_>>().len(), contacts.len(), "a contact is there twice");
+    assert_eq!(contacts.iter().map(|(run, _)| run).collect::<BTreeSet<_>>().len(), 7, "a life left nothing");
+    assert!(log.wal_files().is_empty() && log.unfinished_files().is_empty());
+    Program::analyze_with(&["verify", log.folder().to_str().unwrap()])
+        .ends_well_within(Duration::from_mins(1));
+}
+
+#[test]
+fn a_compacted_log_gives_the_same_tables_byte_for_byte() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    let options = lab::log::LogOptions {
+        rows: 40_000,
+        out: data.clone(),
+        swarms: 40,
+        length: Duration::from_hours(60),
+        ipv6: 0.15,
+        seed: 7,
+    };
+    lab::log::generate(&options).unwrap();
+    let (raw, compacted) = (folder.path().join("raw"), folder.path().join("compacted"));
+    Program::analyze(&data, &raw).ends_well_within(Duration::from_mins(2));
+    let before = Log::at(&data);
+    let rows: Vec<_> = Table::ALL.iter().map(|table| before.rows(*table).len()).collect();
+    let path = data.to_str().unwrap();
+    Program::analyze_with(&["compact", path]).ends_well_within(Duration::from_mins(2));
+    assert_eq!(Table::ALL.iter().map(|table| before.rows(*table).len()).collect::<Vec<_>>(), rows);
+    Program::analyze_with(&["verify", path]).ends_well_within(Duration::from_mins(2));
+    Program::analyze(&data, &compacted).ends_well_within(Duration::from_mins(2));
+    let mut compared = 0;
+    for entry in fs::read_dir(&raw).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "csv") {
+            let other = compacted.join(path.file_name().unwrap());
+            assert!(fs::read(&path).unwrap() == fs::read(&other).unwrap(), "{} differs", path.display());
+            compared += 1;
+        }
+    }
+    assert!(compared >= 10, "{compared} CSV files");
+}
+
 /// The trackers and swarms of the announces with this event.
 fn announced(lab: &Lab, event: &str) -> BTreeSet<(String, String)> {
     let requests: Vec<Request> = truth::read(&lab.file("requests.csv")).unwrap_or_default();

@@ -62,6 +62,11 @@ impl Program {
         Self::start("analyze", program("analyze").arg("report").arg(log).arg("--out").arg(report))
     }
 
+    /// `analyze` with these arguments.
+    pub fn analyze_with(arguments: &[&str]) -> Self {
+        Self::start("analyze", program("analyze").args(arguments))
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).unwrap();
