@@ -34,6 +34,8 @@ use crate::{
 
 /// 2026-01-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_767_225_600_000_000);
+/// Peers whose rows are counted to tell how many peers so many rows need.
+const SAMPLE: u32 = 500;
 /// Bytes that a plain write writes at once, and makes durable at once: as the log does.
 const WRITE_BYTES: usize = 1 << 20;
 const SYNC_BYTES: u64 = 16 << 20;
@@ -171,7 +173,6 @@ fn prepare(options: &LogBenchOptions) -> Vec<Event> {
     let population = |peers| {
         Population::draw(&PopulationOptions { peers, swarms: 200, length, ipv6: 0.15, seed: options.seed })
     };
-    const SAMPLE: u32 = 500;
     let rows_of = |peers| Writer::new(&population(peers), START).window(Duration::ZERO, length).len() as u64;
     let without = rows_of(0);
     let of_sample = rows_of(SAMPLE).saturating_sub(without).max(1);
@@ -253,7 +254,9 @@ fn segment_files(folder: &Path) -> Result<Days> {
             }
         }
     }
-    days.values_mut().for_each(|files| files.sort());
+    for files in days.values_mut() {
+        files.sort();
+    }
     Ok(days)
 }
 
