@@ -141,6 +141,8 @@ impl LogWriter {
                 bytes_out: 0,
                 memory_bytes: None,
                 open_files: Some(40),
+                log_paused: None,
+                log_wals_waiting: None,
             },
         )
     }
