@@ -17,6 +17,7 @@ use wire::{
         handshake::Handshake,
         message::{self, Decoder, Limits, Message},
         metadata::Assembly,
+        mse::{self, Established, Initiator, Methods, Responder, Secret, SwarmKeys},
         pex::UtPex,
     },
     tracker::{
@@ -44,6 +45,7 @@ pub const SURFACES: &[Surface] = &[
     ("magnet", magnet),
     ("metadata", metadata),
     ("metainfo", metainfo),
+    ("mse", mse),
     ("peer_stream", peer_stream),
     ("pex", pex),
     ("udp_exchange", udp_exchange),
@@ -213,6 +215,71 @@ pub fn metainfo(bytes: &[u8]) {
         );
         assert!(info.size_bytes <= u64::from(info.piece_count).saturating_mul(info.piece_length));
     }
+}
+
+/// The bytes in place of the other side's, and laid over what an honest one says after the key exchange, which no
+/// fuzzer would find: however they are split each side comes to the same end, and to one within the limits.
+pub fn mse(bytes: &[u8]) {
+    const SWARM: InfoHash = InfoHash([7; 20]);
+    let initiator = || Initiator::new(Secret::new([1; 20], vec![9; 30], 40), SWARM, Methods::ANY, [0; 68]);
+    let responder = || Responder::new(Secret::new([2; 20], vec![8; 20], 30), Methods::ANY);
+    let swarms: SwarmKeys = [SWARM].into_iter().collect();
+    let end_of_initiator = |bytes: &[u8], step| {
+        let mut side = initiator();
+        mse_end(bytes, step, |chunk| side.handle_bytes(chunk))
+    };
+    let end_of_responder = |bytes: &[u8], step| {
+        let mut side = responder();
+        mse_end(bytes, step, |chunk| side.handle_bytes(chunk, &swarms))
+    };
+    let (mut a, mut b) = (initiator(), responder());
+    let key_of_a = a.take_output();
+    b.handle_bytes(&key_of_a, &swarms).expect("an honest key");
+    let key_of_b = b.take_output();
+    a.handle_bytes(&key_of_b).expect("an honest key");
+    let request = a.take_output();
+    b.handle_bytes(&request, &swarms).expect("an honest request");
+    let (hashes, offer) = request.split_at(40);
+    let offer = [&key_of_a[..], hashes, &laid_over(offer, bytes)].concat();
+    let answer = [&key_of_b[..], &laid_over(&b.take_output(), bytes)].concat();
+    for bytes in [bytes, &offer] {
+        assert_eq!(end_of_responder(bytes, 7), end_of_responder(bytes, usize::MAX));
+    }
+    for bytes in [bytes, &answer] {
+        assert_eq!(end_of_initiator(bytes, 7), end_of_initiator(bytes, usize::MAX));
+    }
+}
+
+/// Under RC4 a flipped bit is a flipped bit of what is hidden.
+fn laid_over(honest: &[u8], bytes: &[u8]) -> Vec<u8> {
+    honest.iter().zip(bytes.iter().chain(std::iter::repeat(&0))).map(|(one, other)| one ^ other).collect()
+}
+
+/// The swarm, the method and the decrypted rest, or the error; `None` while more bytes are needed.
+type MseEnd = Option<Result<(InfoHash, mse::Method, Vec<u8>), mse::Error>>;
+
+fn mse_end(
+    bytes: &[u8],
+    step: usize,
+    mut side: impl FnMut(&[u8]) -> Result<Option<Established>, mse::Error>,
+) -> MseEnd {
+    let mut done: Option<Established> = None;
+    for chunk in bytes.chunks(step) {
+        match (&mut done, chunk) {
+            (Some(done), chunk) => {
+                let mut chunk = chunk.to_vec();
+                done.ciphers.decrypt(&mut chunk);
+                done.payload.extend(chunk);
+            }
+            (None, chunk) => match side(chunk) {
+                Ok(established) => done = established,
+                Err(error) => return Some(Err(error)),
+            },
+        }
+    }
+    // A key, a pad, hashes, an offer and a pad.
+    assert!(done.is_some() || bytes.len() <= 96 + 512 + 40 + 14 + 512 + 2, "it waits for ever");
+    done.map(|done| Ok((done.info_hash, done.method, done.payload)))
 }
 
 /// However a stream is split it decodes alike, within the limits, and messages read as they were written.

@@ -76,6 +76,12 @@ pub struct Error {
     pub byte: u8,
 }
 
+/// Whether `bytes` begin with the protocol's name; `None` while they are too few to tell.
+pub fn begins(bytes: &[u8]) -> Option<bool> {
+    let same = bytes.iter().zip(PROTOCOL).all(|(byte, expected)| byte == expected);
+    (!same || bytes.len() >= PROTOCOL.len()).then_some(same)
+}
+
 impl Handshake {
     /// The handshake's bytes.
     pub fn encode(&self) -> [u8; LEN] {
@@ -161,6 +167,10 @@ mod tests {
 
     #[test]
     fn another_protocol_is_refused_at_its_first_byte() {
+        assert_eq!(begins(b""), None);
+        assert_eq!(begins(b"\x13BitTorrent protoco"), None);
+        assert_eq!(begins(b"\x13BitTorrent protocol, and more"), Some(true));
+        assert_eq!(begins(b"\x13BitTorrent Pr"), Some(false));
         assert_eq!(Handshake::decode(b"GET / HTTP/1.1"), Err(Error { offset: 0, byte: b'G' }));
         assert_eq!(Handshake::decode(b"\x13BitTorrent Protocol"), Err(Error { offset: 12, byte: b'P' }));
     }
