@@ -175,6 +175,12 @@ pub struct Network {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub dht_serve: bool,
 
+    /// Do not obfuscate connections (MSE), and take none that are
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub no_mse: bool,
+
     /// Leave the DHT alone
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]

@@ -34,7 +34,7 @@ use crate::{
     gauge, hostnames,
     log::{Log, LogOptions, LogState},
     registry::{PeerKey, Registry, Sighted},
-    schedule::{Action, ContactNumbers, Pacing, Rung, Schedule, Why},
+    schedule::{Action, ContactNumbers, Pacing, Rung, Rungs, Schedule, Why},
     sources::{
         self, Answer, RequestCounts, dht,
         incoming::{Incoming, IncomingCounts, Listeners},
@@ -123,6 +123,8 @@ fn context(
         policy: Arc::clone(&setup.policy),
         bind: options.network.bind.clone(),
         connect_timeout: CONNECT_TIMEOUT,
+        mse: (!options.network.no_mse)
+            .then(|| setup.swarms.iter().map(|swarm| wire::InfoHash(swarm.info_hash.0)).collect()),
         settings: Settings {
             have_resolution: options.log.have_resolution,
             record_bitfields: options.log.record_bitfields,
@@ -192,6 +194,7 @@ impl Engine {
             per_second: options.pacing.contacts_per_second,
             hold: options.pacing.hold,
             revisit: options.pacing.revisit,
+            rungs: Rungs::new(!options.network.no_mse, false),
         };
         let numbers = ContactNumbers::default();
         let now = context.clock.instant().into_std();
@@ -345,10 +348,10 @@ impl Engine {
                 }
                 self.schedule.handshake(contact, &peer_id);
             }
-            What::Incoming { swarm, ip, peer_id, close } => {
+            What::Incoming { swarm, ip, peer_id, rung, close } => {
                 self.contacts.insert(contact, (close, None));
                 self.look_up(ip);
-                self.schedule.incoming(contact, swarm, ip, &peer_id);
+                self.schedule.incoming(contact, swarm, ip, &peer_id, rung);
             }
             What::Seen(seen) => self.schedule.observed(now, contact, seen),
             What::Settled => self.schedule.settled(now, contact),

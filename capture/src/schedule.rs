@@ -22,8 +22,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{habit::Habit, ladder::Rung, pace::SPACING, plan::THRESHOLD_PERCENT};
+pub use self::{
+    habit::Habit,
+    ladder::{Rung, Rungs},
+    pace::SPACING,
+    plan::THRESHOLD_PERCENT,
+};
 use self::{
+    ladder::Ladder,
     open::{Held, Open},
     pace::{Rate, Spacing},
     plan::{Class, Flags, Plan, Stage, Tick},
@@ -55,6 +61,8 @@ pub struct Pacing {
     pub hold: Duration,
     /// Longest time between visits to a peer that is still downloading.
     pub revisit: Duration,
+    /// The ways that may be tried.
+    pub rungs: Rungs,
 }
 
 /// What is to be done.
@@ -145,6 +153,7 @@ pub struct Schedule {
     reviews: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Open incoming contacts by address, with the hash of their peer ID.
     incoming: HashMap<(SwarmId, IpAddr), Vec<(u64, u32)>>,
+    ladder: Ladder,
     rate: Rate,
     spacing: Spacing,
     random: u64,
@@ -180,6 +189,7 @@ impl Schedule {
             held: Held::default(),
             reviews: BinaryHeap::new(),
             incoming: HashMap::new(),
+            ladder: Ladder::new(pacing.rungs, seed.rotate_left(32)),
             rate: Rate::new(now, pacing.per_second),
             spacing: Spacing::default(),
             random: seed,
@@ -252,10 +262,10 @@ impl Schedule {
     }
 
     /// Takes an incoming contact, as soon as its handshake told the swarm.
-    pub fn incoming(&mut self, contact: u64, swarm: SwarmId, ip: IpAddr, peer_id: &[u8; 20]) {
+    pub fn incoming(&mut self, contact: u64, swarm: SwarmId, ip: IpAddr, peer_id: &[u8; 20], rung: Rung) {
         let id = hash_id(peer_id);
         self.incoming.entry((swarm, ip)).or_default().push((contact, id));
-        self.open.insert(contact, Open::new(swarm, ip, None, false));
+        self.open.insert(contact, Open::new(swarm, ip, None, rung, false));
     }
 
     /// Says which peer an incoming contact comes from; false if that peer is in contact with us already.
@@ -268,6 +278,7 @@ impl Schedule {
             return false;
         }
         open.peer = Some(peer);
+        plan.ways.came_by(open.rung);
         if plan.stage != Stage::Blocked {
             self.leave_waiting(peer);
             if let Some(plan) = self.plans.get_mut(peer.index()) {
@@ -289,6 +300,7 @@ impl Schedule {
         open.habit = Habit::of(peer_id, None);
         if let Some(plan) = open.peer.and_then(|peer| self.plans.get_mut(peer.index())) {
             plan.peer_id = hash_id(peer_id);
+            plan.ways.client(peer_id);
             if open.outgoing {
                 plan.flags.set(Flags::REACHED, true);
             }
@@ -355,12 +367,13 @@ impl Schedule {
         plan.attempts = plan.attempts.saturating_add(1);
         let attempt = plan.attempts;
         let contact = self.next_contact.next();
-        self.open.insert(contact, Open::new(swarm, ip, Some(peer), true));
+        let rung = self.ladder.rung(plan.ways, plan.hints);
+        self.open.insert(contact, Open::new(swarm, ip, Some(peer), rung, true));
         self.out += 1;
         self.counts.contacts_started += 1;
         self.rate.take();
         self.spacing.note(now, swarm, ip);
-        Some(Action::Dial { contact, peer, attempt, rung: Rung::PLAIN_TCP })
+        Some(Action::Dial { contact, peer, attempt, rung })
     }
 
     /// Frees a place for a peer that is due, where a contact is held that is of less use.

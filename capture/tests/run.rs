@@ -19,7 +19,7 @@ use capture::{
 };
 use schema::{
     InfoHash as LoggedInfoHash,
-    table::{Contact, ContactOutcome, Direction, Gauge, RunEvent, Source, TorrentOrigin},
+    table::{Contact, ContactOutcome, Direction, Encryption, Gauge, RunEvent, Source, TorrentOrigin},
 };
 use support::Rows;
 use tempfile::TempDir;
@@ -37,6 +37,7 @@ use wire::{
         extension::{ExtendedHandshake, HANDSHAKE_ID},
         handshake::{self, Handshake, Reserved},
         message::{Decoder, Message, encode},
+        mse::{Established, Initiator, Method, Methods, Responder, Secret},
     },
 };
 
@@ -52,7 +53,12 @@ struct Running {
 }
 
 impl Running {
+    /// Peers are scripted in plain.
     fn start(peers: Vec<SocketAddr>, more: &[&str]) -> Self {
+        Self::start_with_mse(peers, &[more, &["--no-mse"]].concat())
+    }
+
+    fn start_with_mse(peers: Vec<SocketAddr>, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<&str> =
             vec!["capture", "--torrents", "unused", "--allow-private", "--listen", "127.0.0.1:0"];
@@ -219,6 +225,118 @@ async fn whoever_connects_to_us_has_a_row() {
     assert_eq!(named.len(), 1);
     assert_eq!((named[0].port, named[0].flags), (remote.port(), None));
     assert_eq!(rows.gauges.last().unwrap().incoming_contacts, 4);
+}
+
+/// Says its part of an obfuscated handshake with one of ours, in plaintext or RC4 as offered; gives what decrypts.
+async fn obfuscate(stream: &mut TcpStream, offer: Methods, peer_id: PeerId) -> Established {
+    let handshake = Handshake { reserved: Reserved(FAST), info_hash: InfoHash(SWARM), peer_id };
+    let secret = Secret::new([peer_id.0[19]; 20], vec![1; 100], 10);
+    let mut initiator = Initiator::new(secret, InfoHash(SWARM), offer, handshake.encode());
+    loop {
+        stream.write_all(&initiator.take_output()).await.unwrap();
+        let byte = stream.read_u8().await.unwrap();
+        if let Some(established) = initiator.handle_bytes(&[byte]).unwrap() {
+            return established;
+        }
+    }
+}
+
+#[tokio::test]
+async fn obfuscated_peers_that_connect_to_us_are_observed() {
+    let (listener, address) = listen(2).await;
+    let mut running = Running::start_with_mse(vec![address], &[]);
+    // The guide is there only to tell our port, whichever way it is asked.
+    let port = loop {
+        let (mut guide, _) = listener.accept().await.unwrap();
+        let mut first = [0; 1];
+        guide.peek(&mut first).await.unwrap();
+        if first == [19] {
+            greet(&mut guide, SWARM, id(b'a')).await;
+            break hear_greeting(&mut guide).await.1.p.unwrap();
+        }
+    };
+    let mut open = Vec::new();
+    for (host, offer, method) in [
+        (3, Methods::RC4, Method::Rc4),
+        (4, Methods::ANY, Method::Rc4),
+        (5, Methods::PLAINTEXT, Method::Plaintext),
+    ] {
+        let mut peer = connect(host, port).await;
+        let mut established = obfuscate(&mut peer, offer, id(host)).await;
+        assert_eq!(established.method, method);
+        let mut bitfield = Vec::new();
+        encode(&Message::Bitfield(vec![0xc0]), &mut bitfield);
+        established.ciphers.encrypt(&mut bitfield);
+        peer.write_all(&bitfield).await.unwrap();
+        open.push(peer);
+    }
+    let mut stranger = connect(6, port).await;
+    stranger.write_all(&b"GET / HTTP/1.1\r\n".repeat(50)).await.unwrap();
+    hears_the_end(&mut stranger).await;
+    let mut plain = connect(7, port).await;
+    greet(&mut plain, SWARM, id(b'z')).await;
+    hear_greeting(&mut plain).await;
+    running.until(|gauge| gauge.incoming_unique == 4).await;
+    // Every opening burst is over.
+    running.until(|gauge| gauge.peers_known >= 1 && gauge.log_rows > 30).await;
+    let rows = running.stop().await;
+    for host in [3, 4, 5] {
+        let row = incoming(&rows, host);
+        assert_eq!((row.outcome, row.encryption), (ContactOutcome::Shutdown, Encryption::Mse), "{row:?}");
+        assert_eq!((row.info_hash.0, row.peer_id.map(|id| id.0)), (SWARM, Some(id(host).0)));
+        assert!(row.bytes_in >= 96 + 100 + 40 + 14 + 10 + 2 + 68 + 6 && row.bytes_out >= 96 + 14 + 68);
+        let seen = rows.progress.iter().find(|seen| seen.contact == row.contact).unwrap();
+        assert_eq!(seen.pieces, Some(2));
+    }
+    let row = incoming(&rows, 6);
+    assert_eq!((row.outcome, row.encryption), (ContactOutcome::HandshakeMalformed, Encryption::Mse));
+    assert!(row.error.as_deref().is_some_and(|error| error.starts_with("MSE: ")));
+    assert_eq!(incoming(&rows, 7).encryption, Encryption::Plain);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_only_obfuscated_connections_is_reached_by_the_next_rung() {
+    let (listener, address) = listen(2).await;
+    let mut running = Running::start_with_mse(vec![address], &[]);
+    let swarms = [InfoHash(SWARM)].into_iter().collect();
+    let (stream, _established) = loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut responder = Responder::new(Secret::new([9; 20], vec![2; 300], 200), Methods::ANY);
+        let mut first = [0; 1];
+        stream.peek(&mut first).await.unwrap();
+        if first == [19] {
+            continue;
+        }
+        let established = loop {
+            let byte = stream.read_u8().await.unwrap();
+            let established = responder.handle_bytes(&[byte], &swarms).unwrap();
+            stream.write_all(&responder.take_output()).await.unwrap();
+            if let Some(established) = established {
+                break established;
+            }
+        };
+        let mut said = Handshake { reserved: Reserved(0), info_hash: InfoHash(SWARM), peer_id: id(b'a') }
+            .encode()
+            .to_vec();
+        encode(&Message::Bitfield(vec![0xe0]), &mut said);
+        let mut established = established;
+        established.ciphers.encrypt(&mut said);
+        stream.write_all(&said).await.unwrap();
+        break (stream, established);
+    };
+    running.until(|gauge| gauge.contacts_open == 1 && gauge.log_rows > 5).await;
+    let rows = running.stop().await;
+    drop(stream);
+    let reached = rows.contacts.iter().find(|row| row.encryption == Encryption::Mse).unwrap();
+    assert_eq!((reached.outcome, reached.direction), (ContactOutcome::Shutdown, Direction::Out));
+    assert!(rows.progress.iter().any(|seen| seen.contact == reached.contact && seen.pieces == Some(3)));
+    for row in rows.contacts.iter().filter(|row| row.encryption == Encryption::Plain) {
+        assert!(
+            matches!(row.outcome, ContactOutcome::HandshakeClosed | ContactOutcome::HandshakeReset),
+            "{row:?}"
+        );
+        assert_eq!((row.attempt, reached.attempt), (1, 2));
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Contacts: one task for each attempt to talk to a peer, which observes it and writes its rows.
 //!
-//! `dial` makes the connection, `session` drives the protocol over it; incoming ones come from `sources::incoming`.
+//! `dial` makes the connection, `link` obfuscates it, `session` drives the protocol over it; incoming ones come from
+//! `sources::incoming`.
 //! What the scheduler must know goes to it as a [`ContactEvent`].
 
 pub mod dial;
+mod link;
 pub mod outcome;
 mod rows;
 pub mod session;
@@ -20,13 +22,13 @@ use std::{
 use schema::table::ContactOutcome;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use wire::peer::session::Settings;
+use wire::peer::{mse::SwarmKeys, session::Settings};
 
 use crate::{
     address::AddressPolicy,
     clock::Clock,
     log::Log,
-    schedule::{Habit, Seen, Why},
+    schedule::{Habit, Rung, Seen, Why},
     sources::pex::Pex,
     swarm::{Swarm, SwarmId},
 };
@@ -49,6 +51,8 @@ pub struct Context {
     pub bind: Vec<IpAddr>,
     /// How long a connect may take.
     pub connect_timeout: Duration,
+    /// The swarms that obfuscated peers may mean; `None` where MSE is not spoken.
+    pub mse: Option<SwarmKeys>,
     /// How sessions behave.
     pub settings: Settings,
     /// The port we tell peers that we listen on.
@@ -133,6 +137,8 @@ pub enum What {
         ip: IpAddr,
         /// The peer's ID.
         peer_id: [u8; 20],
+        /// The way it came.
+        rung: Rung,
         /// Closes the contact.
         close: oneshot::Sender<Why>,
     },

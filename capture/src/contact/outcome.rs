@@ -3,8 +3,12 @@
 use std::io::{Error, ErrorKind};
 
 use schema::table::ContactOutcome;
-use wire::peer::session::{Closer, End};
+use wire::peer::{
+    mse,
+    session::{Closer, End},
+};
 
+use super::link::Broken;
 use crate::schedule::Why;
 
 /// An outcome, and the cause in words where the outcome alone does not tell it.
@@ -70,6 +74,17 @@ impl Ending {
         match error.kind() {
             ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => outcome.into(),
             _ => Self { outcome, error: Some(error.to_string()) },
+        }
+    }
+
+    /// The connection broke, or what obfuscates it failed.
+    pub(super) fn of_link(broken: &Broken, handshake: bool) -> Self {
+        match broken {
+            Broken::Io(error) => Self::of_broken(error, handshake),
+            Broken::Mse(mse::Error::UnknownSwarm) => ContactOutcome::WrongInfoHash.into(),
+            Broken::Mse(error) => {
+                Self { outcome: ContactOutcome::HandshakeMalformed, error: Some(error.to_string()) }
+            }
         }
     }
 

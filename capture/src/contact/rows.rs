@@ -77,8 +77,8 @@ impl Driver {
             pieces_last: summary.pieces_last,
             messages: summary.messages,
             max_gap_us: open_since.and(summary.max_gap).map(micros),
-            bytes_in: summary.bytes_in,
-            bytes_out: summary.bytes_out,
+            bytes_in: self.carried.0,
+            bytes_out: self.carried.1,
             ..row
         };
         self.context.traffic.add(row.bytes_in, row.bytes_out);

@@ -4,21 +4,18 @@
 
 use std::{
     future::poll_fn,
-    io,
-    mem::MaybeUninit,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
-    task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
 };
 
 use schema::{
     InfoHashV2,
-    table::{ContactOutcome, Direction, TorrentOrigin},
+    table::{ContactOutcome, Direction, Encryption, TorrentOrigin},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, oneshot},
     time::{sleep_until, timeout},
 };
@@ -28,20 +25,19 @@ use wire::{
     metainfo::{Info, parse_info},
     peer::{
         handshake::Handshake,
+        mse::SwarmKeys,
         pex::UtPex,
         session::{Event, Extended, Kind, Local, Observation, Session},
     },
 };
 
-use super::{CLIENT, ContactEvent, Context, What, outcome::Ending};
+use super::{CLIENT, ContactEvent, Context, What, link::Link, outcome::Ending};
 use crate::{
     schedule::{Habit, Rung, Seen, Why},
     sources::pex::Intake,
     swarm::{Metadata, Swarm},
 };
 
-/// Bytes taken from a connection at once; a whole opening burst fits.
-const READ_BYTES: usize = 8 * 1024;
 /// A contact that could not ask for metadata, as others did, looks again after this time.
 const METADATA_RECHECK: Duration = Duration::from_secs(2);
 /// Time to say goodbye in.
@@ -120,6 +116,8 @@ pub struct Driver {
     /// Who decides about an incoming handshake, and what closes the contact after it.
     admit: Option<(Arc<dyn Admit>, oneshot::Sender<Why>)>,
     pub(super) connected: Instant,
+    /// Bytes received and sent; told when the contact has ended.
+    pub(super) carried: (u64, u64),
     metadata: Option<OwnedSemaphorePermit>,
     metadata_failed: bool,
     /// What the peer told of others; none before it did.
@@ -145,6 +143,7 @@ impl Driver {
             named: None,
             admit: None,
             connected,
+            carried: (0, 0),
             metadata: None,
             metadata_failed: false,
             intake: None,
@@ -159,26 +158,46 @@ impl Driver {
     }
 
     /// Observes the peer until the contact ends, and writes its rows.
-    pub async fn run(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let ending = self.observe(&mut stream).await;
+    pub async fn run(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut link = self.link(stream);
+        let ending = self.observe(&mut link).await;
         let now = self.now();
+        self.contacted.rung.encryption = link.encryption;
+        self.carried = (link.bytes_in, link.bytes_out);
+        self.named = self.named.or(link.named);
+        self.learn_piece_count(now);
         self.session.handle_closed(now, ending.closer());
         // What the session held back; it has no way to end again.
         self.handle_events().await;
         self.log_contact(now, ending).await;
         // The row is written: how the connection closes is of no further interest.
-        let closing = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
+        let closing = poll_fn(|cx| link.poll_close(cx));
         if timeout(CLOSE_TIMEOUT, closing).await.is_err() {
             debug!(contact = self.contacted.contact, "the connection did not close in time");
         }
     }
 
-    async fn observe(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Ending {
+    /// What obfuscates the stream: as the rung says, or, for one that came to us, as its first bytes say.
+    fn link<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: S) -> Link<S> {
+        let Contacted { direction, rung, .. } = self.contacted;
+        match (direction, rung.encryption, &self.swarm) {
+            (Direction::In, ..) if self.context.mse.is_some() => Link::detecting(stream),
+            (Direction::Out, Encryption::Mse, Some(swarm)) => {
+                Link::initiating(stream, &mut self.session, wire::InfoHash(swarm.info_hash.0))
+            }
+            _ => Link::plain(stream),
+        }
+    }
+
+    async fn observe(&mut self, link: &mut Link<impl AsyncRead + AsyncWrite + Unpin>) -> Ending {
         let context = Arc::clone(&self.context);
+        let no_swarms = SwarmKeys::default();
+        let swarms = context.mse.as_ref().unwrap_or(&no_swarms);
         let mut cancelled = pin!(context.cancel.cancelled());
         let mut sleep = pin!(sleep_until(context.clock.instant()));
         let mut may_close = true;
         loop {
+            self.contacted.rung.encryption = link.encryption;
             if let Some(ending) = self.handle_events().await {
                 return ending;
             }
@@ -195,10 +214,17 @@ impl Driver {
                     // Nobody will ask for the end any more.
                     Err(_) => may_close = false,
                 },
-                done = poll_fn(|cx| poll_exchange(cx, stream, &mut self.session, self.swarm.as_deref(), &context)) => match done {
+                done = poll_fn(|cx| {
+                    let swarm = self.swarm.as_deref();
+                    link.poll_exchange(cx, &mut self.session, swarms, |session, bytes| {
+                        let now = context.clock.instant().into_std();
+                        learn_piece_count(session, swarm, now);
+                        session.handle_bytes(now, bytes);
+                    })
+                }) => match done {
                     Ok(0) => return Ending::of_closed(self.has_handshake()),
                     Ok(_) => {}
-                    Err(error) => return Ending::of_broken(&error, self.has_handshake()),
+                    Err(broken) => return Ending::of_link(&broken, self.has_handshake()),
                 },
                 () = &mut sleep, if deadline.is_some() => {
                     let now = self.now();
@@ -249,8 +275,8 @@ impl Driver {
             };
             self.contacted.attempt = attempt;
             self.log_sighting(&swarm).await;
-            let ip = self.contacted.address.ip().to_canonical();
-            self.context.tell(contact, What::Incoming { swarm: swarm.id, ip, peer_id, close }).await;
+            let (ip, rung) = (self.contacted.address.ip().to_canonical(), self.contacted.rung);
+            self.context.tell(contact, What::Incoming { swarm: swarm.id, ip, peer_id, rung, close }).await;
             let local = self.context.local(&swarm);
             self.swarm = Some(swarm);
             let now = self.now();
@@ -376,38 +402,5 @@ fn learn_piece_count(session: &mut Session, swarm: Option<&Swarm>, now: Instant)
         && let Some(piece_count) = swarm.and_then(Swarm::piece_count)
     {
         session.metadata_learnt(now, piece_count);
-    }
-}
-
-/// Sends what is to be sent and takes what has come; 0 bytes taken is the peer's end of the connection.
-fn poll_exchange(
-    cx: &mut TaskContext<'_>,
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    session: &mut Session,
-    swarm: Option<&Swarm>,
-    context: &Context,
-) -> Poll<io::Result<usize>> {
-    let mut unsent = None;
-    while !session.output().is_empty() && unsent.is_none() {
-        match Pin::new(&mut *stream).poll_write(cx, session.output()) {
-            Poll::Ready(Ok(0)) => unsent = Some(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(len)) => session.sent(len),
-            Poll::Ready(Err(error)) => unsent = Some(error),
-            Poll::Pending => break,
-        }
-    }
-    let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
-    let mut bytes = ReadBuf::uninit(&mut bytes);
-    match (Pin::new(stream).poll_read(cx, &mut bytes), unsent) {
-        (Poll::Ready(Ok(())), _) => {
-            let now = context.clock.instant().into_std();
-            learn_piece_count(session, swarm, now);
-            if !bytes.filled().is_empty() {
-                session.handle_bytes(now, bytes.filled());
-            }
-            Poll::Ready(Ok(bytes.filled().len()))
-        }
-        (Poll::Ready(Err(error)), _) | (Poll::Pending, Some(error)) => Poll::Ready(Err(error)),
-        (Poll::Pending, None) => Poll::Pending,
     }
 }

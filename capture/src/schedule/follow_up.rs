@@ -99,6 +99,15 @@ impl Schedule {
             plan.stage = Stage::Blocked;
             return;
         }
+        if open.outgoing
+            && let Some(climb) =
+                self.ladder.ended(&mut plan.ways, plan.hints, open.rung, outcome, plan.failures)
+        {
+            // Somebody is there: the next rung is likelier to succeed than any new address.
+            let class = if climb.alive { Class::Urgent } else { plan.class };
+            self.wait(peer, class, now + SPACING);
+            return;
+        }
         let (class, delay) = follow_up(plan, &open, outcome, tick, now, &self.pacing);
         let delay = jittered(delay, &mut self.random);
         self.wait(peer, class, now + delay);

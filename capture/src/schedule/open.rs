@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Habit, Pacing, SPACING, Seen, Why, next_random,
+    Habit, Pacing, Rung, SPACING, Seen, Why, next_random,
     plan::{Belief, Flags, Plan, Tick, is_above},
 };
 use crate::{registry::PeerKey, swarm::SwarmId};
@@ -32,6 +32,7 @@ pub(super) struct Open {
     pub(super) ip: IpAddr,
     /// `None` for an incoming contact of which the peer's listening port is not known.
     pub(super) peer: Option<PeerKey>,
+    pub(super) rung: Rung,
     pub(super) outgoing: bool,
     pub(super) handshake: bool,
     pub(super) habit: Habit,
@@ -54,11 +55,12 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(swarm: SwarmId, ip: IpAddr, peer: Option<PeerKey>, outgoing: bool) -> Self {
+    pub(super) fn new(swarm: SwarmId, ip: IpAddr, peer: Option<PeerKey>, rung: Rung, outgoing: bool) -> Self {
         Self {
             swarm,
             ip,
             peer,
+            rung,
             outgoing,
             handshake: !outgoing,
             habit: Habit::Unknown,

@@ -1,10 +1,10 @@
-//! What is remembered of a peer between contacts, and what follows from it for the next one. 44 bytes a peer.
+//! What is remembered of a peer between contacts, and what follows from it for the next one. 48 bytes a peer.
 
 use std::time::Duration;
 
 use wire::peer::pex::Flags as Hints;
 
-use super::Habit;
+use super::{Habit, ladder::Ways};
 
 /// The share of the pieces, in percent, at which a download counts as one by default.
 pub const THRESHOLD_PERCENT: u64 = 98;
@@ -109,6 +109,7 @@ pub(super) struct Plan {
     pub(super) flags: Flags,
     /// What other peers said of it (BEP 11).
     pub(super) hints: Hints,
+    pub(super) ways: Ways,
 }
 
 /// A rate is told over no less time than this.

@@ -19,7 +19,13 @@ fn secs(seconds: u64) -> Duration {
 }
 
 fn pacing() -> Pacing {
-    Pacing { max_out: 100, per_second: 1000, hold: secs(1800), revisit: secs(600) }
+    Pacing {
+        max_out: 100,
+        per_second: 1000,
+        hold: secs(1800),
+        revisit: secs(600),
+        rungs: Rungs::new(false, false),
+    }
 }
 
 /// A schedule with its registry and time.
@@ -142,6 +148,37 @@ fn failed_contacts_are_retried_with_growing_delays() {
     }
     assert!(delays.iter().all(|&delay| delay < 1800.0 * 1.13), "{delays:?}");
     assert!(delays.last() > Some(&1799.0), "{delays:?}");
+}
+
+#[test]
+fn a_further_rung_follows_within_seconds_and_only_then_the_back_off() {
+    let mut world = World::new(Pacing { rungs: Rungs::new(true, false), ..pacing() });
+    let peer = world.meet(1, 1);
+    world.schedule.hinted(peer, Hints::ENCRYPTION);
+    let dialled = world.next();
+    let Some(Action::Dial { contact, rung: Rung::MSE_TCP, .. }) = dialled else { panic!("{dialled:?}") };
+    world.ends(contact, ContactOutcome::HandshakeReset);
+    let before = world.now;
+    let dialled = world.next_within(secs(3));
+    let Some(Action::Dial { contact, rung: Rung::PLAIN_TCP, attempt: 2, .. }) = dialled else {
+        panic!("{dialled:?}")
+    };
+    assert_eq!((world.now - before).as_secs(), 2);
+    world.ends(contact, ContactOutcome::HandshakeReset);
+    let delay = world.until_dialled().1;
+    assert!((5.0..6.0).contains(&delay), "{delay}");
+}
+
+#[test]
+fn a_peer_that_came_obfuscated_is_dialled_so() {
+    let mut world = World::new(Pacing { rungs: Rungs::new(true, false), ..pacing() });
+    let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    world.schedule.incoming(77, SWARM, ip, &LIBTORRENT_ID, Rung::MSE_TCP);
+    let peer = world.meet(1, 6881);
+    assert!(world.schedule.attach(77, peer));
+    world.ends(77, ContactOutcome::ClosedByRemote);
+    let dialled = world.next_within(secs(10));
+    assert!(matches!(dialled, Some(Action::Dial { rung: Rung::MSE_TCP, .. })), "{dialled:?}");
 }
 
 #[test]
@@ -359,7 +396,7 @@ fn a_super_seeder_is_asked_early_near_and_after_the_threshold_and_no_more() {
 fn an_incoming_peer_is_not_dialled_while_it_is_here() {
     let mut world = World::new(pacing());
     let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-    world.schedule.incoming(77, SWARM, ip, &LIBTORRENT_ID);
+    world.schedule.incoming(77, SWARM, ip, &LIBTORRENT_ID, Rung::PLAIN_TCP);
     let peer = world.meet(1, 6881);
     assert!(world.schedule.attach(77, peer));
     world.opens(77, &LIBTORRENT_ID, 100, true);
@@ -375,7 +412,7 @@ fn a_known_peer_id_that_came_in_is_not_dialled_and_an_unknown_one_waits_a_little
     world.meet(1, 6881);
     let contact = world.dialled(secs(0));
     world.opens(contact, &UNKNOWN_ID, 100, true);
-    world.schedule.incoming(77, SWARM, ip, &UNKNOWN_ID);
+    world.schedule.incoming(77, SWARM, ip, &UNKNOWN_ID, Rung::PLAIN_TCP);
     world.ends(contact, ContactOutcome::ClosedByRemote);
     assert_eq!(world.next_within(secs(300)), None, "it is here already");
     world.meet(1, 7000);
@@ -410,7 +447,7 @@ fn at_the_limit_the_least_useful_contact_makes_place() {
 
 #[test]
 fn a_known_peer_takes_less_than_seventy_bytes_besides_the_index_and_the_queue() {
-    assert!(size_of::<Plan>() <= 44, "{}", size_of::<Plan>());
+    assert!(size_of::<Plan>() <= 48, "{}", size_of::<Plan>());
     assert!(size_of::<crate::registry::Peer>() <= 24);
 }
 
@@ -448,7 +485,7 @@ proptest! {
     fn budgets_spacing_and_one_contact_a_peer_hold_whatever_peers_do(
         peers in prop::collection::vec(habits(), 1..24), max_out in 1..6_usize, per_second in 1..20_u32,
     ) {
-        let mut world = World::new(Pacing { max_out, per_second, hold: secs(60), revisit: secs(20) });
+        let mut world = World::new(Pacing { max_out, per_second, hold: secs(60), revisit: secs(20), rungs: Rungs::new(true, true) });
         let mut keys = HashMap::new();
         for habits in &peers {
             let address = (Ipv4Addr::new(10, 0, 0, habits.host), habits.port).into();

@@ -60,6 +60,7 @@ impl Bench {
             policy: Arc::new(AddressPolicy::new(true, &[])),
             bind: vec![],
             connect_timeout: Duration::from_secs(5),
+            mse: Some([wire::InfoHash(swarms[0].info_hash.0)].into_iter().collect()),
             settings: Settings {
                 handshake_timeout: Duration::from_millis(500),
                 idle_timeout: Duration::from_millis(900),

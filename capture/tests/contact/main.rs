@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers fail the test")]
 
 mod bench;
+mod obfuscated;
 mod pex;
 #[path = "../support/mod.rs"]
 mod support;

@@ -97,7 +97,7 @@ define_table! {
     Contact in "contacts" {
         /// The contact's number, unique within its run.
         contact: u64,
-        /// The swarm; for an incoming contact that failed before it named one, all zeros.
+        /// The swarm; for an incoming contact that failed before it named one, or obfuscated one not ours, all zeros.
         info_hash: InfoHash,
         /// The peer's address, IPv4-mapped made IPv4.
         ip: IpAddr,
@@ -107,7 +107,7 @@ define_table! {
         direction: Direction,
         /// What carried it.
         transport: Transport,
-        /// Whether it was obfuscated.
+        /// Whether it was obfuscated, or was to be; an incoming one is `plain` until its first bytes say otherwise.
         encryption: Encryption,
         /// How often this peer had been contacted in this direction, this time included; 1 is the first contact.
         attempt: u32,
@@ -117,7 +117,8 @@ define_table! {
         error: Option<String>,
         /// From the connect to the connection or its failure, µs; null for incoming contacts.
         connect_us: Option<u64>,
-        /// From the connection to the peer's whole handshake or the failure, µs; null without a connection.
+        /// From the connection to the peer's whole handshake or the failure, an obfuscating handshake included, µs; null
+        /// without a connection.
         handshake_us: Option<u64>,
         /// From the handshake to the end, µs; null without a handshake.
         open_us: Option<u64>,
@@ -141,9 +142,9 @@ define_table! {
         messages: u64,
         /// The longest time without a byte from the peer after the handshake, µs; null without a handshake.
         max_gap_us: Option<u64>,
-        /// Bytes received.
+        /// Bytes received, those of an obfuscating handshake included.
         bytes_in: u64,
-        /// Bytes sent.
+        /// Bytes sent, those of an obfuscating handshake included.
         bytes_out: u64,
     }
 }
