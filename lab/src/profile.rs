@@ -1,5 +1,6 @@
 //! Who the lab's peers are: how each client opens, tells of its progress and treats connections, and what each role
-//! does with its download. A profile is `role:client`, with `:nat` behind it where nobody can connect to the peer.
+//! does with its download. A profile is `role:client`, with `:nat` behind it where nobody can connect to the peer and
+//! then, say, `:mse-only` where it obfuscates.
 //!
 //! The clients' habits are those measured on real ones, see `docs/`; a new actor is a line in a table here.
 
@@ -27,6 +28,7 @@ pub enum SecondConnection {
 
 /// One client program's habits on the wire.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
 pub struct Client {
     /// Name, as in a profile.
     pub name: &'static str,
@@ -50,6 +52,8 @@ pub struct Client {
     pub second_connection: SecondConnection,
     /// Drops its connections in the moment it completes.
     pub closes_on_completion: bool,
+    /// Speaks MSE.
+    pub mse: bool,
     /// How common it is, relative to the others.
     pub share: u32,
 }
@@ -71,6 +75,7 @@ pub const QBITTORRENT: Client = Client {
     idle_limit: Some(s(120)),
     second_connection: SecondConnection::Accepted,
     closes_on_completion: false,
+    mse: true,
     share: 24,
 };
 
@@ -88,6 +93,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: Some(s(120)),
         second_connection: SecondConnection::Refused(s(0)),
         closes_on_completion: false,
+        mse: true,
         share: 18,
     },
     QBITTORRENT,
@@ -103,6 +109,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: Some(s(280)),
         second_connection: SecondConnection::Refused(s(1)),
         closes_on_completion: false,
+        mse: true,
         share: 14,
     },
     Client {
@@ -117,6 +124,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: Some(s(30)),
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
+        mse: true,
         share: 6,
     },
     Client {
@@ -131,6 +139,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: Some(s(120)),
         second_connection: SecondConnection::Refused(s(0)),
         closes_on_completion: true,
+        mse: true,
         share: 5,
     },
     Client {
@@ -145,6 +154,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: Some(s(440)),
         second_connection: SecondConnection::Refused(s(0)),
         closes_on_completion: false,
+        mse: false,
         share: 5,
     },
     Client {
@@ -159,6 +169,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: None,
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
+        mse: true,
         share: 10,
     },
     Client {
@@ -173,6 +184,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: Some(s(10)),
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
+        mse: false,
         share: 8,
     },
     Client {
@@ -187,6 +199,7 @@ pub static CLIENTS: &[Client] = &[
         idle_limit: Some(s(120)),
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
+        mse: true,
         share: 10,
     },
 ];
@@ -276,7 +289,35 @@ impl Role {
     }
 }
 
-/// A peer's role and client, and whether others can connect to it.
+/// Which connections a peer obfuscates (MSE), and which it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Obfuscation {
+    /// Connects in plain, takes both.
+    #[default]
+    Either,
+    /// Nothing else will do.
+    MseOnly,
+    /// Does not speak MSE, or was told not to.
+    PlainOnly,
+    /// Connects obfuscated, takes both.
+    PrefersMse,
+}
+
+impl Obfuscation {
+    /// Every kind with its name in a profile; none for the usual one.
+    pub const TABLE: &[(Self, &str)] = &[
+        (Self::Either, ""),
+        (Self::MseOnly, "mse-only"),
+        (Self::PlainOnly, "plain-only"),
+        (Self::PrefersMse, "prefers-mse"),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::TABLE.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// A peer's role and client, whether others can connect to it, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Profile {
     /// What it does.
@@ -285,17 +326,23 @@ pub struct Profile {
     pub client: &'static Client,
     /// Behind a NAT: it has no listener, and connects to those the trackers name.
     pub nat: bool,
+    /// Which connections it obfuscates and takes.
+    pub obfuscation: Obfuscation,
 }
 
 impl fmt::Display for Profile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}{}", self.role.name(), self.client.name, if self.nat { ":nat" } else { "" })
+        write!(formatter, "{}:{}", self.role.name(), self.client.name)?;
+        let words = [if self.nat { "nat" } else { "" }, self.obfuscation.name()];
+        words.into_iter().filter(|word| !word.is_empty()).try_for_each(|word| write!(formatter, ":{word}"))
     }
 }
 
 /// Text that names no profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no profile (expected `role:client` or `role:client:nat`)")]
+#[error(
+    "{0:?} is no profile (expected `role:client`, then `:nat`, then `:mse-only`, `:plain-only` or `:prefers-mse`)"
+)]
 pub struct UnknownProfile(String);
 
 impl FromStr for Profile {
@@ -303,14 +350,20 @@ impl FromStr for Profile {
 
     fn from_str(text: &str) -> Result<Self, UnknownProfile> {
         let unknown = || UnknownProfile(text.to_owned());
-        let mut parts = text.split(':');
-        let (role, client, nat) = (parts.next(), parts.next(), parts.next());
+        let mut parts = text.split(':').peekable();
+        let (role, client) = (parts.next(), parts.next());
+        let nat = parts.next_if_eq(&"nat").is_some();
         let role = Role::TABLE.iter().find(|(_, name, _)| Some(*name) == role).ok_or_else(unknown)?.0;
         let client = CLIENTS.iter().find(|known| Some(known.name) == client).ok_or_else(unknown)?;
-        if parts.next().is_some() || nat.is_some_and(|word| word != "nat") {
+        let obfuscation = match parts.next() {
+            None => Obfuscation::Either,
+            Some("") => return Err(unknown()),
+            Some(word) => Obfuscation::TABLE.iter().find(|(_, name)| *name == word).ok_or_else(unknown)?.0,
+        };
+        if parts.next().is_some() {
             return Err(unknown());
         }
-        Ok(Self { role, client, nat: nat.is_some() })
+        Ok(Self { role, client, nat, obfuscation })
     }
 }
 
@@ -323,12 +376,22 @@ mod tests {
         for (role, ..) in Role::TABLE {
             for client in CLIENTS {
                 for nat in [false, true] {
-                    let profile = Profile { role: *role, client, nat };
-                    assert_eq!(profile.to_string().parse(), Ok(profile));
+                    for &(obfuscation, _) in Obfuscation::TABLE {
+                        let profile = Profile { role: *role, client, nat, obfuscation };
+                        assert_eq!(profile.to_string().parse(), Ok(profile));
+                    }
                 }
             }
         }
-        for text in ["", "leaves", "leaves:rqbit:", "leaves:rqbit:nat:", "leaves:mosaic", "left:rqbit"] {
+        for text in [
+            "",
+            "leaves",
+            "leaves:rqbit:",
+            "leaves:rqbit:nat:",
+            "leaves:rqbit:nat:nat",
+            "leaves:mosaic",
+            "left:rqbit",
+        ] {
             assert!(text.parse::<Profile>().is_err(), "{text}");
         }
     }

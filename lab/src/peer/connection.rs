@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use rand::RngExt;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt},
     net::TcpStream,
     time::{sleep_until, timeout},
 };
 use wire::peer::handshake::{self, Handshake};
 
 use crate::{
-    peer::{Peer, hostile, session::Session},
+    peer::{Peer, hostile, session::Session, stream::Stream},
     profile::{Role, Tells},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves a connection somebody made to the peer.
-pub async fn accept(peer: &Peer, mut stream: TcpStream, remote: SocketAddr) -> io::Result<()> {
+pub async fn accept(peer: &Peer, stream: TcpStream, remote: SocketAddr) -> io::Result<()> {
     if let Role::Hostile(kind) = peer.plan.profile.role {
         let now = peer.world.clock.instant();
         let Some(nth) = peer.enter(remote.ip(), now) else { return Ok(()) };
@@ -27,6 +27,7 @@ pub async fn accept(peer: &Peer, mut stream: TcpStream, remote: SocketAddr) -> i
         peer.leave(remote.ip(), peer.world.clock.instant());
         return served;
     }
+    let mut stream = timeout(PATIENCE, Stream::accept(peer, stream)).await??;
     let theirs = timeout(PATIENCE, read_handshake(&mut stream)).await??;
     if theirs.info_hash != peer.info_hash() {
         return Ok(());
@@ -52,8 +53,9 @@ pub async fn dial(peer: &Peer, remote: SocketAddr) -> io::Result<()> {
     let talked = async {
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(peer.address.ip(), 0))?;
-        let mut stream = timeout(PATIENCE, socket.connect(remote)).await??;
-        stream.write_all(&own_handshake(peer).encode()).await?;
+        let stream = timeout(PATIENCE, socket.connect(remote)).await??;
+        let handshake = own_handshake(peer).encode();
+        let mut stream = timeout(PATIENCE, Stream::initiate(peer, stream, handshake)).await??;
         let theirs = timeout(PATIENCE, read_handshake(&mut stream)).await??;
         if theirs.info_hash != peer.info_hash() || theirs.peer_id == peer.peer_id() {
             return Ok(());
@@ -72,7 +74,7 @@ pub fn own_handshake(peer: &Peer) -> Handshake {
 }
 
 /// Reads the other side's.
-pub async fn read_handshake(stream: &mut TcpStream) -> io::Result<Handshake> {
+pub async fn read_handshake(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Handshake> {
     let mut bytes = [0; handshake::LEN];
     stream.read_exact(&mut bytes).await?;
     match Handshake::decode(&bytes) {
@@ -85,7 +87,7 @@ pub async fn read_handshake(stream: &mut TcpStream) -> io::Result<Handshake> {
 /// Speaks until one side closes or the peer goes.
 async fn talk(
     peer: &Peer,
-    mut stream: TcpStream,
+    mut stream: Stream,
     remote: SocketAddr,
     theirs: &Handshake,
     nth: u32,
@@ -123,7 +125,7 @@ async fn talk(
     }
     if peer.plan.profile.role == Role::Crashes {
         // What dies does not say goodbye: unread bytes and no linger make the kernel reset the connection.
-        return socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        return socket2::SockRef::from(&stream.tcp).set_linger(Some(Duration::ZERO));
     }
     if peer.plan.profile.client.tells == Tells::AtOnce {
         session.tick(clock.instant(), &mut output);

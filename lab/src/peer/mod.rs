@@ -1,11 +1,13 @@
 //! A peer of the lab: it joins on schedule, listens, connects, talks, and goes.
 //!
-//! `life` (join … leave) → `connection` (who is let in, handshakes) → `session` (messages) or `hostile`.
+//! `life` (join … leave) → `connection` (who is let in, handshakes; `stream` obfuscates) → `session` (messages) or
+//! `hostile`.
 
 pub mod connection;
 pub mod hostile;
 pub mod life;
 pub mod session;
+pub mod stream;
 
 use std::{
     collections::HashMap,

@@ -21,6 +21,7 @@ use wire::{
         extension::{ExtendedHandshake, UT_METADATA, UtMetadata},
         handshake::{Handshake, Reserved},
         message::{self, Block, Decoder, Message},
+        mse::{Initiator, Methods, Secret},
     },
 };
 
@@ -190,6 +191,47 @@ async fn every_client_opens_in_its_own_way() {
             let have_all = opening.contains(&Message::HaveAll);
             assert_eq!(have_all, pieces == PIECES && client.fast && !client.lazy_bitfield, "{}", client.name);
         }
+    }
+}
+
+/// Shakes hands obfuscated, and tells what the peer calls itself.
+async fn obfuscated(lab: &Lab, address: SocketAddr) -> io::Result<PeerId> {
+    let mut stream = TcpStream::connect(address).await?;
+    let ours = Handshake {
+        reserved: Reserved(Reserved::FAST),
+        info_hash: lab.info_hash(),
+        peer_id: PeerId([2; 20]),
+    };
+    let secret = Secret::new([5; 20], vec![6; 100], 7);
+    let mut side = Initiator::new(secret, lab.info_hash(), Methods::RC4, ours.encode());
+    let mut established = loop {
+        stream.write_all(&side.take_output()).await?;
+        let byte = timeout(PATIENCE, stream.read_u8()).await??;
+        if let Some(established) = side.handle_bytes(&[byte]).map_err(io::Error::other)? {
+            break established;
+        }
+    };
+    let mut theirs = [0; 68];
+    timeout(PATIENCE, stream.read_exact(&mut theirs)).await??;
+    established.ciphers.decrypt(&mut theirs);
+    Ok(Handshake::decode(&theirs).unwrap().unwrap().peer_id)
+}
+
+#[tokio::test]
+async fn peers_take_plain_and_obfuscated_connections_as_their_profile_says() {
+    let cases = [
+        ("", true, true),
+        (":mse-only", false, true),
+        (":plain-only", true, false),
+        (":prefers-mse", true, true),
+    ];
+    for (suffix, plain, mse) in cases {
+        let lab = Lab::new();
+        let (address, _) = lab.peer(&format!("seeder:webtorrent{suffix}"), PIECES, Vec::new()).await;
+        assert_eq!(lab.visit(address).await.is_ok(), plain, "{suffix}");
+        let met = obfuscated(&lab, address).await;
+        assert_eq!(met.is_ok(), mse, "{suffix}: {met:?}");
+        assert!(met.is_err() || met.is_ok_and(|peer_id| peer_id == PeerId([1; 20])));
     }
 }
 

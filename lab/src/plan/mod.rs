@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     plan::{schedule::Schedule, torrent::Torrent},
-    profile::{self, CLIENTS, Client, Profile, Role, Tells},
+    profile::{self, CLIENTS, Client, Obfuscation, Profile, Role, Tells},
 };
 
 /// What a plan is drawn from.
@@ -70,7 +70,12 @@ impl Plan {
         let peer = |number: u32| PeerPlan {
             swarm: 0,
             ip: address(0, usize::try_from(number).unwrap_or(0)),
-            profile: Profile { role: Role::Seeder, client: &profile::QBITTORRENT, nat: false },
+            profile: Profile {
+                role: Role::Seeder,
+                client: &profile::QBITTORRENT,
+                nat: false,
+                obfuscation: Obfuscation::Either,
+            },
             peer_id: draw_peer_id(&profile::QBITTORRENT, &mut rng),
             joins: Duration::ZERO,
             leaves: None,
@@ -166,6 +171,18 @@ fn address(swarm: usize, number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, octet(64 + swarm % 128), octet(1 + number / 250 % 250), octet(1 + number % 250))
 }
 
+fn draw_obfuscation(role: Role, client: &Client, rng: &mut ChaCha8Rng) -> Obfuscation {
+    match rng.random_range(0..100) {
+        // What a hostile peer is about is said in plain.
+        _ if matches!(role, Role::Hostile(_)) => Obfuscation::Either,
+        _ if !client.mse => Obfuscation::PlainOnly,
+        0..12 => Obfuscation::MseOnly,
+        12..24 => Obfuscation::PlainOnly,
+        24..40 => Obfuscation::PrefersMse,
+        _ => Obfuscation::Either,
+    }
+}
+
 fn draw_peer(
     role: Role,
     swarm: usize,
@@ -206,10 +223,11 @@ fn draw_peer(
     let dials = nat || (role.downloads() && rng.random_bool(0.15));
     let peer_id = draw_peer_id(client, rng);
     let seed = rng.random();
+    let obfuscation = draw_obfuscation(role, client, rng);
     PeerPlan {
         swarm,
         ip,
-        profile: Profile { role, client, nat },
+        profile: Profile { role, client, nat, obfuscation },
         peer_id,
         joins,
         leaves,

@@ -1,0 +1,146 @@
+//! A peer's connection, obfuscated or not (MSE), as its profile has it.
+//!
+//! Bytes are read through [`AsyncRead`], decrypted; they are written by [`Stream::write_all`], which encrypts.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use rand::RngExt;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
+use wire::peer::{
+    handshake,
+    mse::{Ciphers, Established, Initiator, Methods, PAD_MAX, Responder, Secret},
+};
+
+use crate::{peer::Peer, profile::Obfuscation};
+
+/// A connection whose obfuscation is settled.
+#[derive(Debug)]
+pub struct Stream {
+    /// The connection itself.
+    pub tcp: TcpStream,
+    ciphers: Option<Box<Ciphers>>,
+    /// Decrypted bytes that came with the end of the obfuscating handshake, or that told there is none.
+    read_ahead: Vec<u8>,
+}
+
+impl Stream {
+    /// Takes a connection somebody made; fails where it is not obfuscated as the peer wants it.
+    pub async fn accept(peer: &Peer, mut tcp: TcpStream) -> io::Result<Self> {
+        let obfuscation = peer.plan.profile.obfuscation;
+        let mut first = vec![0; handshake::LEN];
+        let mut len = 0;
+        let plain = loop {
+            let room = first.get_mut(len..).unwrap_or_default();
+            len += read_some(&mut tcp, room).await?;
+            if let Some(plain) = handshake::begins(first.get(..len).unwrap_or_default()) {
+                break plain;
+            }
+        };
+        first.truncate(len);
+        match (plain, obfuscation) {
+            (true, Obfuscation::MseOnly) => Err(io::Error::other("not obfuscated")),
+            (false, Obfuscation::PlainOnly) => Err(io::Error::other("no handshake")),
+            (true, _) => Ok(Self { tcp, ciphers: None, read_ahead: first }),
+            (false, _) => {
+                let mut responder = Responder::new(secret(peer, 0), Methods::ANY);
+                let swarms = [peer.info_hash()].into_iter().collect();
+                settle(tcp, first, |bytes| {
+                    let established = responder.handle_bytes(bytes, &swarms);
+                    (established, responder.take_output())
+                })
+                .await
+            }
+        }
+    }
+
+    /// Begins a connection the peer made: its handshake goes out, obfuscated if that is what it prefers.
+    pub async fn initiate(
+        peer: &Peer,
+        mut tcp: TcpStream,
+        handshake: [u8; handshake::LEN],
+    ) -> io::Result<Self> {
+        if matches!(peer.plan.profile.obfuscation, Obfuscation::Either | Obfuscation::PlainOnly) {
+            tcp.write_all(&handshake).await?;
+            return Ok(Self { tcp, ciphers: None, read_ahead: Vec::new() });
+        }
+        let mut initiator = Initiator::new(secret(peer, 1), peer.info_hash(), Methods::RC4, handshake);
+        tcp.write_all(&initiator.take_output()).await?;
+        settle(tcp, Vec::new(), |bytes| {
+            let established = initiator.handle_bytes(bytes);
+            (established, initiator.take_output())
+        })
+        .await
+    }
+
+    /// Sends all of these bytes.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(ciphers) = &mut self.ciphers else { return self.tcp.write_all(bytes).await };
+        let mut bytes = bytes.to_vec();
+        ciphers.encrypt(&mut bytes);
+        self.tcp.write_all(&bytes).await
+    }
+
+    /// Says that nothing follows.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.tcp.shutdown().await
+    }
+}
+
+/// Goes on until the obfuscating handshake is done.
+async fn settle(
+    mut tcp: TcpStream,
+    mut received: Vec<u8>,
+    mut side: impl FnMut(&[u8]) -> (Result<Option<Established>, wire::peer::mse::Error>, Vec<u8>),
+) -> io::Result<Stream> {
+    loop {
+        let (established, output) = side(&received);
+        tcp.write_all(&output).await?;
+        if let Some(Established { ciphers, payload, .. }) = established.map_err(io::Error::other)? {
+            return Ok(Stream { tcp, ciphers: Some(Box::new(ciphers)), read_ahead: payload });
+        }
+        received.resize(1024, 0);
+        let len = read_some(&mut tcp, &mut received).await?;
+        received.truncate(len);
+    }
+}
+
+async fn read_some(tcp: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
+    match tcp.read(room).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        len => Ok(len),
+    }
+}
+
+fn secret(peer: &Peer, stream: u32) -> Secret {
+    let mut rng = peer.chance(u32::MAX - stream);
+    let mut pad = vec![0; rng.random_range(0..=usize::from(PAD_MAX))];
+    rng.fill(&mut pad[..]);
+    Secret::new(rng.random(), pad, rng.random_range(0..=PAD_MAX))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.read_ahead.is_empty() {
+            let len = self.read_ahead.len().min(room.remaining());
+            room.put_slice(&self.read_ahead.drain(..len).collect::<Vec<_>>());
+            return Poll::Ready(Ok(()));
+        }
+        let before = room.filled().len();
+        let read = Pin::new(&mut self.tcp).poll_read(cx, room);
+        if let (Poll::Ready(Ok(())), Some(ciphers)) = (&read, &mut self.ciphers) {
+            ciphers.decrypt(room.filled_mut().get_mut(before..).unwrap_or_default());
+        }
+        read
+    }
+}
