@@ -128,7 +128,8 @@ fn by_peer_id(contacts: LazyFrame) -> PolarsResult<LazyFrame> {
     let id = when(col("handshake").and(col("own").not()))
         .then(col("peer_id"))
         .otherwise(lit(polars::prelude::NULL));
-    let contacts = contacts.with_column(id.alias("peer_id_shown"));
+    // Each step is used twice; computed once, it also keeps the plan flat.
+    let contacts = contacts.with_column(id.alias("peer_id_shown")).collect()?.lazy();
     let met = contacts
         .clone()
         .filter(col("peer_id_shown").is_not_null())
@@ -144,7 +145,9 @@ fn by_peer_id(contacts: LazyFrame) -> PolarsResult<LazyFrame> {
             coalesce(&[col("met_port"), col("peer_port")]).alias("peer_port"),
             coalesce(&[col("peer_id_shown"), col("alias")]).alias("alias"),
         ])
-        .drop(polars::prelude::by_name(["met_ip", "met_port"], true, false));
+        .drop(polars::prelude::by_name(["met_ip", "met_port"], true, false))
+        .collect()?
+        .lazy();
     let endpoints = endpoints(named.clone());
     let shown = named.clone().filter(col("peer_id_shown").is_not_null());
     let nameless = named.filter(col("peer_id_shown").is_null());

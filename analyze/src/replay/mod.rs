@@ -40,11 +40,16 @@ pub struct Rules {
     pub identity: Identity,
 }
 
-/// Raw rows the tables asked for need besides contacts; the others are not read.
+/// What the tables asked for need besides contacts; the rest is neither read nor computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Needs {
+    /// When peers were online.
+    pub presence: bool,
     /// What peers said of their pieces.
     pub progress: bool,
+    /// Seeders and leechers over time.
+    pub seeders: bool,
     /// Who named which peers.
     pub sightings: bool,
 }

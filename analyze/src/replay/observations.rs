@@ -3,8 +3,8 @@
 //! polars reads, joins and sorts; then one pass over the sorted rows judges peer after peer.
 
 use polars::prelude::{
-    DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsResult, SortMultipleOptions,
-    UnionArgs, UniqueKeepStrategy, coalesce, col, concat, lit, when,
+    DataFrame, DataType, Expr, IntoColumn, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsResult, Series,
+    SortMultipleOptions, UnionArgs, UniqueKeepStrategy, coalesce, col, concat, lit, when,
 };
 use schema::table::ProgressKind;
 
@@ -108,6 +108,18 @@ pub fn observe(
         )
         .collect()?;
     Ok(Observed { peers, rows })
+}
+
+/// What [`Observed::seeders`] gives where nobody asks for them.
+pub fn no_seeders() -> PolarsResult<DataFrame> {
+    let columns = [
+        ("hour", DataType::Int64),
+        ("info_hash", DataType::String),
+        ("seeders", DataType::Int64),
+        ("leechers", DataType::Int64),
+    ];
+    let columns = columns.map(|(name, dtype)| Series::new_empty(name.into(), &dtype).into_column());
+    DataFrame::new(0, columns.to_vec())
 }
 
 fn is_lost_incoming() -> Expr {

@@ -195,12 +195,18 @@ fn only_met(judged: &DataFrame, contacts: &DataFrame, rules: &Rules) -> LazyFram
     met.with_columns(unknown.collect::<Vec<_>>())
 }
 
+/// What [`Presence::add_stays`](super::presence::Presence::add_stays) adds to peers.
+const STAYS: [&str; 3] = ["watched_from", "stayed_us", "gone_us"];
+
+/// Peers of whom nobody asks how long they stayed.
+pub fn without_stays(peers: DataFrame) -> PolarsResult<DataFrame> {
+    peers.lazy().with_columns(STAYS.map(|name| lit(NULL).cast(DataType::Int64).alias(name))).collect()
+}
+
 /// A frame of no peers, with their stays.
 pub fn empty() -> PolarsResult<DataFrame> {
-    let stays = ["watched_from", "stayed_us", "gone_us"].map(|name| (name, DataType::Int64));
-    let columns = COLUMNS
-        .iter()
-        .chain(&stays)
-        .map(|(name, dtype)| Series::new_empty((*name).into(), dtype).into_column());
+    let stays = STAYS.map(|name| (name, DataType::Int64));
+    let columns = COLUMNS.iter().chain(&stays);
+    let columns = columns.map(|(name, dtype)| Series::new_empty((*name).into(), dtype).into_column());
     DataFrame::new(0, columns.collect())
 }

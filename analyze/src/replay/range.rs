@@ -141,8 +141,12 @@ pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
 
     let sightings = context.if_needed(needs.sightings, Table::Sightings, range)?;
     let named = sightings::peers(&sightings, &contacts, &context.ourselves, rules.identity)?.collect()?;
-    let presence = Presence::of(&contacts, watched(&contacts, &sightings, rules)?, rules)?;
-    let peers = presence.add_stays(peers)?;
+    let (peers, sessions) = if needs.presence {
+        let presence = Presence::of(&contacts, watched(&contacts, &sightings, rules)?, rules)?;
+        (presence.add_stays(peers)?, presence.sessions()?)
+    } else {
+        (peers::without_stays(peers)?, Sessions::default())
+    };
     let known = known_peers(&named, &contacts, &peers, context.rules)?;
 
     let of = |names: &[&str]| {
@@ -171,8 +175,12 @@ pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
             .agg([count_rows("peers")])
             .collect()?,
         rounds: sightings::rounds(&sightings, &context.ourselves, rules)?.collect()?,
-        seeders: observed.seeders(rules.threshold, rules.bucket_us)?,
-        sessions: presence.sessions()?,
+        seeders: if needs.seeders {
+            observed.seeders(rules.threshold, rules.bucket_us)?
+        } else {
+            observations::no_seeders()?
+        },
+        sessions,
         received: sightings::received(&sightings, &context.ourselves, context.rules).collect()?,
         new: sightings::new(named.lazy(), context.rules).collect()?,
         tried: histogram("tried")?,

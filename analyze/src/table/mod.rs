@@ -104,7 +104,9 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
         "sources_hourly",
         "summary",
     ]);
-    (progress || sightings || wanted("visits")).then_some(Needs { progress, sightings })
+    let presence = any(&["sessions", "summary"]);
+    let seeders = wanted("seeders_hourly");
+    (progress || sightings || wanted("visits")).then_some(Needs { presence, progress, seeders, sightings })
 }
 
 /// The result tables that were computed, by name.

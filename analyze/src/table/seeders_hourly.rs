@@ -29,7 +29,11 @@ pub const DEFINITION: Definition = Definition {
             "Peers at or above the threshold, or the source's own count of seeders.",
         ),
         column("leechers", Kind::Count, "Peers below it, or the source's own count of leechers."),
-        column("seeder_share", Kind::Share, "Seeders ÷ both; empty where there are none."),
+        column(
+            "seeder_share",
+            Kind::Share,
+            "Seeders ÷ both, for trackers the mean over the answers; empty where there are none.",
+        ),
         column("seeder_share_low", Kind::Share, "Lower end of its interval."),
         column("seeder_share_high", Kind::Share, "Upper end of its interval."),
         column(
@@ -121,16 +125,11 @@ fn told(input: &Input<'_>) -> PolarsResult<LazyFrame> {
     let rows = answers.group_by_stable(key()).agg([
         mean("seeders"),
         mean("leechers"),
+        when(of_dht().first()).then(col("share").last()).otherwise(col("share").mean()).alias("seeder_share"),
         col("share").min().alias("seeder_share_low"),
         col("share").max().alias("seeder_share_high"),
     ]);
     let columns: Vec<Expr> =
         DEFINITION.columns.iter().map(|column| col(column.name).cast(column.kind.dtype())).collect();
-    Ok(rows
-        .with_columns([
-            share().alias("seeder_share"),
-            lit("range").alias("method"),
-            lit(TOLD_BIAS).alias("bias"),
-        ])
-        .select(columns))
+    Ok(rows.with_columns([lit("range").alias("method"), lit(TOLD_BIAS).alias("bias")]).select(columns))
 }

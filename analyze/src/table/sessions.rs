@@ -6,7 +6,10 @@ use super::{
     Input,
     definition::{Definition, Kind, column},
 };
-use crate::estimate::survival::{self, Point};
+use crate::{
+    estimate::survival::{self, Point},
+    time::SECOND_US,
+};
 
 /// What `sessions` holds.
 pub const DEFINITION: Definition = Definition {
@@ -31,16 +34,16 @@ pub const DEFINITION: Definition = Definition {
     ],
 };
 
-/// The times at which the curve is told, minutes: dense where most sessions end.
-const MINUTES: [i64; 26] = [
-    0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1080, 1440, 2160, 2880, 4320,
-    10_080, 43_200,
+/// The times at which the curve is told, seconds: dense where most sessions end, up to 30 days.
+const SECONDS: [i64; 29] = [
+    0, 10, 30, 60, 120, 180, 300, 420, 600, 900, 1_200, 1_800, 2_700, 3_600, 5_400, 7_200, 10_800, 14_400,
+    21_600, 28_800, 43_200, 64_800, 86_400, 129_600, 172_800, 259_200, 432_000, 604_800, 2_592_000,
 ];
 
 /// Reads the curve off.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let sessions = &input.replay.sessions;
-    let times = MINUTES.map(|minutes| minutes * 60_000_000);
+    let times = SECONDS.map(|seconds| seconds * SECOND_US);
     let curve = survival::curve(&sessions.seen, &times);
     let count = |name: &str, read: fn(&Point) -> u64| {
         Series::new(name.into(), curve.iter().map(read).collect::<Vec<_>>()).into_column()

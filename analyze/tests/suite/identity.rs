@@ -1,8 +1,8 @@
 //! `--identity`: who counts as one peer, and that every table follows.
 
-use crate::common::{LogWriter, columns, confirmed, hash, total};
+use crate::common::{LogWriter, all_csv, columns, confirmed, hash, report_of, request, torrent, total};
 use analyze::replay::Identity;
-use schema::table::Source;
+use schema::table::{ContactOutcome, ProgressKind, RequestKind, RequestOutcome, Source, TorrentOrigin};
 
 const RUN: &str = "20260102T000000Z-aaaaaaaa";
 
@@ -39,14 +39,14 @@ fn a_peer_that_moves_to_another_address_is_one_by_peer_id_alone() {
     let mut log = LogWriter::new(RUN);
     log.torrent(hash(1));
     log.out(10.0, hash(1), "2.2.2.2:6881").bitfield(50).end(20.0);
-    log.out(90.0, hash(1), "2.2.2.2:6881").end_as(95.0, schema::table::ContactOutcome::Refused);
+    log.out(90.0, hash(1), "2.2.2.2:6881").end_as(95.0, ContactOutcome::Refused);
     log.out(100.0, hash(1), "3.3.3.3:6881").bitfield(99).end(110.0);
     assert_eq!(confirmed_by(&log, Identity::Endpoint).0, Vec::<String>::new());
     assert_eq!(confirmed_by(&log, Identity::Ip).0, Vec::<String>::new());
     let report = log.report_with(|options| options.identity = Identity::PeerId);
     // It stands at the endpoint where it was met last.
     assert_eq!(columns(&report, "confirmed_downloads", &["ip", "port"]), [["3.3.3.3", "6881"]]);
-    assert_eq!(columns(&report, "visits", &["contacts", "peers_tried"]), [["3", "1"]]);
+    assert_eq!(columns(&report, "visits", &["contacts", "peers_tried"]), [["2", "0"], ["3", "1"]]);
 }
 
 #[test]
@@ -75,5 +75,31 @@ fn contacts_whose_row_was_lost_are_named_by_what_is_left() {
         let report = log.report_with(|options| options.identity = identity);
         let expected = usize::from(identity == Identity::Ip);
         assert_eq!(confirmed(&report).len(), expected, "{identity:?}");
+    }
+}
+
+#[test]
+fn no_table_breaks_on_a_log_of_failures_and_absences() {
+    let mut log = LogWriter::new(RUN);
+    log.row(0.0, torrent(hash(3), TorrentOrigin::InfoHash, None));
+    log.sighting(1.0, hash(3), Source::Lsd, "2.2.2.2:1").sighting(
+        1.0,
+        hash(4),
+        Source::Incoming,
+        "2.2.2.3:9",
+    );
+    log.out(2.0, hash(3), "2.2.2.2:1").end_as(3.0, ContactOutcome::Refused);
+    log.out(2.0, hash(3), "2.2.2.4:1").without_metadata().opens(ProgressKind::HaveAll, None).end(5.0);
+    log.incoming(2.0, hash(3), "2.2.2.5:1").without_metadata().cut_short(ProgressKind::Bitfield, 7).lost();
+    log.row(4.0, request(hash(3), "udp://gone", RequestKind::Scrape, RequestOutcome::TimedOut));
+    log.gauge(5.0, 0).hostname(6.0, "2.2.2.2", None).hostname(7.0, "9.9.9.9", Some("x"));
+    let other = LogWriter::new("20260102T000001Z-bbbbbbbb").gauge(9.0, 1).clone().data();
+    let data = log.data();
+    for identity in [Identity::Endpoint, Identity::Ip, Identity::PeerId] {
+        let report = report_of(&[data.path(), other.path()], |options| options.identity = identity);
+        let tables = all_csv(&report);
+        assert_eq!(tables.len(), analyze::table::TABLES.len() - 2, "all but cities and networks");
+        assert_eq!(tables["health"].lines().count(), 3, "a row for each run");
+        assert_eq!(total(&report, "confirmed_downloads"), "0");
     }
 }

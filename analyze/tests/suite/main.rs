@@ -17,5 +17,6 @@ mod golden;
 mod health;
 mod identity;
 mod properties;
+mod reference;
 mod truth;
 mod whole_log;
