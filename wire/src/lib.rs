@@ -1,6 +1,6 @@
 //! BitTorrent on the wire: bytes ⇄ types, and protocol state machines driven by `now`.
 //!
-//! Torrent files, magnet links, tracker and peer messages; every input is taken to be hostile.
+//! Torrent files, magnet links, tracker, DHT and peer messages, uTP; every input is taken to be hostile.
 //! No sockets, clock, tasks or randomness live here, and nothing panics on any bytes.
 
 pub mod bencode;
@@ -12,5 +12,6 @@ pub mod magnet;
 pub mod metainfo;
 pub mod peer;
 pub mod tracker;
+pub mod utp;
 
 pub use info_hash::{InfoHash, InfoHashV2, PeerId};
