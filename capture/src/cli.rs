@@ -193,6 +193,12 @@ pub struct Network {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub no_pex: bool,
 
+    /// Speak TCP alone: peers that accept only uTP stay unseen
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub no_utp: bool,
+
     /// Ask no trackers
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]

@@ -11,6 +11,7 @@ use crate::{
     registry::Registry,
     schedule::Schedule,
     sources::incoming::IncomingCounts,
+    udp::UdpCounts,
 };
 
 /// The latest gauge, for whoever shows it; none before the first.
@@ -30,6 +31,8 @@ pub struct Parts<'a> {
     pub incoming: Option<&'a IncomingCounts>,
     /// Requests to sources: answered, and not.
     pub requests: (u64, u64),
+    /// The UDP sockets' figures.
+    pub udp: UdpCounts,
     /// Bytes exchanged with peers.
     pub traffic: &'a Traffic,
     /// The log's state.
@@ -78,6 +81,8 @@ pub fn read(parts: &Parts<'_>) -> Gauge {
         open_files: open_files(),
         log_paused: Some(parts.log.state != LogState::Ok),
         log_wals_waiting: Some(parts.log.wals_waiting),
+        udp_dropped: Some(parts.udp.dropped),
+        utp_syns: Some(parts.udp.syns),
     }
 }
 

@@ -20,4 +20,5 @@ pub mod schedule;
 pub mod sources;
 pub mod swarm;
 pub mod torrents;
+pub mod udp;
 pub mod units;

@@ -20,7 +20,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
-use wire::peer::{pex::Flags, session::Settings};
+use wire::{
+    peer::{pex::Flags, session::Settings},
+    tracker::Family,
+};
 
 use crate::{
     address::AddressPolicy,
@@ -42,6 +45,7 @@ use crate::{
         tracker,
     },
     swarm::Swarm,
+    udp::{self, Udp, UdpGauge},
 };
 
 /// Contact events that may wait for the scheduler; contacts wait beyond that.
@@ -86,12 +90,13 @@ pub async fn run(setup: Setup) -> anyhow::Result<()> {
     let (answers, answered) = sources::channel();
     let requests = Arc::<RequestCounts>::default();
     let pex = Pex { answers: answers.clone(), counts: Arc::clone(&requests) };
-    let context = Arc::new(context(&setup, &log, &listeners, events, pex));
+    let udp = Udp::open(&udp(&setup, &listeners));
+    let context = Arc::new(context(&setup, &log, &listeners, &udp, events, pex));
     log.append(run_row(&setup.options, RunEvent::Started, None)).await;
     for swarm in &*setup.swarms {
         log.append(swarm.torrent_row(swarm.origin)).await;
     }
-    let sources = Sources { answers, answered, requests };
+    let sources = Sources { answers, answered, requests, udp };
     let reason = Engine::start(&setup, context, listeners, sources).run(heard).await;
     if !log.append_now(run_row(&setup.options, RunEvent::Stopped, Some(reason.to_owned()))) {
         warn!("the log has no room for the row that tells the end of the run");
@@ -113,6 +118,7 @@ fn context(
     setup: &Setup,
     log: &Log,
     listeners: &Listeners,
+    udp: &Udp,
     events: mpsc::Sender<ContactEvent>,
     pex: Pex,
 ) -> Context {
@@ -122,6 +128,7 @@ fn context(
         log: log.clone(),
         policy: Arc::clone(&setup.policy),
         bind: options.network.bind.clone(),
+        utp: udp.utp(),
         connect_timeout: CONNECT_TIMEOUT,
         mse: (!options.network.no_mse)
             .then(|| setup.swarms.iter().map(|swarm| wire::InfoHash(swarm.info_hash.0)).collect()),
@@ -162,6 +169,7 @@ struct Sources {
     answers: mpsc::Sender<Answer>,
     answered: mpsc::Receiver<Answer>,
     requests: Arc<RequestCounts>,
+    udp: Udp,
 }
 
 /// The task that decides.
@@ -178,6 +186,7 @@ struct Engine {
     incoming: Option<Arc<IncomingCounts>>,
     requests: Arc<RequestCounts>,
     rdns: Option<hostnames::Offers>,
+    udp: UdpGauge,
     gauges: watch::Sender<Option<Gauge>>,
     gauge_every: Duration,
     run_for: Option<Duration>,
@@ -194,7 +203,7 @@ impl Engine {
             per_second: options.pacing.contacts_per_second,
             hold: options.pacing.hold,
             revisit: options.pacing.revisit,
-            rungs: Rungs::new(!options.network.no_mse, false),
+            rungs: Rungs::new(!options.network.no_mse, !options.network.no_utp),
         };
         let numbers = ContactNumbers::default();
         let now = context.clock.instant().into_std();
@@ -203,20 +212,23 @@ impl Engine {
         for address in listeners.addresses() {
             registry.mark_own(address);
         }
-        let Sources { answers, answered, requests } = sources;
+        let Sources { answers, answered, requests, mut udp } = sources;
         if !options.network.no_trackers {
             let trackers = trackers(setup, &context, &listeners, answers.clone(), Arc::clone(&requests));
             tasks.spawn(trackers);
         }
         if !options.network.no_dht {
-            tasks.spawn(dht::run(dht(setup, &listeners, answers.clone(), &requests), context.log.clone()));
+            let dht = dht(setup, &listeners, &mut udp, answers.clone(), &requests);
+            tasks.spawn(dht::run(dht, context.log.clone()));
         }
         let rdns = (!options.network.no_rdns).then(|| reverse_lookups(setup, &context.log, &tasks));
         let incoming = (places_in > 0).then(|| {
             let incoming = Incoming::new(Arc::clone(&context), numbers.clone(), places_in);
-            incoming.spawn(listeners, &tasks);
+            incoming.spawn(listeners, udp.take_incoming(), &tasks);
             incoming.counts()
         });
+        let figures = udp.gauge();
+        udp.spawn(&tasks, &context.cancel);
         Self {
             context,
             registry,
@@ -228,6 +240,7 @@ impl Engine {
             incoming,
             requests,
             rdns,
+            udp: figures,
             gauges: setup.gauges.clone(),
             gauge_every: options.log.gauge_every,
             run_for: options.run.for_,
@@ -410,6 +423,7 @@ impl Engine {
                 self.requests.ok.load(Ordering::Relaxed),
                 self.requests.failed.load(Ordering::Relaxed),
             ),
+            udp: self.udp.read(),
             traffic: &self.context.traffic,
             log: self.context.log.stats(),
         });
@@ -471,10 +485,25 @@ fn reverse_lookups(setup: &Setup, log: &Log, tasks: &TaskTracker) -> hostnames::
     offers
 }
 
+/// What the UDP sockets are for.
+fn udp(setup: &Setup, listeners: &Listeners) -> udp::Setup {
+    let Options { network, pacing, .. } = &setup.options;
+    udp::Setup {
+        listen: listeners.addresses(),
+        bind: network.bind.clone(),
+        policy: Arc::clone(&setup.policy),
+        clock: setup.clock,
+        krpc: !network.no_dht,
+        utp_connections_max: (!network.no_utp)
+            .then(|| usize::try_from(pacing.max_open).unwrap_or(usize::MAX)),
+    }
+}
+
 /// What the DHT needs to look swarms up until the run ends.
 fn dht(
     setup: &Setup,
     listeners: &Listeners,
+    udp: &mut Udp,
     answers: mpsc::Sender<Answer>,
     counts: &Arc<RequestCounts>,
 ) -> dht::Setup {
@@ -485,8 +514,7 @@ fn dht(
         counts: Arc::clone(counts),
         clock: setup.clock,
         policy: Arc::clone(&setup.policy),
-        bind: network.bind.clone(),
-        listen: listeners.addresses(),
+        udp: [udp.take_krpc(Family::Ipv4), udp.take_krpc(Family::Ipv6)],
         ports: listeners.ports(),
         look_up_every: network.announce_every,
         queries_per_second: network.dht_queries_per_second,

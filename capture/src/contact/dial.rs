@@ -52,9 +52,10 @@ pub async fn dial(context: Arc<Context>, dial: Dial) {
             observe(&context, dial, connecting).await;
         }
         Transport::Utp => {
-            let error = Some("uTP is not spoken".to_owned());
-            let failed = Ending { outcome: ContactOutcome::ConnectFailed, error };
-            observe::<TcpStream>(&context, dial, ready(Err(failed))).await;
+            let address = dial.address;
+            let connecting =
+                async { context.utp.connect(address).await.map_err(|error| Ending::of_connect(&error)) };
+            observe(&context, dial, connecting).await;
         }
     }
 }

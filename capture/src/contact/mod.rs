@@ -31,6 +31,7 @@ use crate::{
     schedule::{Habit, Rung, Seen, Why},
     sources::pex::Pex,
     swarm::{Swarm, SwarmId},
+    udp::Utp,
 };
 
 /// What we call ourselves in the extended handshake.
@@ -49,6 +50,8 @@ pub struct Context {
     pub policy: Arc<AddressPolicy>,
     /// Addresses to connect from, at most one of each family.
     pub bind: Vec<IpAddr>,
+    /// What connects over uTP.
+    pub utp: Utp,
     /// How long a connect may take.
     pub connect_timeout: Duration,
     /// The swarms that obfuscated peers may mean; `None` where MSE is not spoken.

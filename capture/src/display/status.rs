@@ -185,6 +185,8 @@ mod tests {
             open_files: None,
             log_paused: None,
             log_wals_waiting: None,
+            udp_dropped: None,
+            utp_syns: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Peers that connect to us: listeners, limits, and who they ask for.
 //!
-//! Sockets → contacts with direction `in`. Every accepted connection has a row, whatever becomes of it.
+//! Sockets, TCP and uTP → contacts with direction `in`. Every accepted connection has a row, whatever becomes of it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,8 +17,9 @@ use std::{
 use schema::table::{ContactOutcome, Direction};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::sleep,
 };
 use tokio_util::task::TaskTracker;
@@ -34,6 +35,7 @@ use crate::{
     schedule::{ContactNumbers, Rung},
     sources::tracker::ListenPorts,
     swarm::Swarm,
+    udp::utp::UtpStream,
 };
 
 /// Incoming connections of one address at once; a household or a seedbox has no more in one watched swarm or two.
@@ -178,8 +180,16 @@ impl Incoming {
         Arc::clone(&self.counts)
     }
 
-    /// Accepts on every listener until the run ends; contacts run on `tasks`.
-    pub fn spawn(self: &Arc<Self>, listeners: Listeners, tasks: &TaskTracker) {
+    /// Accepts on every listener, and takes uTP connections, until the run ends; contacts run on `tasks`.
+    pub fn spawn(
+        self: &Arc<Self>,
+        listeners: Listeners,
+        utp: Option<mpsc::Receiver<UtpStream>>,
+        tasks: &TaskTracker,
+    ) {
+        if let Some(utp) = utp {
+            tasks.spawn(Arc::clone(self).accept_utp(utp, tasks.clone()));
+        }
         for listener in listeners.sockets {
             let incoming = Arc::clone(self);
             let contacts = tasks.clone();
@@ -194,15 +204,11 @@ impl Incoming {
                 () = self.context.cancel.cancelled() => return,
             };
             match accepted {
-                Ok((stream, address)) => match self.admit_connection(address) {
-                    Some(guest) => {
-                        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-                        tasks.spawn(Arc::clone(&self).contact(stream, address, guest));
+                Ok((stream, address)) => {
+                    if let Some(guest) = self.admit_connection(address) {
+                        tasks.spawn(Arc::clone(&self).contact(stream, address, Rung::PLAIN_TCP, guest));
                     }
-                    None => {
-                        self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                    }
-                },
+                }
                 Err(error) => {
                     warn!("cannot accept a connection: {error}");
                     sleep(ACCEPT_PAUSE).await;
@@ -211,13 +217,37 @@ impl Incoming {
         }
     }
 
-    async fn contact(self: Arc<Self>, stream: TcpStream, address: SocketAddr, guest: Guest) {
+    /// As [`Self::accept`], where the connection has been made already.
+    async fn accept_utp(self: Arc<Self>, mut begun: mpsc::Receiver<UtpStream>, tasks: TaskTracker) {
+        loop {
+            let stream = tokio::select! {
+                stream = begun.recv() => stream,
+                () = self.context.cancel.cancelled() => None,
+            };
+            let Some(stream) = stream else { return };
+            let address = stream.remote();
+            match self.admit_connection(address) {
+                Some(guest) => {
+                    tasks.spawn(Arc::clone(&self).contact(stream, address, Rung::PLAIN_UTP, guest));
+                }
+                None => stream.refuse(),
+            }
+        }
+    }
+
+    async fn contact(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        address: SocketAddr,
+        rung: Rung,
+        guest: Guest,
+    ) {
         let context = Arc::clone(&self.context);
         let contacted = Contacted {
             contact: self.numbers.next(),
             address,
             direction: Direction::In,
-            rung: Rung::PLAIN_TCP,
+            rung,
             attempt: 1,
             connect: None,
         };
@@ -231,6 +261,13 @@ impl Incoming {
 
     /// A place for a connection, if its address may have one more.
     fn admit_connection(self: &Arc<Self>, address: SocketAddr) -> Option<Guest> {
+        let guest = self.place_for(address);
+        let counter = if guest.is_some() { &self.counts.accepted } else { &self.counts.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+        guest
+    }
+
+    fn place_for(self: &Arc<Self>, address: SocketAddr) -> Option<Guest> {
         let ip = address.ip().to_canonical();
         if self.context.policy.check(ip).is_err() {
             return None;

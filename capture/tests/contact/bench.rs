@@ -8,6 +8,7 @@ use capture::{
     contact::{ContactEvent, Context, Traffic, metadata_fetches},
     log::{Log, LogOptions},
     swarm::{self, Description, Metadata, Swarm},
+    udp::Utp,
 };
 use schema::{InfoHash, RunId, table::TorrentOrigin};
 use tempfile::TempDir;
@@ -59,6 +60,7 @@ impl Bench {
             log: Log::open(log_options(folder.path()), clock).unwrap(),
             policy: Arc::new(AddressPolicy::new(true, &[])),
             bind: vec![],
+            utp: Utp::default(),
             connect_timeout: Duration::from_secs(5),
             mse: Some([wire::InfoHash(swarms[0].info_hash.0)].into_iter().collect()),
             settings: Settings {

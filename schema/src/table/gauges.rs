@@ -69,5 +69,11 @@ define_table! {
         log_paused: Option<bool>,
         /// Write-ahead files that are closed and not yet segments.
         log_wals_waiting: Option<u64>,
+        /// Counter: UDP datagrams received and not taken: of no protocol we speak, from an address that is not
+        /// contacted, of no connection, or beyond a limit; null in logs of versions that did not count them.
+        udp_dropped: Option<u64>,
+        /// Counter: uTP connections asked for by peers, repeats and forged senders included; null in logs of versions
+        /// that did not count them.
+        utp_syns: Option<u64>,
     }
 }

@@ -27,6 +27,11 @@ use wire::{
             exchange::{Query, Timing},
         },
     },
+    utp::{
+        WINDOW_BYTES,
+        endpoint::{self, Endpoint, Event},
+        packet::Packet,
+    },
 };
 
 /// A surface's name, which is its corpus folder's and its fuzz target's, and its invariant.
@@ -51,6 +56,7 @@ pub const SURFACES: &[Surface] = &[
     ("udp_exchange", udp_exchange),
     ("udp_request", udp_request),
     ("udp_response", udp_response),
+    ("utp", utp),
 ];
 
 /// An announce of nothing in particular.
@@ -381,4 +387,42 @@ pub fn udp_response(bytes: &[u8]) {
             assert_eq!(udp::Response::decode(&response.encode(family), family), Ok(response));
         }
     }
+}
+
+/// Any datagrams leave an endpoint within its bounds. Each input is a length, a delay in seconds, and a datagram.
+pub fn utp(bytes: &[u8]) {
+    // Where the clock stands does not matter, and this is no build of the project.
+    #[allow(clippy::disallowed_methods, reason = "only differences are used")]
+    let mut now = Instant::now();
+    let config = endpoint::Config { accepts: true, connections_max: 4, seed: [7; 32] };
+    let mut endpoint = Endpoint::new(config, now);
+    let peer = ([127, 0, 0, 1], 9).into();
+    let mut handles = vec![endpoint.connect(now, peer).expect("the first of four")];
+    let mut rest = bytes;
+    while let [length, delay, tail @ ..] = rest {
+        let datagram;
+        (datagram, rest) = tail.split_at(usize::from(*length).min(tail.len()));
+        if let Some(packet) = Packet::decode(datagram) {
+            assert_eq!(Packet::decode(&packet.encode()), Some(packet));
+        }
+        endpoint.handle_datagram(now, peer, datagram);
+        while let Some(event) = endpoint.poll_event() {
+            if let Event::Incoming(handle, _) = event {
+                handles.push(handle);
+            }
+        }
+        while let Some((_, sent)) = endpoint.poll_transmit(now) {
+            assert!(Packet::decode(&sent).is_some());
+        }
+        assert!(endpoint.len() <= 4 && endpoint.held() <= endpoint.len() * 2 * WINDOW_BYTES);
+        now += Duration::from_secs((*delay).into());
+        endpoint.handle_timeout(now);
+    }
+    for handle in handles {
+        endpoint.release(now, handle);
+    }
+    while endpoint.poll_transmit(now).is_some() {}
+    now += Duration::from_secs(60);
+    endpoint.handle_timeout(now);
+    assert!(endpoint.is_empty() && endpoint.held() == 0, "a connection stays behind");
 }

@@ -10,7 +10,7 @@ pub mod krpc;
 pub mod lookup;
 pub mod node;
 pub mod node_id;
-mod random;
+pub(crate) mod random;
 pub mod routing_table;
 pub mod server;
 pub mod token;

@@ -18,6 +18,7 @@ use super::{
     connection::Connection,
     packet::{Header, Kind, Packet},
 };
+use crate::dht::random::Random;
 
 /// Bytes of all peers that are held and not read; what comes beyond is as good as lost.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -103,7 +104,7 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     lingering: usize,
     held: usize,
-    drawn: u64,
+    random: Random,
     counts: Counts,
 }
 
@@ -124,14 +125,14 @@ impl Endpoint {
             events: VecDeque::new(),
             lingering: 0,
             held: 0,
-            drawn: 0,
+            random: Random::new(config.seed),
             counts: Counts::default(),
         }
     }
 
     /// Begins a connection.
     pub fn connect(&mut self, now: Instant, remote: SocketAddr) -> Result<Handle, Full> {
-        let [i0, i1, s0, s1] = self.random();
+        let [i0, i1, s0, s1] = self.random.bytes();
         let mut id = u16::from_be_bytes([i0, i1]);
         while self.index.contains_key(&(remote, id)) {
             id = id.wrapping_add(2);
@@ -193,7 +194,7 @@ impl Endpoint {
                 seq: self.cookie(from, id, seq),
                 ack: seq,
             },
-            Kind::Data if self.config.accepts && self.accept(now, from, packet) => return,
+            Kind::Data | Kind::Fin if self.config.accepts && self.accept(now, from, packet) => return,
             // Who knows a connection that we do not is told so.
             Kind::Data | Kind::Fin | Kind::State => {
                 self.counts.strays += 1;
@@ -367,13 +368,12 @@ impl Endpoint {
         }
         let key = (connection.remote, connection.receive_id);
         let slot = Slot { connection, armed: None, dirty: false, held: 0, forget_at: None };
-        let number = match self.free.pop() {
-            Some(number) => number,
-            None => {
-                let number = u32::try_from(self.slots.len()).map_err(|_many| Full)?;
-                self.slots.push(None);
-                number
-            }
+        let number = if let Some(number) = self.free.pop() {
+            number
+        } else {
+            let number = u32::try_from(self.slots.len()).map_err(|_many| Full)?;
+            self.slots.push(None);
+            number
         };
         let handle = Handle(number);
         if let Some(place) = self.slots.get_mut(handle.index()) {
@@ -443,20 +443,15 @@ impl Endpoint {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        let digest = Sha256::new()
+        let digest: [u8; 32] = Sha256::new()
             .chain_update(self.config.seed)
             .chain_update(ip.octets())
             .chain_update(from.port().to_be_bytes())
             .chain_update(id.to_be_bytes())
             .chain_update(seq.to_be_bytes())
-            .finalize();
-        u16::from_be_bytes([digest[0], digest[1]])
-    }
-
-    fn random(&mut self) -> [u8; 4] {
-        self.drawn += 1;
-        let digest =
-            Sha256::new().chain_update(self.config.seed).chain_update(self.drawn.to_be_bytes()).finalize();
-        [digest[0], digest[1], digest[2], digest[3]]
+            .finalize()
+            .into();
+        let [high, low, ..] = digest;
+        u16::from_be_bytes([high, low])
     }
 }

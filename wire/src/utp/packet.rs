@@ -197,7 +197,8 @@ mod tests {
                 *byte = first << 4 | 1;
             }
             if let Some(packet) = Packet::decode(&bytes) {
-                prop_assert_eq!(Packet::decode(&packet.encode()), Some(packet));
+                let written = packet.encode();
+                prop_assert_eq!(Packet::decode(&written), Some(packet));
             }
         }
     }

@@ -22,7 +22,7 @@ const UNDER_WAY_FIRST: usize = 4;
 /// Packets behind a gap that say that the gap is a loss.
 const LOST_BEHIND: usize = 3;
 /// Timeouts in a row after which the peer is given up.
-const TIMEOUTS_MAX: u8 = 6;
+const TIMEOUTS_MAX: u8 = 8;
 const TIMEOUT_FIRST: Duration = Duration::from_secs(1);
 const TIMEOUT_MIN: Duration = Duration::from_millis(500);
 const TIMEOUT_MAX: Duration = Duration::from_secs(30);

@@ -30,13 +30,13 @@ use super::{
     plan::{Plan, Turn},
     report::{Query, Report},
     routers,
-    socket::{Port, receive},
     state::{NODES_MAX, State},
 };
 use crate::{
     clock::Clock,
     sources::{RequestCounts, tracker::ListenPorts},
     swarm::Swarm,
+    udp::krpc::{Port, receive},
 };
 
 /// How searches go about it: most nodes that answer do so within a second.
@@ -79,22 +79,19 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// Opens sockets and loads what is known; none if there is no socket of either family.
+    /// Loads what is known; none if there is no socket of either family.
     pub async fn new(setup: Setup, reports: mpsc::Sender<Report>) -> Option<Self> {
         let now = setup.clock.instant();
         let every = setup.look_up_every.unwrap_or(LOOK_UP_EVERY).max(LOOK_UP_EVERY_MIN);
-        let open = |family| match Port::open(family, &setup.listen, &setup.bind) {
-            Ok(port) => {
-                tracing::debug!("the DHT is asked over {} from {:?}", name(family), port.address());
-                let plan = Plan::new(setup.swarms.len(), every, now);
-                Some(Side { family, port, plan, joined: false, running: HashMap::new() })
-            }
-            Err(error) => {
-                tracing::warn!("the DHT is not asked over {}: {error}", name(family));
-                None
-            }
+        let swarms = setup.swarms.len();
+        let side = |family, port: Option<Port>| {
+            let port = port?;
+            tracing::debug!("the DHT is asked over {} from {:?}", name(family), port.address());
+            let plan = Plan::new(swarms, every, now);
+            Some(Side { family, port, plan, joined: false, running: HashMap::new() })
         };
-        let (ipv4, ipv6) = (open(Family::Ipv4), open(Family::Ipv6));
+        let [ipv4, ipv6] = setup.udp;
+        let (ipv4, ipv6) = (side(Family::Ipv4, ipv4), side(Family::Ipv6, ipv6));
         let families: Vec<Family> = [&ipv4, &ipv6].into_iter().flatten().map(|side| side.family).collect();
         if families.is_empty() {
             return None;
@@ -145,10 +142,10 @@ impl Driver {
                 biased;
                 () = self.ending.cancelled() => break,
                 (from, datagram) = receive(ipv4.as_mut().map(|side| &mut side.port)) => {
-                    self.node.handle_datagram(self.clock.instant().into_std(), from, datagram);
+                    self.node.handle_datagram(self.clock.instant().into_std(), from, &datagram);
                 }
                 (from, datagram) = receive(ipv6.as_mut().map(|side| &mut side.port)) => {
-                    self.node.handle_datagram(self.clock.instant().into_std(), from, datagram);
+                    self.node.handle_datagram(self.clock.instant().into_std(), from, &datagram);
                 }
                 Some(router) = self.routers.recv() => self.node.add_router(router),
                 () = sleep_until(wake) => {}

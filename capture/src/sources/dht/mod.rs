@@ -1,21 +1,15 @@
 //! The DHT (BEP 5, 32, 33, 42, 43): every swarm that is not private is looked up, again and again, in both families.
 //!
 //! `driver` feeds the node of `wire::dht` with datagrams and time; `plan` says which swarm is due; `report` makes rows
-//! and answers; `state` keeps nodes over restarts; `routers` resolves where to begin; `socket` opens the UDP ports.
+//! and answers; `state` keeps nodes over restarts; `routers` resolves where to begin. The UDP ports are those of [`crate::udp`].
 
 mod driver;
 mod plan;
 mod report;
 mod routers;
-mod socket;
 mod state;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use schema::table::Event;
 use tokio::sync::mpsc;
@@ -28,6 +22,7 @@ use crate::{
     log::Log,
     sources::{Answer, RequestCounts, tracker::ListenPorts},
     swarm::Swarm,
+    udp::krpc::Port,
 };
 
 pub use routers::WELL_KNOWN;
@@ -51,10 +46,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Which nodes may be contacted.
     pub policy: Arc<AddressPolicy>,
-    /// `--bind`: send from these addresses where we do not listen.
-    pub bind: Vec<IpAddr>,
-    /// Where peers can connect to us: the UDP port is the same if it is free.
-    pub listen: Vec<SocketAddr>,
+    /// The UDP ports for IPv4 and IPv6, as far as there are any.
+    pub udp: [Option<Port>; 2],
     /// The ports to announce.
     pub ports: ListenPorts,
     /// `--announce-every`.
@@ -89,7 +82,7 @@ pub async fn run(setup: Setup, log: Log) {
 /// As [`run`], with what there is to report sent to a channel.
 async fn look_up(setup: Setup, reports: mpsc::Sender<Report>) {
     let Some(driver) = Driver::new(setup, reports).await else {
-        tracing::error!("the DHT is not asked: no UDP socket could be opened");
+        tracing::error!("the DHT is not asked: there is no UDP socket");
         return;
     };
     driver.run().await;

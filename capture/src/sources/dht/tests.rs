@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
 use schema::{
     InfoHash, PeerId,
@@ -6,11 +6,14 @@ use schema::{
 };
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::task::TaskTracker;
+use wire::tracker::Family;
 
 use super::*;
 use crate::{
     sources,
     swarm::{Description, Metadata, SwarmId},
+    udp::{self, Udp},
 };
 
 const HASH: InfoHash = InfoHash([0x77; 20]);
@@ -50,14 +53,24 @@ impl Watched {
     async fn start(folder: &Path, routers: &[SocketAddr], port: Option<u16>, swarm: Arc<Swarm>) -> Self {
         let (answers, answered) = sources::channel();
         let (counts, ending) = (Arc::<RequestCounts>::default(), CancellationToken::new());
+        let (clock, policy) = (Clock::start(), Arc::new(AddressPolicy::new(true, &[])));
+        let mut udp = Udp::open(&udp::Setup {
+            listen: vec![],
+            bind: vec!["127.0.0.1".parse().unwrap()],
+            policy: Arc::clone(&policy),
+            clock,
+            krpc: true,
+            utp_connections_max: None,
+        });
+        let ports = [udp.take_krpc(Family::Ipv4), udp.take_krpc(Family::Ipv6)];
+        udp.spawn(&TaskTracker::new(), &ending);
         let setup = Setup {
             swarms: [swarm].into_iter().collect(),
             answers: answers.clone(),
             counts: Arc::clone(&counts),
-            clock: Clock::start(),
-            policy: Arc::new(AddressPolicy::new(true, &[])),
-            bind: vec!["127.0.0.1".parse().unwrap()],
-            listen: vec![],
+            clock,
+            policy,
+            udp: ports,
             ports: ListenPorts { ipv4: port, ipv6: None },
             look_up_every: Some(LOOK_UP_EVERY_MIN),
             queries_per_second: 1000,
