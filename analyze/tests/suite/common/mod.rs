@@ -143,6 +143,8 @@ impl LogWriter {
                 open_files: Some(40),
                 log_paused: None,
                 log_wals_waiting: None,
+                udp_dropped: None,
+                utp_syns: None,
             },
         )
     }
