@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::{ArgAction, Args, Parser, ValueEnum, builder::BoolishValueParser};
+use schema::conceal::{Addresses, key_file::DEFAULT_PLACE};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -283,6 +284,25 @@ pub struct Log {
     #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub record_bitfields: bool,
+
+    /// What is kept of peers' addresses: all; a pseudonym and the /24 or /48; or the pseudonym alone.
+    /// Of hidden ones country and network are looked up at once
+    #[arg(long, value_name = "full|prefix|pseudonym", default_value = "full", value_parser = parse_addresses)]
+    #[serde(serialize_with = "display")]
+    pub addresses: Addresses,
+
+    /// File of the key that makes pseudonyms, made at first use; destroy it and they are final
+    /// [default: state/address-key in the log's folder]
+    #[arg(long, value_name = "FILE")]
+    pub address_key: Option<PathBuf>,
+
+    /// MMDB for the countries of hidden addresses [default: an embedded table of the registries]
+    #[arg(long, value_name = "FILE")]
+    pub geoip_city: Option<PathBuf>,
+
+    /// MMDB for the networks (ASN) of hidden addresses
+    #[arg(long, value_name = "FILE")]
+    pub geoip_asn: Option<PathBuf>,
 }
 
 /// How a dry run writes.
@@ -340,6 +360,11 @@ impl Options {
         self.network.bind.iter().copied().find(|ip| ip.is_ipv4() == remote.is_ipv4())
     }
 
+    /// Where the key of the log's pseudonyms is.
+    pub fn address_key(&self) -> PathBuf {
+        self.log.address_key.clone().unwrap_or_else(|| self.input.out.join(DEFAULT_PLACE))
+    }
+
     /// The options in force as JSON, for the log's `runs` table.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()))
@@ -352,6 +377,10 @@ fn parse_out(text: &str) -> Result<PathBuf, String> {
         None if text.is_empty() => Err("give a folder".to_owned()),
         None => Ok(PathBuf::from(text)),
     }
+}
+
+fn parse_addresses(text: &str) -> Result<Addresses, String> {
+    text.parse().map_err(|_unknown| "write full, prefix or pseudonym".to_owned())
 }
 
 fn parse_router(text: &str) -> Result<String, String> {
@@ -372,6 +401,10 @@ fn parse_listen(text: &str) -> Result<Listen, String> {
     text.parse().map(Listen::Address).map_err(|error: AddrParseError| {
         format!("{error}; write a port, or an address and a port such as 192.0.2.1:6881 or [::]:6881")
     })
+}
+
+fn display<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

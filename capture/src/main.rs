@@ -71,7 +71,7 @@ fn show(list: &List, options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 fn watch(mut options: Options, list: List) -> anyhow::Result<()> {
-    let display = Display::start(options.run.log_format);
+    let display = Display::start(options.run.log_format, options.log.addresses);
     list.defects.iter().for_each(|defect| tracing::warn!("{defect}"));
     list.notes.iter().for_each(|note| tracing::info!("{note}"));
     let shown = options.input.torrents.display();

@@ -11,7 +11,9 @@ use std::{
 use anyhow::Context as _;
 use schema::{
     RunId, Timestamp,
+    conceal::{Addresses, Concealer, key_file},
     layout::Date,
+    place::Places,
     table::{Event, Gauge, Run, RunEvent, Sighting, Source},
 };
 use tokio::{
@@ -27,7 +29,7 @@ use wire::{
 
 use crate::{
     address::AddressPolicy,
-    cli::Options,
+    cli::{self, Options},
     clock::Clock,
     contact::{
         ContactEvent, Context, Traffic, What,
@@ -86,6 +88,7 @@ pub struct Setup {
 pub async fn run(setup: Setup) -> anyhow::Result<()> {
     let listeners = Listeners::bind(setup.options.listen())?;
     let log = Log::open(log_options(&setup.options, setup.clock), setup.clock)?;
+    let log = log.concealed(concealer(&setup.options)?);
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
     let (answers, answered) = sources::channel();
     let requests = Arc::<RequestCounts>::default();
@@ -102,6 +105,21 @@ pub async fn run(setup: Setup) -> anyhow::Result<()> {
         warn!("the log has no room for the row that tells the end of the run");
     }
     log.close().await.context("the log did not close in good order")
+}
+
+/// What hides addresses; `None` where full ones are kept. The log's folder is ours by then, so its key is too.
+fn concealer(options: &Options) -> anyhow::Result<Option<Concealer>> {
+    let cli::Log { addresses, geoip_city, geoip_asn, .. } = &options.log;
+    if *addresses == Addresses::Full {
+        return Ok(None);
+    }
+    let places = Places::open(geoip_city.as_deref(), geoip_asn.as_deref())?;
+    let path = options.address_key();
+    let (key, made) = key_file::load_or_make(&path)?;
+    if made {
+        info!("a key for pseudonyms was made: {}; destroy it to make them final", path.display());
+    }
+    Ok(Concealer::new(*addresses, key, places))
 }
 
 fn log_options(options: &Options, clock: Clock) -> LogOptions {
@@ -522,6 +540,7 @@ fn dht(
         unrestricted: input.allow_private,
         routers: setup.options.dht_routers(),
         state: input.out.join("state").join("dht-nodes"),
+        keeps_nodes: setup.options.log.addresses == Addresses::Full,
         ending: setup.cancel.clone(),
     }
 }

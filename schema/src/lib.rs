@@ -9,9 +9,12 @@ mod closed_set;
 #[macro_use]
 mod define_table;
 
+
+pub mod conceal;
 pub mod disk;
 pub mod frame;
 pub mod layout;
+pub mod place;
 pub mod segment;
 pub mod table;
 pub mod value;

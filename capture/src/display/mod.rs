@@ -5,12 +5,17 @@
 mod status;
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal as _, Write},
+    net::IpAddr,
     time::Duration,
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use schema::table::Gauge;
+use schema::{
+    conceal::{Addresses, replace_addresses},
+    table::Gauge,
+};
 use tokio::{sync::watch, time::Instant};
 use tracing_subscriber::{
     EnvFilter, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
@@ -35,7 +40,9 @@ pub struct Display {
 
 impl Display {
     /// Chooses by format and by what stderr is, and takes in the program's messages from here on.
-    pub fn start(format: LogFormat) -> Self {
+    ///
+    /// Where addresses are hidden, none is told: whatever a message says, the address in it is left out.
+    pub fn start(format: LogFormat, addresses: Addresses) -> Self {
         let is_live = format == LogFormat::Text && io::stderr().is_terminal();
         let live = is_live.then(MultiProgress::new);
         let filter = EnvFilter::builder()
@@ -43,7 +50,7 @@ impl Display {
             .with_env_var(FILTER_VARIABLE)
             .try_from_env()
             .unwrap_or_else(|_unset| EnvFilter::new(FILTER));
-        let writer = Above(live.clone());
+        let writer = Above { live: live.clone(), hides_addresses: addresses != Addresses::Full };
         let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
         let registry = tracing_subscriber::registry().with(filter);
         // A second start, as tests have it, leaves the first one's lines in place.
@@ -125,9 +132,12 @@ fn tell(format: LogFormat, status: &Status, now: Instant) {
     }
 }
 
-/// Writes to stderr, above the live line where there is one.
+/// Writes to stderr, above the live line where there is one; a message comes whole, in one write.
 #[derive(Clone)]
-struct Above(Option<MultiProgress>);
+struct Above {
+    live: Option<MultiProgress>,
+    hides_addresses: bool,
+}
 
 impl<'a> MakeWriter<'a> for Above {
     type Writer = Self;
@@ -139,13 +149,26 @@ impl<'a> MakeWriter<'a> for Above {
 
 impl Write for Above {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.0 {
-            Some(live) => live.suspend(|| io::stderr().write(bytes)),
-            None => io::stderr().write(bytes),
-        }
+        let shown = self.shown(bytes);
+        match &self.live {
+            Some(live) => live.suspend(|| io::stderr().write_all(&shown)),
+            None => io::stderr().write_all(&shown),
+        }?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+impl Above {
+    fn shown<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if !self.hides_addresses {
+            return Cow::Borrowed(bytes);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let hidden = |ip: IpAddr| (!ip.is_unspecified()).then_some("[address]");
+        Cow::Owned(replace_addresses(&text, hidden).into_owned().into_bytes())
     }
 }

@@ -26,6 +26,7 @@ use std::{
 use schema::{
     RunId, Timestamp,
     disk::Disk,
+    conceal::Concealer,
     table::{Event, Row},
 };
 
@@ -115,6 +116,8 @@ impl Default for Pace {
 #[derive(Clone)]
 pub struct Log {
     shared: Arc<Shared>,
+    /// Hides the addresses of every row before it is put anywhere.
+    concealer: Option<Arc<Mutex<Concealer>>>,
 }
 
 struct Shared {
@@ -163,7 +166,15 @@ impl Log {
         });
         let thread = thread.map_err(error)?;
         let writer = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { clock, queue, stats, recovery, writer }) })
+        let shared = Arc::new(Shared { clock, queue, stats, recovery, writer });
+        Ok(Self { shared, concealer: None })
+    }
+
+    /// This log with the addresses of what is appended from here on hidden, in every file and from the first byte.
+    #[must_use]
+    pub fn concealed(mut self, concealer: Option<Concealer>) -> Self {
+        self.concealer = concealer.map(|concealer| Arc::new(Mutex::new(concealer)));
+        self
     }
 
     /// What opening found of killed runs.
@@ -180,13 +191,27 @@ impl Log {
     ///
     /// A row that comes after [`close`](Self::close) is not taken; it is counted and reported.
     pub async fn append_at(&self, time: Timestamp, row: impl Into<Row>) {
-        self.shared.queue.push(&Event { time, row: row.into() }).await;
+        let event = Event { time, row: row.into() };
+        match &self.concealer {
+            None => self.shared.queue.push(&event).await,
+            Some(concealer) => {
+                for event in concealed(concealer, event) {
+                    self.shared.queue.push(&event).await;
+                }
+            }
+        }
     }
 
     /// Appends a row of this moment, for one who must not hang on a disk that fails; tells whether there was room.
     #[must_use]
     pub fn append_now(&self, row: impl Into<Row>) -> bool {
-        self.shared.queue.try_push(&Event { time: self.shared.clock.now(), row: row.into() })
+        let event = Event { time: self.shared.clock.now(), row: row.into() };
+        match &self.concealer {
+            None => self.shared.queue.try_push(&event),
+            Some(concealer) => {
+                concealed(concealer, event).iter().all(|event| self.shared.queue.try_push(event))
+            }
+        }
     }
 
     /// Whether the disk takes no rows at the moment.
@@ -234,6 +259,13 @@ impl Log {
             }),
         }
     }
+}
+
+/// The rows that may be written instead of one.
+fn concealed(concealer: &Mutex<Concealer>, event: Event) -> Vec<Event> {
+    let mut shown = Vec::with_capacity(2);
+    concealer.lock().unwrap_or_else(PoisonError::into_inner).conceal(event, |event| shown.push(event));
+    shown
 }
 
 impl Drop for Shared {

@@ -45,7 +45,7 @@ impl Rows {
             Row::Sighting(row) => self.sightings.push(row),
             Row::Torrent(row) => self.torrents.push(row),
             Row::Request(row) => self.requests.push(row),
-            Row::Hostname(_) => {}
+            Row::Address(_) | Row::Hostname(_) => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Every table has `time` (of the event) and `run` besides the columns defined here. Absent is `None`, stored as null.
 
+mod addresses;
 mod column;
 mod contacts;
 mod gauges;
@@ -14,6 +15,7 @@ pub(crate) mod sample;
 mod sightings;
 mod torrents;
 
+pub use addresses::Address;
 pub(crate) use column::column_values;
 pub use column::{Column, ColumnError, IpText, SortKey, TableRow};
 pub use contacts::{Contact, ContactOutcome, Direction, Encryption, Transport};
@@ -44,6 +46,7 @@ pub enum Row {
     Progress(Progress),
     Hostname(Hostname),
     Gauge(Box<Gauge>),
+    Address(Address),
 }
 
 /// A row with the time it stands for; the run is the WAL's.
@@ -131,6 +134,7 @@ macro_rules! tables {
 }
 
 tables! {
+    Addresses: Address;
     Contacts: Contact;
     Gauges: Gauge;
     Hostnames: Hostname;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use crate::{
-    table::{Contact, Event, Gauge, Hostname, Progress, Request, Row, Run, Sighting, Torrent},
+    table::{Address, Contact, Event, Gauge, Hostname, Progress, Request, Row, Run, Sighting, Torrent},
     value::{InfoHash, InfoHashV2, PeerId, Reserved, Timestamp},
 };
 
@@ -14,7 +14,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     any::<u64>().prop_map(|seed| {
         let mut draw = Draw(seed);
         let time = Timestamp(1_767_225_600_000_000 + i64::try_from(draw.below(3 * 86_400_000_000)).unwrap());
-        let row = match draw.below(8) {
+        let row = match draw.below(9) {
             0 => Contact::sample(&mut draw).into(),
             1 => Gauge::sample(&mut draw).into(),
             2 => Hostname::sample(&mut draw).into(),
@@ -22,6 +22,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
             4 => Request::sample(&mut draw).into(),
             5 => Run::sample(&mut draw).into(),
             6 => Sighting::sample(&mut draw).into(),
+            7 => Address::sample(&mut draw).into(),
             _ => Row::from(Torrent::sample(&mut draw)),
         };
         Event { time, row }

@@ -73,6 +73,7 @@ pub(super) struct Driver {
     routers: mpsc::Receiver<SocketAddr>,
     is_lost: Arc<AtomicBool>,
     state: PathBuf,
+    keeps_nodes: bool,
     save_at: Instant,
     ending: CancellationToken,
     _resolving: AbortOnDropHandle<()>,
@@ -126,6 +127,7 @@ impl Driver {
             routers,
             is_lost,
             state: setup.state,
+            keeps_nodes: setup.keeps_nodes,
             save_at: now + SAVE_EVERY,
             ending: setup.ending,
             _resolving: AbortOnDropHandle::new(tokio::spawn(resolving)),
@@ -259,7 +261,7 @@ impl Driver {
         }
     }
 
-    /// Keeps the nodes that answered; without any, what was kept before stays.
+    /// Keeps the nodes that answered, unless addresses are hidden; without any, what was kept before stays.
     async fn save(&self) {
         let now = self.clock.instant().into_std();
         let mut state = State::default();
@@ -267,8 +269,10 @@ impl Driver {
             state.ids.extend(self.node.id(family).map(|id| (family, id)));
             state.nodes.extend(self.node.proven(now, family).into_iter().take(NODES_MAX));
         }
-        if state.nodes.is_empty() {
-            return;
+        match self.keeps_nodes {
+            true if state.nodes.is_empty() => return,
+            true => {}
+            false => state.nodes.clear(),
         }
         let path = self.state.clone();
         let saved =

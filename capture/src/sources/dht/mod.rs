@@ -62,6 +62,8 @@ pub struct Setup {
     pub routers: Vec<String>,
     /// The file that nodes are kept in.
     pub state: PathBuf,
+    /// Whether nodes are kept there; else only our own IDs are, since a node is some peer's machine.
+    pub keeps_nodes: bool,
     /// Cancelled when the run ends.
     pub ending: CancellationToken,
 }

@@ -78,6 +78,7 @@ impl Watched {
             unrestricted: true,
             routers: routers.iter().map(ToString::to_string).collect(),
             state: folder.join("state/dht-nodes"),
+            keeps_nodes: true,
             ending: ending.clone(),
         };
         let (reports, ended) = mpsc::channel(REPORTS_WAITING_MAX);
