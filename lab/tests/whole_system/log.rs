@@ -77,7 +77,7 @@ impl Log {
 }
 
 /// The files in a folder and those in it whose names end so.
-fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

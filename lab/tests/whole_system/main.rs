@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod log;
+mod privacy;
 mod programs;
 
 use std::{collections::BTreeSet, fs, time::Duration};

@@ -1,6 +1,7 @@
 //! The programs under test as child processes, each ended by its own id at the latest when it is dropped.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -129,10 +130,25 @@ impl Lab {
 
     /// Starts a capture of its swarms.
     pub fn capture(&self, log: &Path, options: &[&str]) -> Program {
+        Program::start("capture", &mut self.capture_command(log, options))
+    }
+
+    /// Starts a capture that writes its messages of every level to a file.
+    pub fn capture_telling_everything(&self, log: &Path, options: &[&str], told: &Path) -> Program {
+        let mut command = self.capture_command(log, options);
+        let told = File::create(told).unwrap();
+        Program::start("capture", command.env("CAPTURE_LOG", "trace").stderr(told))
+    }
+
+    fn capture_command(&self, log: &Path, options: &[&str]) -> Command {
         let mut command = program("capture");
         command.arg("--torrents").arg(self.file("list.txt")).arg("--out").arg(log);
-        command.args(["--allow-private", "--listen", "127.0.0.1:0", "--revisit", "5s", "--vantage", "lab"]);
-        Program::start("capture", command.args(options))
+        command.args(["--allow-private", "--listen", "127.0.0.1:0", "--revisit", "5s"]);
+        if !options.contains(&"--vantage") {
+            command.args(["--vantage", "lab"]);
+        }
+        command.args(options);
+        command
     }
 
     /// Waits for its end.
