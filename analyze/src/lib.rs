@@ -13,6 +13,7 @@ pub mod geo;
 pub mod hostname;
 pub mod log;
 pub mod map;
+pub mod place;
 pub mod raw;
 pub mod replay;
 pub mod report;

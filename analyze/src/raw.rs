@@ -9,7 +9,8 @@ use schema::{
 };
 
 /// The raw tables the replay reads.
-pub const TABLES: [Table; 8] = [
+pub const TABLES: [Table; 9] = [
+    Table::Addresses,
     Table::Contacts,
     Table::Gauges,
     Table::Hostnames,

@@ -147,6 +147,12 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> Polars
                 .to_owned(),
         );
     }
+    if log.rows(Table::Addresses) > 0 {
+        notes.push(
+            "Addresses are hidden: what stands for one is a pseudonym, and its place is what the capture looked up."
+                .to_owned(),
+        );
+    }
     Ok(Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         data: options.data.iter().map(|folder| folder.display().to_string()).collect(),
@@ -154,7 +160,11 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> Polars
         last_at: last_at.map(rfc3339),
         runs: runs(log)?,
         torrents: replay::torrents::read(log, &rules.selection)?.height() as u64,
-        rows: raw::TABLES.iter().map(|table| (table.name().to_owned(), log.rows(*table))).collect(),
+        rows: raw::TABLES
+            .iter()
+            .map(|table| (table.name().to_owned(), log.rows(*table)))
+            .filter(|(name, rows)| *rows > 0 || name != Table::Addresses.name())
+            .collect(),
         segments: log.segments(),
         threshold: rules.threshold.to_string(),
         max_plausible_speed_bytes_per_s: rules.max_plausible_speed,

@@ -16,6 +16,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     config::{self, ConfigError},
     sources::dht,
+    torrents::Shard,
     units::{format_duration, parse_duration, parse_duration_above_zero, parse_size},
 };
 
@@ -27,6 +28,10 @@ Examples:
       capture --torrents list.txt
   Watch for a day from a server called ams-1, reachable on port 51413:
       capture --torrents list.txt --out /srv/capture --vantage ams-1 --listen 51413 --for 24h
+  Share a list between sixteen servers, this one being the third:
+      capture --torrents list.txt --shard 3/16 --vantage ams-3
+  Keep no addresses, but who is who:
+      capture --torrents list.txt --addresses pseudonym
   Watch a lab on this machine:
       capture --torrents lab.txt --allow-private --for 60s --announce-every 5s --revisit 5s
   Keep the options in a file (the command line wins over it):
@@ -87,6 +92,10 @@ pub struct Input {
     /// Folder of the log; made if it is missing
     #[arg(long, value_name = "DIR", default_value = "data", value_parser = parse_out)]
     pub out: PathBuf,
+
+    /// Watch only this part of the list, such as 3/16: the third of sixteen servers, with no word between them
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
 
     /// Say what each entry is and exit: 0, or 1 if one is unusable
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]

@@ -51,9 +51,13 @@ fn main() -> ExitCode {
 }
 
 fn start(options: Options) -> anyhow::Result<ExitCode> {
-    let list = List::read(&options.input.torrents)?;
+    let mut list = List::read(&options.input.torrents)?;
+    if let Some(shard) = options.input.shard {
+        list.keep(shard);
+    }
     if options.input.dry_run {
         list.remarks().into_iter().for_each(|remark| tell(remark));
+        list.shard.iter().for_each(|shard| tell(shard));
         return show(&list, &options);
     }
     watch(options, list)?;
@@ -74,10 +78,12 @@ fn watch(mut options: Options, list: List) -> anyhow::Result<()> {
     let display = Display::start(options.run.log_format, options.log.addresses);
     list.defects.iter().for_each(|defect| tracing::warn!("{defect}"));
     list.notes.iter().for_each(|note| tracing::info!("{note}"));
+    list.shard.iter().for_each(|shard| tracing::info!("{shard}"));
     let shown = options.input.torrents.display();
     ensure!(
         !list.entries.is_empty(),
-        "{shown} names nothing that can be watched; --dry-run says what each entry is"
+        "{shown} names nothing that can be watched{}; --dry-run says what each entry is",
+        options.input.shard.map(|shard| format!(" in shard {shard}")).unwrap_or_default()
     );
     let exclude = options.input.exclude.as_deref().map(read_exclude).transpose()?.unwrap_or_default();
     let swarms = swarm::assemble(list.entries.into_iter().map(|entry| entry.description));

@@ -1,7 +1,5 @@
 //! What the tables are made of: the replay, with its peers located and named.
 
-use std::net::IpAddr;
-
 use polars::prelude::{
     DataFrame, DataType, IntoColumn, IntoLazy, LazyFrame, NULL, NamedFrom, PolarsResult, Series,
     StringChunked, col, lit, when,
@@ -9,8 +7,9 @@ use polars::prelude::{
 
 use crate::{
     client,
-    geo::{Geo, Place},
+    geo::Geo,
     log::Log,
+    place,
     replay::{
         Replay, Rules,
         identity::{NO_PORT, left_join},
@@ -42,7 +41,7 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// Locates every address once and names the peers' programs.
     pub fn new(log: &'a Log, rules: &'a Rules, replay: &'a Replay, geo: &Geo) -> PolarsResult<Self> {
-        let places = locate(&replay.addresses, geo)?;
+        let places = place::locate(&replay.addresses, log, geo)?;
         let known_port = when(col("peer_port").eq(lit(NO_PORT))).then(lit(NULL)).otherwise(col("peer_port"));
         let peers = with_programs(&replay.peers)?
             .lazy()
@@ -54,34 +53,10 @@ impl<'a> Input<'a> {
             ])
             .join(places.clone().lazy(), [col("ip")], [col("ip")], left_join())
             .collect()?;
-        let (has_cities, has_networks) = (geo.has_cities(), geo.has_networks());
+        let has_cities = geo.has_cities();
+        let has_networks = geo.has_networks() || places.column("asn")?.null_count() < places.height();
         Ok(Self { log, rules, replay, peers, places, has_cities, has_networks })
     }
-}
-
-/// Looks every address up once.
-fn locate(addresses: &DataFrame, geo: &Geo) -> PolarsResult<DataFrame> {
-    let ips: Vec<&str> = match addresses.column("ip") {
-        Ok(column) => column.str()?.iter().flatten().collect(),
-        Err(_) => Vec::new(),
-    };
-    let places: Vec<Place> =
-        ips.iter().map(|ip| ip.parse::<IpAddr>().map(|ip| geo.place(ip)).unwrap_or_default()).collect();
-    let text = |name: &str, of: fn(&Place) -> Option<&str>| {
-        Series::new(name.into(), places.iter().map(of).collect::<Vec<_>>()).into_column()
-    };
-    let degrees = |name: &str, of: fn(&Place) -> Option<f64>| {
-        Series::new(name.into(), places.iter().map(of).collect::<Vec<_>>()).into_column()
-    };
-    DataFrame::new_infer_height(vec![
-        Series::new("ip".into(), ips).into_column(),
-        text("country", |place| place.country.as_deref()),
-        text("city", |place| place.city.as_deref()),
-        degrees("latitude", |place| place.latitude),
-        degrees("longitude", |place| place.longitude),
-        Series::new("asn".into(), places.iter().map(|place| place.asn).collect::<Vec<_>>()).into_column(),
-        text("organization", |place| place.organization.as_deref()),
-    ])
 }
 
 /// Writes peer IDs as hex and adds `client_of_id`, `software_of_id`, `peer_id_prefix`, `software_of_v`.

@@ -12,7 +12,11 @@ use std::{
 
 use schema::{InfoHash, table::TorrentOrigin};
 
-use crate::{printable::printable, swarm::Description, torrents::entry};
+use crate::{
+    printable::printable,
+    swarm::Description,
+    torrents::{Shard, entry},
+};
 
 /// One swarm of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub struct List {
     pub defects: Vec<Remark>,
     /// Entries that are used, and about which something should be said.
     pub notes: Vec<Remark>,
+    /// What became of the entries where only a shard is watched, in words.
+    pub shard: Option<String>,
 }
 
 /// Why there is no list at all.
@@ -84,6 +90,13 @@ impl List {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Self::from_bytes(&bytes, folder, &shown))
+    }
+
+    /// Keeps the swarms of a shard.
+    pub fn keep(&mut self, shard: Shard) {
+        let all = self.entries.len();
+        self.entries.retain(|entry| shard.holds(entry.description.info_hash));
+        self.shard = Some(format!("shard {shard} holds {} of {all} swarms", self.entries.len()));
     }
 
     /// Defects and notes in the order of the lines.
