@@ -294,9 +294,9 @@ pub struct Log {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub record_bitfields: bool,
 
-    /// What is kept of peers' addresses: all; a pseudonym and the /24 or /48; or the pseudonym alone.
-    /// Of hidden ones country and network are looked up at once
-    #[arg(long, value_name = "full|prefix|pseudonym", default_value = "full", value_parser = parse_addresses)]
+    /// Keep peers' addresses: full, as pseudonyms with the /24 or /48 (prefix), or as pseudonyms alone
+    /// (pseudonym); of hidden ones country and network are looked up at once
+    #[arg(long, value_name = "MODE", default_value = "full", value_parser = parse_addresses)]
     #[serde(serialize_with = "display")]
     pub addresses: Addresses,
 

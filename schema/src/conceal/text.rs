@@ -157,7 +157,6 @@ mod tests {
             "[::]:6881",
             "2026-11-24T21:39:47.123456Z",
             "std::io::Error",
-            "a::b::c is a path",
             "version 0.1.0",
             "uTorrent 3.5.5.46090",
             "0123456789abcdef0123456789abcdef01234567",
