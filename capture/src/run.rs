@@ -239,7 +239,9 @@ impl Engine {
             let dht = dht(setup, &listeners, &mut udp, answers.clone(), &requests);
             tasks.spawn(dht::run(dht, context.log.clone()));
         }
-        let rdns = (!options.network.no_rdns).then(|| reverse_lookups(setup, &context.log, &tasks));
+        // A host name names the address, and so does the question for it.
+        let asks_names = !options.network.no_rdns && options.log.addresses == Addresses::Full;
+        let rdns = asks_names.then(|| reverse_lookups(setup, &context.log, &tasks));
         let incoming = (places_in > 0).then(|| {
             let incoming = Incoming::new(Arc::clone(&context), numbers.clone(), places_in);
             incoming.spawn(listeners, udp.take_incoming(), &tasks);

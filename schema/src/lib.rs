@@ -9,7 +9,6 @@ mod closed_set;
 #[macro_use]
 mod define_table;
 
-
 pub mod conceal;
 pub mod disk;
 pub mod frame;

@@ -25,8 +25,8 @@ use std::{
 
 use schema::{
     RunId, Timestamp,
-    disk::Disk,
     conceal::Concealer,
+    disk::Disk,
     table::{Event, Row},
 };
 
