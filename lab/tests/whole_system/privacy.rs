@@ -46,7 +46,7 @@ impl Watching {
     /// Every row of every table as text.
     fn rows_as_text(&self) -> String {
         let rows = Table::ALL.iter().flat_map(|table| self.log.rows(*table));
-        rows.map(|(_, event)| format!("{event:?}\n")).collect()
+        rows.map(|(_, event)| format!("{event:?}")).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -74,15 +74,15 @@ fn holds(bytes: &[u8], form: &[u8]) -> bool {
 
 /// Where any of the peers' addresses stands.
 fn leaks(watching: &Watching, peers: &BTreeSet<(Ipv4Addr, u16)>) -> Vec<String> {
-    let rows = watching.rows_as_text();
+    let (rows, written) = (watching.rows_as_text(), watching.written());
     let mut leaks = Vec::new();
     for (ip, port) in peers {
         if rows.contains(&ip.to_string()) {
             leaks.push(format!("{ip} in a row"));
         }
         for form in forms(*ip, *port) {
-            for (path, bytes) in watching.written() {
-                if holds(&bytes, &form) || holds(path.as_os_str().as_encoded_bytes(), &form) {
+            for (path, bytes) in &written {
+                if holds(bytes, &form) || holds(path.as_os_str().as_encoded_bytes(), &form) {
                     leaks.push(format!("{ip} as {form:?} in {}", path.display()));
                 }
             }
@@ -118,7 +118,7 @@ fn a_mode_that_hides_addresses_writes_none_anywhere() {
     assert!(peers.len() >= 80);
     let [full, prefix, pseudonym] = &captures;
     let seen = leaks(full, &peers);
-    assert!(seen.iter().any(|leak| leak.ends_with(".wal")), "the search finds what is there: {seen:?}");
+    assert!(seen.iter().any(|leak| leak.contains("/wal/")), "the search finds what is there: {seen:?}");
     assert!(seen.iter().any(|leak| leak.ends_with("in a row")), "the search finds what is there: {seen:?}");
     assert_eq!(leaks(prefix, &peers), Vec::<String>::new());
     assert_eq!(leaks(pseudonym, &peers), Vec::<String>::new());
