@@ -38,6 +38,7 @@ FREE = {
     4: ["2.2.3.{}", "67.43.156.{}", "81.2.69.{}", "89.160.20.{}", "175.16.199.{}", "202.196.224.{}", "214.1.1.{}"],
     6: ["2001:218::{}", "2001:230::{}", "2001:238::{}", "2001:240::{}", "2a02:cf40::{}", "2a02:d280::{}"],
 }
+MULTICAST = "224.0.0.0/4"
 UNREACHABLE_IPV4 = "198.18.0.1"
 
 PREFIX = "swarmtally"
@@ -163,6 +164,7 @@ class Network:
                 *([f"address add {UNREACHABLE_IPV4}/32 dev eth0"] if ":" in address else []),
                 *(f"route add {network} dev eth0 scope link" for network in NETWORKS if ":" not in network),
                 *(f"route add {network} dev eth0" for network in NETWORKS if ":" in network),
+                f"route add {MULTICAST} dev eth0 scope link",
             ],
         )
         return self.hosts[name]

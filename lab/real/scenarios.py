@@ -157,6 +157,7 @@ DHT_BY_MAGNET = Scenario(
     named_by={"dht", "incoming"},
 )
 
+# Without rtorrent: it tells nothing of its progress on a connection it made, and here it cannot be called.
 BEHIND_NAT = Scenario(
     "behind-nat",
     [
@@ -166,9 +167,8 @@ BEHIND_NAT = Scenario(
         leecher("aria2", 110, "aria2", late=True, nat=True),
         leecher("transmission", 100, "transmission", late=True, nat=True),
         leecher("webtorrent", 120, "webtorrent", late=True, nat=True),
-        leecher("rtorrent", 100, "rtorrent", late=True, nat=True),
     ],
-    downloads=6,
+    downloads=5,
     contacts={"direction": "in"},
 )
 
@@ -185,6 +185,22 @@ ONLY_BY_PEX = Scenario(
     ],
     downloads=5,
     named_by={"pex", "incoming"},
+)
+
+ONLY_BY_LSD = Scenario(
+    "only-by-lsd",
+    [
+        *seeders(lsd=True),
+        leecher("deluge", 110, "deluge", late=True, lsd=True),
+        leecher("libtorrent-2-0", 120, "libtorrent-2.0", late=True, lsd=True),
+        leecher("libtorrent-2-1", 130, late=True, lsd=True),
+        leecher("qbittorrent", 110, "qbittorrent", late=True, lsd=True),
+        leecher("transmission", 100, "transmission", late=True, lsd=True),
+    ],
+    downloads=5,
+    captures=[Capture("capture", entry="file without trackers")],
+    tracker=None,
+    named_by={"lsd", "pex", "incoming"},
 )
 
 ONLY_ENCRYPTED = Scenario(
@@ -219,6 +235,10 @@ ONLY_OVER_UTP = Scenario(
 # The longest first.
 SCENARIOS = [
     ONLY_BY_PEX,
+    ONLY_BY_LSD,
+    ONLY_ENCRYPTED,
+    ONLY_OVER_UTP,
+    BEHIND_NAT,
     TWO_VANTAGES,
     EVERY_CLIENT,
     PARTIAL_SEEDS,
