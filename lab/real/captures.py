@@ -105,9 +105,9 @@ class Capture:
         self.recorder.send_signal(signal.SIGINT)
         self.recorder.wait(STOP_TIMEOUT_S)
 
-    def analyze(self, program, databases, out):
+    def analyze(self, program, databases, out, *more):
         city, asn = databases
-        arguments = ["report", self.log, "--out", out, "--geoip-city", city, "--geoip-asn", asn]
+        arguments = ["report", self.log, "--out", out, "--geoip-city", city, "--geoip-asn", asn, *more]
         done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -33,9 +33,10 @@ NETWORKS = [
     "2a02:cf40::/29",
     "2a02:d280::/29",
 ]
-# Hosts without an address of their own choice are spread over these.
+# Hosts without an address of their own choice are spread over these, by family, or all in one network.
 FREE = {
     4: ["2.2.3.{}", "67.43.156.{}", "81.2.69.{}", "89.160.20.{}", "175.16.199.{}", "202.196.224.{}", "214.1.1.{}"],
+    "one network": ["81.2.69.{}"],
     6: ["2001:218::{}", "2001:230::{}", "2001:238::{}", "2001:240::{}", "2a02:cf40::{}", "2a02:d280::{}"],
 }
 MULTICAST = "224.0.0.0/4"
@@ -122,11 +123,12 @@ class Host:
 class Network:
     """A bridge and the hosts on it; a context manager that always cleans up."""
 
-    def __init__(self, name, family=4):
+    def __init__(self, name, kind=4):
         self.prefix = f"{PREFIX}-{os.getpid()}-{name}"
         self.switch = f"{self.prefix}-switch"
         self.hosts = {}
-        self.free = (pattern.format(number) for number in itertools.count(10) for pattern in FREE[family])
+        self.free = (pattern.format(number) for number in itertools.count(10) for pattern in FREE[kind])
+        self.in_one_network = kind == "one network"
 
     def __enter__(self):
         ip("netns", "add", self.switch)
@@ -153,13 +155,13 @@ class Network:
             ],
         )
         # An address of IPv6 may be used at once: nobody else has it.
-        of_one, when = ("/128", " nodad") if ":" in address else ("/32", "")
+        length, how = (128, "nodad") if ":" in address else (24 if self.in_one_network else 32, "noprefixroute")
         self.configure(
             namespace,
             [
                 "link set lo up",
                 "link set eth0 up",
-                f"address add {address}{of_one} dev eth0{when}",
+                f"address add {address}/{length} dev eth0 {how}",
                 # Without an address of IPv4 programs find no 127.0.0.1 to listen on; nothing is reached with this one.
                 *([f"address add {UNREACHABLE_IPV4}/32 dev eth0"] if ":" in address else []),
                 *(f"route add {network} dev eth0 scope link" for network in NETWORKS if ":" not in network),

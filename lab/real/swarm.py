@@ -141,7 +141,7 @@ def start_clients(scenario, clients, torrent, folder, programs):
 
 def run(scenario, folder, programs):
     """Runs the whole scenario; its results are judged by the tests."""
-    with Network(scenario.name, scenario.family) as network:
+    with Network(scenario.name, scenario.network) as network:
         tracker = place(network, scenario, programs)
         trackers = tracker.urls if tracker else []
         torrent = make(folder / "content", "swarm", trackers, seed=scenario.name)
@@ -172,6 +172,7 @@ def run(scenario, folder, programs):
             capture.stop(witness.address)
         peers_after = tracker.peers(torrent.info_hash) if scenario.tracker == "opentracker" else None
 
+    only = [] if scenario.whole_report else ["--only", "confirmed_downloads"]
     for capture in scenario.captures:
-        capture.report_output = capture.analyze(programs.analyze, programs.databases, capture.report)
+        capture.report_output = capture.analyze(programs.analyze, programs.databases, capture.report, *only)
     return Swarm(scenario, torrent, tracker, peers_after)
