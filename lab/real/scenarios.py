@@ -240,10 +240,7 @@ ONLY_OVER_UTP = Scenario(
 # The longest first.
 SCENARIOS = [
     ONLY_BY_PEX,
-    ONLY_BY_LSD,
     ONLY_ENCRYPTED,
-    ONLY_OVER_UTP,
-    BEHIND_NAT,
     TWO_VANTAGES,
     EVERY_CLIENT,
     PARTIAL_SEEDS,
