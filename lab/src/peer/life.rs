@@ -24,6 +24,8 @@ use crate::{
 const DIAL_EVERY: Duration = Duration::from_secs(3);
 /// Other peers of the lab it connects to, at most, each time.
 const DIALS: usize = 1;
+/// With so many connections it looks for observers only: thousands of peers share one limit of open files.
+const CONNECTIONS_ENOUGH: u32 = 3;
 
 /// A peer that is up: known to the trackers, with its listener if it has one.
 #[derive(Debug)]
@@ -175,7 +177,7 @@ async fn dial_all(peer: &Arc<Peer>) {
     loop {
         let (mut observers, mut others) = peer.world.members.name(peer.plan.swarm, peer.world.answer_peers);
         others.retain(|address| *address != peer.address);
-        others.truncate(DIALS);
+        others.truncate(if peer.open_connections() < CONNECTIONS_ENOUGH { DIALS } else { 0 });
         observers.append(&mut others);
         for remote in observers {
             let peer = Arc::clone(peer);

@@ -105,6 +105,12 @@ impl Peer {
         Some(entry.accepted - 1)
     }
 
+    /// Connections open, in either direction.
+    fn open_connections(&self) -> u32 {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.values().map(|entry| entry.open).sum()
+    }
+
     /// Whether a connection with this address is open.
     fn is_connected(&self, ip: IpAddr) -> bool {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);

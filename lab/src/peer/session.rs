@@ -24,8 +24,12 @@ use crate::{
 const METADATA_ID: u8 = 2;
 /// Bytes of a block of metadata (BEP 9).
 const METADATA_BLOCK: usize = 16 * 1024;
-/// How often a session looks after itself at least, and at most.
-const TICK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+/// A session writes no more often than this: pieces that come closer together are told together.
+const TICK_MIN: Duration = Duration::from_millis(50);
+/// Before the lab's start no time is known to wake at.
+const BEFORE_START: Duration = Duration::from_millis(250);
+/// A session with nothing to say looks after itself this often.
+const IDLE: Duration = Duration::from_mins(1);
 /// A super-seeder reveals a piece this often to each connection.
 const REVEAL_EVERY: Duration = Duration::from_secs(1);
 
@@ -110,16 +114,36 @@ impl<'a> Session<'a> {
         std::mem::take(&mut self.offences)
     }
 
-    /// When to tick next.
+    /// When to tick next: thousands of sessions wake for what they have to say, and for nothing else.
     pub fn wake(&self, now: Instant) -> Instant {
         if !self.opened {
             return self.opens_at.max(now);
         }
-        let piece = self.peer.plan.schedule.time_of(self.told + 1);
-        let due =
-            piece.filter(|_| self.client.tells == Tells::AtOnce).and_then(|at| self.peer.world.moment(at));
-        let (soonest, latest) = (now + TICK.0, now + TICK.1);
-        due.map_or(latest, |due| due.clamp(soonest, latest))
+        let Some(says_at) = self.says_at(now) else { return now + BEFORE_START };
+        let hangs_up_at = self.client.idle_limit.map(|limit| self.last_input + limit);
+        says_at.max(now + TICK_MIN).min(hangs_up_at.unwrap_or(says_at))
+    }
+
+    /// When the peer says or does something next by itself; `None` before the lab's start.
+    fn says_at(&self, now: Instant) -> Option<Instant> {
+        let world = &self.peer.world;
+        world.moment(Duration::ZERO)?;
+        let never = now + IDLE;
+        if self.peer.plan.profile.role == Role::SuperSeeder {
+            return Some(self.next_tell);
+        }
+        let schedule = &self.peer.plan.schedule;
+        let of = |count| schedule.time_of(count).and_then(|at| world.moment(at)).unwrap_or(never);
+        let closes = self.client.closes_on_completion && !self.complete_before;
+        let completes_at = if closes { of(self.peer.torrent.piece_count) } else { never };
+        let tells_at = match self.client.tells {
+            // What a lazy bitfield held back.
+            Tells::AtOnce if self.told < self.peer.pieces(now) => now,
+            Tells::AtOnce => of(self.told + 1),
+            Tells::InBatches(_) if self.told < self.peer.torrent.piece_count => self.next_tell,
+            Tells::InBatches(_) | Tells::OnHandshake => never,
+        };
+        Some(tells_at.min(completes_at).min(never))
     }
 
     /// Writes what is due.
