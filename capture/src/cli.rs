@@ -243,6 +243,22 @@ pub struct Pacing {
     #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..))]
     pub contacts_per_second: u32,
 
+    /// Contacts open at once with one address, over all swarms
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_per_ip: u32,
+
+    /// ... and with one network, a /24 or an IPv6 /48 (loopback is none)
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_per_network: u32,
+
+    /// Contacts begun per minute with one address, at most: no source can make us flood a host
+    #[arg(long, value_name = "N", default_value = "120", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_per_ip: u32,
+
+    /// ... and with one network
+    #[arg(long, value_name = "N", default_value = "960", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_per_network: u32,
+
     /// Keep a connection open this long where a peer tells its progress on it
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = parse_duration_above_zero)]
     #[serde(serialize_with = "duration")]

@@ -142,6 +142,10 @@ impl Registry {
         *in_swarm += 1;
         self.counts.sightings_new += 1;
         let (peers, hasher) = (&mut self.peers, &self.hasher);
+        if peers.len() == peers.capacity() {
+            // Doubling would waste as much as is used.
+            peers.reserve_exact(64 + peers.len() / 32);
+        }
         peers.push(peer);
         self.index.insert_unique(hash(hasher, &peer), total, |&at| {
             peers.get(at as usize).map_or(0, |peer| hash(hasher, peer))
@@ -173,6 +177,11 @@ impl Registry {
     /// Whether no peer is known.
     pub fn is_empty(&self) -> bool {
         self.peers.is_empty()
+    }
+
+    /// Bytes taken by the peers known.
+    pub fn memory_bytes(&self) -> usize {
+        self.peers.capacity() * size_of::<Peer>() + self.index.allocation_size()
     }
 
     /// Counters so far.

@@ -32,14 +32,14 @@ use crate::{
     cli::{self, Options},
     clock::Clock,
     contact::{
-        ContactEvent, Context, Traffic, What,
+        ContactEvent, Context, KeepAlives, Traffic, What,
         dial::{CONNECT_TIMEOUT, Dial, dial},
         metadata_fetches,
     },
     gauge, hostnames,
     log::{Log, LogOptions, LogState},
     registry::{PeerKey, Registry, Sighted},
-    schedule::{Action, ContactNumbers, Pacing, Rung, Rungs, Schedule, Why},
+    schedule::{Action, ContactNumbers, Limit, Origin, Pacing, Rung, Rungs, Schedule, Why},
     sources::{
         self, Answer, RequestCounts, dht,
         incoming::{Incoming, IncomingCounts, Listeners},
@@ -162,6 +162,7 @@ fn context(
         events,
         cancel: setup.cancel.clone(),
         metadata_fetches: metadata_fetches(setup.swarms.len()),
+        keep_alives: KeepAlives::default(),
         traffic: Traffic::default(),
     }
 }
@@ -222,6 +223,11 @@ impl Engine {
             hold: options.pacing.hold,
             revisit: options.pacing.revisit,
             rungs: Rungs::new(!options.network.no_mse, !options.network.no_utp),
+            ip: Limit { open: options.pacing.max_per_ip, per_minute: options.pacing.rate_per_ip },
+            network: Limit {
+                open: options.pacing.max_per_network,
+                per_minute: options.pacing.rate_per_network,
+            },
         };
         let numbers = ContactNumbers::default();
         let now = context.clock.instant().into_std();
@@ -356,6 +362,9 @@ impl Engine {
         let ContactEvent { contact, what } = event;
         let now = self.now();
         match what {
+            What::Claimed { pieces, piece_count } => {
+                self.schedule.claimed(now, contact, pieces, piece_count);
+            }
             What::Ended(outcome) => {
                 let peer = self.contacts.remove(&contact).and_then(|(_, peer)| peer);
                 if outcome == schema::table::ContactOutcome::SelfConnection
@@ -381,6 +390,12 @@ impl Engine {
                 }
                 self.schedule.handshake(contact, &peer_id);
             }
+            What::HungUp { open, silent } => {
+                if let Some((program, keep_alive)) = self.schedule.hung_up(contact, open, silent) {
+                    debug!(?program, ?keep_alive, "a client's idle limit is known");
+                    self.context.keep_alives.set(program, keep_alive);
+                }
+            }
             What::Incoming { swarm, ip, peer_id, rung, close } => {
                 self.contacts.insert(contact, (close, None));
                 self.look_up(ip);
@@ -404,7 +419,7 @@ impl Engine {
                 self.schedule.hinted(peer, Flags(flags));
             }
             if let Sighted::New(peer) = sighted {
-                self.schedule.add(now, peer);
+                self.schedule.add(now, peer, origin(source));
                 self.look_up(address.ip());
             }
             let row = Sighting {
@@ -455,6 +470,15 @@ impl Engine {
 
     fn now(&self) -> Instant {
         self.context.clock.instant().into_std()
+    }
+}
+
+/// What a source's word is worth to the schedule.
+fn origin(source: Source) -> Origin {
+    match source {
+        Source::TrackerHttp | Source::TrackerUdp => Origin::Tracker,
+        Source::Dht => Origin::Dht,
+        Source::Incoming | Source::Lsd | Source::Magnet | Source::Pex => Origin::Other,
     }
 }
 

@@ -6,14 +6,17 @@
 //! Leechers are held, as one that leaves on finishing is seen to finish only on an open connection; clients that tell
 //! nothing on one are visited instead, the oftener the nearer they are to the threshold.
 
+mod client;
 mod follow_up;
 mod habit;
 mod ladder;
+mod limit;
 mod open;
 mod pace;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod worth;
 
 use std::{
     cmp::Reverse,
@@ -22,17 +25,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{
-    habit::Habit,
-    ladder::{Rung, Rungs},
-    pace::SPACING,
-    plan::THRESHOLD_PERCENT,
-};
 use self::{
+    client::Clients,
     ladder::Ladder,
+    limit::Limits,
     open::{Held, Open},
     pace::{Rate, Spacing},
     plan::{Class, Flags, Plan, Stage, Tick},
+    worth::Worth,
+};
+pub use self::{
+    client::{KEEP_ALIVE, Program, keep_alive_by_table},
+    habit::Habit,
+    ladder::{Rung, Rungs},
+    limit::Limit,
+    pace::SPACING,
+    plan::THRESHOLD_PERCENT,
 };
 use wire::peer::pex::Flags as Hints;
 
@@ -47,8 +55,8 @@ pub const COMPLETE_REVISIT: Duration = Duration::from_mins(30);
 const TWIN_DEFERRAL: Duration = Duration::from_secs(10);
 /// While all places are taken, the least useful contact is looked for this often.
 const FULL_RECHECK: Duration = Duration::from_millis(500);
-/// Order in which the queues are served, besides the urgent one, which always comes first.
-const WHEEL: [Class; 5] = [Class::Revisit, Class::First, Class::Revisit, Class::First, Class::Retry];
+/// Lists that grow with the peers known grow by this part of themselves, as doubling would waste as much as is used.
+const GROWTH: usize = 32;
 
 /// Limits and habits of the scheduler.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +71,21 @@ pub struct Pacing {
     pub revisit: Duration,
     /// The ways that may be tried.
     pub rungs: Rungs,
+    /// What one address gets.
+    pub ip: Limit,
+    /// What one network gets.
+    pub network: Limit,
+}
+
+/// Who named a peer, as far as it says how likely the peer is to be there and to download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A DHT node.
+    Dht,
+    /// A peer, a magnet, the peer itself.
+    Other,
+    /// A tracker.
+    Tracker,
 }
 
 /// What is to be done.
@@ -142,8 +165,13 @@ pub struct Schedule {
     /// Peers by the time they are due; void where the plan has another time.
     waiting: BinaryHeap<Reverse<(Tick, PeerKey)>>,
     waiting_count: u64,
-    queues: [VecDeque<PeerKey>; 4],
-    wheel: usize,
+    /// Peers that are due, by class; void where the plan has another class or stage.
+    queues: [VecDeque<PeerKey>; Class::ALL.len()],
+    queued: usize,
+    worth: Worth,
+    clients: Clients,
+    /// Pieces of each swarm's torrent, once known.
+    piece_counts: Vec<Option<u32>>,
     open: HashMap<u64, Open>,
     /// Outgoing contacts in `open`.
     out: usize,
@@ -156,6 +184,7 @@ pub struct Schedule {
     ladder: Ladder,
     rate: Rate,
     spacing: Spacing,
+    limits: Limits,
     random: u64,
     next_contact: ContactNumbers,
     counts: ScheduleCounts,
@@ -182,7 +211,10 @@ impl Schedule {
             waiting: BinaryHeap::new(),
             waiting_count: 0,
             queues: Default::default(),
-            wheel: 0,
+            queued: 0,
+            worth: Worth::default(),
+            clients: Clients::default(),
+            piece_counts: Vec::new(),
             open: HashMap::new(),
             out: 0,
             closing: 0,
@@ -192,6 +224,7 @@ impl Schedule {
             ladder: Ladder::new(pacing.rungs, seed.rotate_left(32)),
             rate: Rate::new(now, pacing.per_second),
             spacing: Spacing::default(),
+            limits: Limits::new(pacing.ip, pacing.network),
             random: seed,
             next_contact: numbers,
             counts: ScheduleCounts::default(),
@@ -199,13 +232,18 @@ impl Schedule {
     }
 
     /// Takes a peer the registry has just met; it is due at once.
-    pub fn add(&mut self, now: Instant, peer: PeerKey) {
+    pub fn add(&mut self, now: Instant, peer: PeerKey, origin: Origin) {
         self.grow(peer);
         let Some(plan) = self.plans.get(peer.index()).filter(|plan| plan.stage == Stage::Idle) else {
             return;
         };
-        // A seeder, if it is one, does not run away by finishing.
-        let class = if plan.hints.has(Hints::SEED) { Class::Retry } else { Class::First };
+        let class = match origin {
+            // A seeder, if it is one, does not run away by finishing.
+            _ if plan.hints.has(Hints::SEED) => Class::Seed,
+            Origin::Dht => Class::Dht,
+            Origin::Other => Class::Named,
+            Origin::Tracker => Class::Tracker,
+        };
         self.wait(peer, class, now);
     }
 
@@ -234,11 +272,11 @@ impl Schedule {
 
     /// The next thing to do at `now`, if any; to be asked again until there is none.
     pub fn next(&mut self, now: Instant, registry: &Registry) -> Option<Action> {
-        self.queue_due(now);
+        self.queue_due(now, registry);
         if let Some(action) = self.review_due(now) {
             return Some(action);
         }
-        while self.queued() > 0 && self.rate.is_ready(now) {
+        while self.queued > 0 && self.rate.is_ready(now) {
             if self.out >= self.pacing.max_out {
                 return self.release(now);
             }
@@ -256,7 +294,7 @@ impl Schedule {
     pub fn next_wake(&self, now: Instant) -> Option<Instant> {
         let waiting = self.waiting.peek().map(|Reverse((due, _))| self.start + due.elapsed());
         let review = self.reviews.peek().map(|Reverse((at, _))| *at);
-        let queued = (self.queued() > 0)
+        let queued = (self.queued > 0)
             .then(|| if self.out >= self.pacing.max_out { now + FULL_RECHECK } else { self.rate.ready_at() });
         [waiting, review, queued].into_iter().flatten().min()
     }
@@ -297,9 +335,15 @@ impl Schedule {
     pub fn handshake(&mut self, contact: u64, peer_id: &[u8; 20]) {
         let Some(open) = self.open.get_mut(&contact) else { return };
         open.handshake = true;
-        open.habit = Habit::of(peer_id, None);
+        open.client = self.clients.id_of(peer_id);
+        open.habit = self.clients.habit(open.client, Habit::of(peer_id, None));
+        let id = hash_id(peer_id);
+        if let Some((client, _)) = open.second_to.take_if(|(_, first)| *first == id) {
+            self.clients.second_connection(client, true);
+        }
         if let Some(plan) = open.peer.and_then(|peer| self.plans.get_mut(peer.index())) {
-            plan.peer_id = hash_id(peer_id);
+            plan.peer_id = id;
+            plan.client = open.client;
             plan.ways.client(peer_id);
             if open.outgoing {
                 plan.flags.set(Flags::REACHED, true);
@@ -311,7 +355,7 @@ impl Schedule {
     pub fn extended(&mut self, contact: u64, habit: Habit, upload_only: bool) {
         let Some(open) = self.open.get_mut(&contact) else { return };
         if habit != Habit::Unknown {
-            open.habit = habit;
+            open.habit = self.clients.habit(open.client, habit);
         }
         if let Some(plan) = open.peer.and_then(|peer| self.plans.get_mut(peer.index())) {
             plan.flags.set(Flags::UPLOAD_ONLY, upload_only);
@@ -330,7 +374,7 @@ impl Schedule {
 
     /// Peers that are due and wait for a place.
     pub fn due(&self) -> u64 {
-        self.queued() as u64
+        self.queued as u64
     }
 
     /// Peers that are due later.
@@ -348,12 +392,29 @@ impl Schedule {
         if let Some(at) = self.spacing.allowed_at(now, swarm, ip) {
             return Some(at);
         }
+        self.deferred_for_twin(now, peer, swarm, ip).or_else(|| self.limits.allowed_at(now, ip))
+    }
+
+    /// When a peer may be dialled that is, or may be, connected to us by itself.
+    fn deferred_for_twin(
+        &mut self,
+        now: Instant,
+        peer: PeerKey,
+        swarm: SwarmId,
+        ip: IpAddr,
+    ) -> Option<Instant> {
         let twins = self.incoming.get(&(swarm, ip))?;
         let plan = self.plans.get_mut(peer.index())?;
         // A client that came to us refuses our connection. It is this peer if the peer ID is the same; before the
         // first contact the ID is not known, and the peer waits a while for the other side to tell its port.
         let is_twin = twins.iter().any(|&(_, id)| id == plan.peer_id);
-        let may_be_twin = plan.peer_id == 0 && plan.deferrals < plan::DEFERRALS_MAX;
+        let refuses = |contact: &u64| {
+            let client = self.open.get(contact).map(|open| open.client).unwrap_or_default();
+            !self.clients.accepts_second(client)
+        };
+        let may_be_twin = plan.peer_id == 0
+            && plan.deferrals < plan::DEFERRALS_MAX
+            && twins.iter().any(|(contact, _)| refuses(contact));
         if is_twin || may_be_twin {
             plan.deferrals = plan.deferrals.saturating_add(1);
             return Some(now + TWIN_DEFERRAL);
@@ -365,21 +426,30 @@ impl Schedule {
         let plan = self.plans.get_mut(peer.index())?;
         plan.stage = Stage::Busy;
         plan.attempts = plan.attempts.saturating_add(1);
-        let attempt = plan.attempts;
+        let attempt = plan.attempts.into();
         let contact = self.next_contact.next();
         let rung = self.ladder.rung(plan.ways, plan.hints);
-        self.open.insert(contact, Open::new(swarm, ip, Some(peer), rung, true));
+        let mut open = Open::new(swarm, ip, Some(peer), rung, true);
+        open.second_to = self.incoming.get(&(swarm, ip)).and_then(|here| {
+            let &(first, id) = here.first()?;
+            Some((self.open.get(&first)?.client, id))
+        });
+        self.open.insert(contact, open);
+        if self.piece_counts.len() <= swarm.index() {
+            self.piece_counts.resize(swarm.index() + 1, None);
+        }
         self.out += 1;
         self.counts.contacts_started += 1;
         self.rate.take();
         self.spacing.note(now, swarm, ip);
+        self.limits.begin(now, ip);
         Some(Action::Dial { contact, peer, attempt, rung })
     }
 
     /// Frees a place for a peer that is due, where a contact is held that is of less use.
     fn release(&mut self, now: Instant) -> Option<Action> {
         let at_once = self.pacing.max_out / 20 + 1;
-        if self.closing >= self.queued().min(at_once) {
+        if self.closing >= self.queued.min(at_once) || !self.is_worth_a_place() {
             return None;
         }
         let tick = self.tick(now);
@@ -431,42 +501,67 @@ impl Schedule {
         self.reviews.push(Reverse((at, contact)));
     }
 
-    fn queue_due(&mut self, now: Instant) {
+    fn queue_due(&mut self, now: Instant, registry: &Registry) {
+        let tick = self.tick(now);
         while let Some(&Reverse((due, peer))) = self.waiting.peek() {
             if self.start + due.elapsed() > now {
                 return;
             }
             self.waiting.pop();
+            let piece_count = registry
+                .peer(peer)
+                .and_then(|place| self.piece_counts.get(place.swarm.index()).copied().flatten());
             let Some(plan) = self.plans.get_mut(peer.index()) else { continue };
-            if plan.stage != Stage::Waiting || plan.due != due {
+            if plan.due != due {
                 continue;
             }
-            plan.stage = Stage::Queued;
-            self.waiting_count -= 1;
+            match plan.stage {
+                Stage::Waiting => {
+                    plan.stage = Stage::Queued;
+                    self.waiting_count -= 1;
+                    self.queued += 1;
+                }
+                Stage::Queued if plan.class == Class::Revisit => {}
+                Stage::Blocked | Stage::Busy | Stage::Idle | Stage::Queued => continue,
+            }
+            if plan.class == Class::Revisit {
+                if plan.should_have_crossed(tick, piece_count) {
+                    plan.class = Class::Crossed;
+                } else if let Some(eta) = plan.eta(tick, piece_count).filter(|eta| !eta.is_zero()) {
+                    // If it is not served until then, it is worth more.
+                    plan.due = Tick::at(now.saturating_duration_since(self.start) + eta).max(Tick(due.0 + 1));
+                    self.waiting.push(Reverse((plan.due, peer)));
+                }
+            }
             if let Some(queue) = self.queues.get_mut(plan.class as usize) {
+                if queue.len() == queue.capacity() {
+                    queue.reserve_exact(64 + queue.len() / GROWTH);
+                }
                 queue.push_back(peer);
             }
         }
     }
 
     fn take_queued(&mut self) -> Option<PeerKey> {
-        let first = self.wheel;
-        self.wheel = (self.wheel + 1) % WHEEL.len();
-        let order = WHEEL.iter().cycle().skip(first).take(WHEEL.len());
-        for &class in std::iter::once(&Class::Urgent).chain(order) {
-            let Some(queue) = self.queues.get_mut(class as usize) else { continue };
-            while let Some(peer) = queue.pop_front() {
-                // A peer that came to us meanwhile, or was found to be ourselves, is no longer queued.
-                if self.plans.get(peer.index()).is_some_and(|plan| plan.stage == Stage::Queued) {
-                    return Some(peer);
-                }
+        loop {
+            let queues = &self.queues;
+            let waits = |class: Class| queues.get(class as usize).is_some_and(|queue| !queue.is_empty());
+            let class = self.worth.choose(waits)?;
+            let peer = self.queues.get_mut(class as usize)?.pop_front()?;
+            // A peer that came to us meanwhile, was found to be ourselves, or changed its class, is not queued here.
+            let is_queued = |plan: &Plan| plan.stage == Stage::Queued && plan.class == class;
+            if self.plans.get(peer.index()).is_some_and(is_queued) {
+                self.queued -= 1;
+                return Some(peer);
             }
         }
-        None
     }
 
-    fn queued(&self) -> usize {
-        self.queues.iter().map(VecDeque::len).sum()
+    /// Whether somebody waits for whom a held contact may be given up.
+    fn is_worth_a_place(&self) -> bool {
+        let worthy = |class: &Class| !matches!(class, Class::Complete | Class::Retry | Class::Seed);
+        let waits = |class: Class| self.queues.get(class as usize).is_some_and(|queue| !queue.is_empty());
+        Class::ALL.into_iter().filter(worthy).any(waits)
     }
 
     fn wait(&mut self, peer: PeerKey, class: Class, until: Instant) {
@@ -479,23 +574,43 @@ impl Schedule {
         plan.stage = Stage::Waiting;
         plan.due = due;
         self.waiting_count += 1;
+        if self.waiting.len() == self.waiting.capacity() {
+            self.waiting.reserve_exact(64 + self.waiting.len() / GROWTH);
+        }
         self.waiting.push(Reverse((due, peer)));
     }
 
     fn wait_as_before(&mut self, peer: PeerKey, until: Instant) {
-        let class = self.plans.get(peer.index()).map_or(Class::First, |plan| plan.class);
+        let class = self.plans.get(peer.index()).map(|plan| plan.class).unwrap_or_default();
         self.wait(peer, class, until);
     }
 
+    /// A peer that waits or is due leaves the round.
     fn leave_waiting(&mut self, peer: PeerKey) {
-        let waits = self.plans.get(peer.index()).is_some_and(|plan| plan.stage == Stage::Waiting);
-        self.waiting_count -= u64::from(waits && self.waiting_count > 0);
+        match self.plans.get(peer.index()).map(|plan| plan.stage) {
+            Some(Stage::Waiting) => self.waiting_count -= 1,
+            Some(Stage::Queued) => self.queued -= 1,
+            _ => {}
+        }
     }
 
     fn grow(&mut self, peer: PeerKey) {
-        if self.plans.len() <= peer.index() {
-            self.plans.resize(peer.index() + 1, Plan::default());
+        let len = peer.index() + 1;
+        if self.plans.len() >= len {
+            return;
         }
+        if self.plans.capacity() < len {
+            self.plans.reserve_exact(len - self.plans.len() + len / GROWTH);
+        }
+        self.plans.resize(len, Plan::default());
+    }
+
+    /// Bytes taken by what grows with the peers known.
+    pub fn memory_bytes(&self) -> usize {
+        let queues: usize = self.queues.iter().map(VecDeque::capacity).sum();
+        self.plans.capacity() * size_of::<Plan>()
+            + self.waiting.capacity() * size_of::<Reverse<(Tick, PeerKey)>>()
+            + queues * size_of::<PeerKey>()
     }
 
     fn tick(&self, now: Instant) -> Tick {

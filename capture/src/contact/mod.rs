@@ -5,6 +5,7 @@
 //! What the scheduler must know goes to it as a [`ContactEvent`].
 
 pub mod dial;
+mod keep_alive;
 mod link;
 pub mod outcome;
 mod rows;
@@ -24,6 +25,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wire::peer::{mse::SwarmKeys, session::Settings};
 
+pub use self::keep_alive::KeepAlives;
 use crate::{
     address::AddressPolicy,
     clock::Clock,
@@ -70,6 +72,8 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Places to ask for metadata, by [`SwarmId`].
     pub metadata_fetches: Vec<Arc<Semaphore>>,
+    /// How often each client is to hear from us.
+    pub keep_alives: KeepAlives,
     /// Bytes of all contacts.
     pub traffic: Traffic,
 }
@@ -116,6 +120,13 @@ pub struct ContactEvent {
 /// What happened to a contact.
 #[derive(Debug)]
 pub enum What {
+    /// The opening burst has brought a claim, and is not over.
+    Claimed {
+        /// Pieces claimed so far; `None` for all of an unknown number.
+        pieces: Option<u32>,
+        /// Pieces of the torrent, where its metadata is known.
+        piece_count: Option<u32>,
+    },
     /// It ended; its row is written.
     Ended(ContactOutcome),
     /// The peer's extended handshake came.
@@ -131,6 +142,13 @@ pub enum What {
     Handshake {
         /// The peer's ID.
         peer_id: [u8; 20],
+    },
+    /// The peer hung up on a held connection.
+    HungUp {
+        /// How long it was open.
+        open: Duration,
+        /// How long we had sent nothing.
+        silent: Duration,
     },
     /// A peer that connected to us named one of our swarms.
     Incoming {

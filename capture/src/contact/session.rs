@@ -27,7 +27,7 @@ use wire::{
         handshake::Handshake,
         mse::SwarmKeys,
         pex::UtPex,
-        session::{Event, Extended, Kind, Local, Observation, Session},
+        session::{Closer, Event, Extended, Kind, Local, Observation, Session},
     },
 };
 
@@ -166,6 +166,10 @@ impl Driver {
         self.carried = (link.bytes_in, link.bytes_out);
         self.named = self.named.or(link.named);
         self.learn_piece_count(now);
+        if let (Closer::Peer, Some(open)) = (ending.closer(), self.session.watched_for(now)) {
+            let silent = self.session.silent_for(now);
+            self.context.tell(self.contacted.contact, What::HungUp { open, silent }).await;
+        }
         self.session.handle_closed(now, ending.closer());
         // What the session held back; it has no way to end again.
         self.handle_events().await;
@@ -238,6 +242,9 @@ impl Driver {
     async fn handle_events(&mut self) -> Option<Ending> {
         while let Some(event) = self.session.poll_event() {
             match event {
+                Event::Claimed { pieces, piece_count } => {
+                    self.context.tell(self.contacted.contact, What::Claimed { pieces, piece_count }).await;
+                }
                 Event::Ended(end) => return Some(end.into()),
                 Event::Extended(extended) => self.handle_extended(&extended).await,
                 Event::Handshake(handshake) => {
@@ -282,6 +289,8 @@ impl Driver {
             let now = self.now();
             self.session.accept(now, local);
         }
+        let keep_alive = self.context.settings.keep_alive.min(self.context.keep_alives.of(&peer_id));
+        self.session.set_keep_alive(keep_alive);
         self.context.tell(contact, What::Handshake { peer_id }).await;
         None
     }

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use schema::table::ContactOutcome;
 
 use super::{
-    COMPLETE_REVISIT, Habit, SPACING, Schedule, Seen, Why, next_random,
+    COMPLETE_REVISIT, Habit, Program, SPACING, Schedule, Seen, Why,
+    client::Clients,
+    next_random,
     open::Open,
     plan::{Belief, Class, Flags, Plan, Stage, Tick, is_above},
+    worth::Worth,
 };
 
 /// First delay after a failure; each further one doubles it.
@@ -22,20 +25,53 @@ const WRONG_SWARM_FAILURES: u8 = 7;
 const UNKNOWN_SPEED: Duration = Duration::from_secs(10);
 /// A peer that hangs up while it downloads is looked for again after this time at the latest.
 const HUNG_UP_MAX: Duration = Duration::from_mins(1);
-/// A peer that will reach the threshold within this time is visited before all others.
-const NEAR: Duration = Duration::from_mins(1);
+/// A peer that will reach the threshold within this time is visited as often as may be.
+const SPRINT: Duration = Duration::from_secs(6);
+/// More pieces than these were kept quiet about, beyond what the time between two contacts explains.
+const UNEXPLAINED_PIECES: f32 = 3.0;
 
 impl Schedule {
+    /// Takes a claim of an opening burst that is not over: in the last seconds before the threshold the next visit
+    /// matters more than the rest of this one.
+    pub fn claimed(&mut self, now: Instant, contact: u64, pieces: Option<u32>, piece_count: Option<u32>) {
+        let tick = self.tick(now);
+        let Some(open) = self.open.get_mut(&contact).filter(|open| open.outgoing) else { return };
+        let Some(plan) = open.peer.and_then(|peer| self.plans.get(peer.index())) else { return };
+        let below = matches!((pieces, piece_count), (Some(pieces), Some(count)) if !is_above(pieces, count));
+        let known = plan.belief == Belief::Believed && plan.flags.has(Flags::WAS_BELOW);
+        let visited = !matches!(open.habit, Habit::Tells | Habit::Unknown) || plan.is_known_quiet();
+        if below && known && visited && plan.eta(tick, piece_count).is_some_and(|eta| eta < SPRINT) {
+            open.hurried = true;
+            self.review_at(contact, now);
+        }
+    }
+
     /// Takes an observation.
     pub fn observed(&mut self, now: Instant, contact: u64, seen: Seen) {
         let tick = self.tick(now);
         let Some(open) = self.open.get_mut(&contact) else { return };
+        if let (Some(count), Some(known)) = (seen.piece_count, self.piece_counts.get_mut(open.swarm.index()))
+        {
+            *known = Some(count);
+        }
+        let (told_before, told_at) = (open.told, open.told_at);
         open.observe(now, &seen);
         let plan = open.peer.and_then(|peer| self.plans.get_mut(peer.index()));
         if let Some(plan) = plan {
-            if seen.opening && seen.settled {
-                learn_from_opening(plan, open, &seen, self.pacing.revisit);
+            // What a super-seeder reveals is no progress, and no habit of its program's.
+            if open.told && plan.belief == Belief::Believed {
+                match told_at.filter(|_| told_before) {
+                    Some(told_at) => {
+                        let pause = now.saturating_duration_since(told_at);
+                        self.clients.told_after(open.client, pause, plan.rate * pause.as_secs_f32());
+                    }
+                    None => self.clients.told(open.client),
+                }
             }
+            if seen.opening && seen.settled {
+                learn_from_opening(plan, open, &seen, tick, &mut self.clients, self.pacing.revisit);
+            }
+            plan.flags.set(Flags::TOLD, open.told);
             let above_before = plan.flags.has(Flags::ABOVE);
             let was_below = plan.flags.has(Flags::WAS_BELOW);
             note_pieces(plan, open, tick, &seen);
@@ -46,6 +82,7 @@ impl Schedule {
             if above && was_below {
                 // Counted once; a peer that starts over is counted again.
                 plan.flags.set(Flags::WAS_BELOW, false);
+                open.crossed = true;
             }
         }
         let belief = open.peer.and_then(|peer| self.plans.get(peer.index())).map(|plan| plan.belief);
@@ -62,17 +99,41 @@ impl Schedule {
         open.settled_at = Some(now);
         if open.outgoing {
             self.held.insert(contact);
+            note_worth(open, &self.plans, &mut self.worth);
         }
         self.review_at(contact, now);
     }
 
+    /// The peer hung up on a connection that had been open and idle this long, and we had been silent this long.
+    ///
+    /// Returns how often its program is to hear from us from then on, if that has changed.
+    pub fn hung_up(
+        &mut self,
+        contact: u64,
+        open_for: Duration,
+        silent: Duration,
+    ) -> Option<(Program, Duration)> {
+        let open = self.open.get(&contact)?;
+        let plan = open.peer.and_then(|peer| self.plans.get(peer.index()))?;
+        // Who completes may have left, which is no habit.
+        let leaves = open.complete || plan.flags.has(Flags::ABOVE) || plan.flags.has(Flags::UPLOAD_ONLY);
+        if leaves { None } else { self.clients.hung_up(open.client, open_for, silent) }
+    }
+
     /// A contact ended.
     pub fn ended(&mut self, now: Instant, contact: u64, outcome: ContactOutcome) {
-        let Some(open) = self.open.remove(&contact) else { return };
+        let Some(mut open) = self.open.remove(&contact) else { return };
         self.held.remove(contact);
+        if open.outgoing {
+            note_worth(&mut open, &self.plans, &mut self.worth);
+            if let Some((client, _)) = open.second_to.filter(|_| outcome == ContactOutcome::HandshakeReset) {
+                self.clients.second_connection(client, false);
+            }
+        }
         self.spacing.note(now, open.swarm, open.ip);
         if open.outgoing {
             self.out -= 1;
+            self.limits.end(open.ip);
             self.closing -= usize::from(open.closing.is_some());
         } else if let Some(here) = self.incoming.get_mut(&(open.swarm, open.ip)) {
             here.retain(|&(other, _)| other != contact);
@@ -115,8 +176,22 @@ impl Schedule {
 }
 
 /// What a fresh handshake tells about a client's habits and whether its HAVEs can be believed.
-fn learn_from_opening(plan: &mut Plan, open: &Open, seen: &Seen, revisit: Duration) {
+fn learn_from_opening(
+    plan: &mut Plan,
+    open: &Open,
+    seen: &Seen,
+    tick: Tick,
+    clients: &mut Clients,
+    revisit: Duration,
+) {
     let earlier = plan.pieces;
+    if plan.flags.has(Flags::TOLD) {
+        let explained = 2.0 * plan.rate * tick.since(plan.seen).as_secs_f32() + UNEXPLAINED_PIECES;
+        let gained = seen.pieces.unwrap_or_default().saturating_sub(earlier);
+        if f64::from(gained) > f64::from(explained) {
+            clients.kept_quiet(open.client, true);
+        }
+    }
     if seen.claimed {
         plan.belief = Belief::Believed;
     } else if plan.flags.has(Flags::SEEN) && earlier > 0 && plan.belief != Belief::Believed {
@@ -132,11 +207,18 @@ fn learn_from_opening(plan: &mut Plan, open: &Open, seen: &Seen, revisit: Durati
         plan.flags.set(Flags::ON_TRIAL, false);
         let gained = seen.pieces.is_some_and(|pieces| pieces > earlier.saturating_add(1));
         plan.judge_patience(open.habit, gained, revisit);
+        if gained {
+            clients.kept_quiet(open.client, false);
+        }
     }
 }
 
 fn note_pieces(plan: &mut Plan, open: &mut Open, tick: Tick, seen: &Seen) {
-    if let Some(pieces) = seen.pieces {
+    // A lazy bitfield that was cut short tells less than is known.
+    let tells = seen.settled
+        || !plan.flags.has(Flags::SEEN)
+        || seen.pieces.is_some_and(|pieces| pieces >= plan.pieces);
+    if let Some(pieces) = seen.pieces.filter(|_| tells) {
         open.gained |= !plan.flags.has(Flags::SEEN) || pieces > plan.pieces;
         plan.see(tick, pieces);
     }
@@ -168,11 +250,15 @@ fn follow_up(
         return (Class::Urgent, SPACING);
     }
     if open.complete || plan.flags.has(Flags::UPLOAD_ONLY) {
-        return (Class::Retry, COMPLETE_REVISIT.max(pacing.revisit));
+        return (Class::Complete, COMPLETE_REVISIT.max(pacing.revisit));
     }
-    plan.stale = if open.gained { 0 } else { plan.stale.saturating_add(1) };
+    if open.gained {
+        plan.stale = 0;
+    } else if plan.is_stalled() {
+        plan.stale = plan.stale.saturating_add(1);
+    }
     let eta = plan.eta(tick, open.piece_count);
-    let class = if eta.is_some_and(|eta| eta < NEAR) { Class::Urgent } else { Class::Revisit };
+    let class = Class::Revisit;
     let held_out = open.settled_at.is_some_and(|at| now.saturating_duration_since(at) >= pacing.hold);
     if plan.flags.has(Flags::ON_TRIAL) || held_out {
         return (class, SPACING);
@@ -188,6 +274,15 @@ fn follow_up(
         _ => doubled(SPACING).min(HUNG_UP_MAX),
     };
     (class, delay.min(pacing.revisit.max(SPACING)))
+}
+
+/// Notes what a visit was worth, once.
+fn note_worth(open: &mut Open, plans: &[Plan], worth: &mut Worth) {
+    let Some(plan) = open.peer.and_then(|peer| plans.get(peer.index())) else { return };
+    if !std::mem::replace(&mut open.noted, true) {
+        let below = plan.flags.has(Flags::WAS_BELOW) && !plan.flags.has(Flags::UPLOAD_ONLY);
+        worth.note(plan.class, below, open.crossed);
+    }
 }
 
 fn retry(plan: &mut Plan, pacing: &super::Pacing) -> (Class, Duration) {

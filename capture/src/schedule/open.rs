@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    Habit, Pacing, Rung, SPACING, Seen, Why, next_random,
+    Habit, Pacing, Rung, SPACING, Seen, Why,
+    client::ClientId,
+    next_random,
     plan::{Belief, Flags, Plan, Tick, is_above},
 };
 use crate::{registry::PeerKey, swarm::SwarmId};
@@ -16,9 +18,11 @@ const DOUBT: Duration = Duration::from_secs(3);
 /// Shortest time without a HAVE before a fresh handshake.
 const PATIENCE_MIN: Duration = Duration::from_secs(4);
 /// A contact is held at least this long before it makes place for another.
-const HELD_MIN: Duration = Duration::from_secs(10);
+const HELD_MIN: Duration = Duration::from_secs(5);
 /// A contact whose peer is this near to the threshold makes place for nobody.
-const NEAR: Duration = Duration::from_mins(1);
+const NEAR: Duration = Duration::from_secs(15);
+/// An estimate is trusted to no less than a piece, but no more than this.
+const DOUBTFUL_PIECE_MAX: Duration = Duration::from_secs(5);
 /// Held contacts looked at to find the least useful one.
 const SAMPLE: usize = 24;
 /// A peer of unknown speed is taken to need this long for the whole torrent.
@@ -40,7 +44,17 @@ pub(super) struct Open {
     pub(super) review_at: Option<Instant>,
     pub(super) settled_at: Option<Instant>,
     /// When the peer last told of a piece.
-    told_at: Option<Instant>,
+    pub(super) told_at: Option<Instant>,
+    /// The peer's program.
+    pub(super) client: ClientId,
+    /// The program of a connection from the same address that was open when this one began, and its peer's ID.
+    pub(super) second_to: Option<(ClientId, u32)>,
+    /// To be closed before the opening burst is over: the next visit is more urgent.
+    pub(super) hurried: bool,
+    /// Whether what the visit was worth has been noted.
+    pub(super) noted: bool,
+    /// Whether it showed that the peer had crossed the threshold.
+    pub(super) crossed: bool,
     pub(super) pieces: Option<u32>,
     pub(super) piece_count: Option<u32>,
     pub(super) complete: bool,
@@ -68,6 +82,11 @@ impl Open {
             review_at: None,
             settled_at: None,
             told_at: None,
+            client: ClientId::default(),
+            second_to: None,
+            hurried: false,
+            noted: false,
+            crossed: false,
             pieces: None,
             piece_count: None,
             complete: false,
@@ -114,6 +133,9 @@ impl Open {
         plan: Option<&mut Plan>,
         pacing: &Pacing,
     ) -> Option<Instant> {
+        if self.hurried {
+            return None;
+        }
         let settled_at = self.settled_at?;
         let hold_ends = settled_at + pacing.hold;
         let believed = !self.needs_handshake(plan.as_ref().map(|plan| plan.belief).unwrap_or_default());
@@ -139,7 +161,7 @@ impl Open {
         }
         // Past the threshold there is no hurry.
         let eta = plan.eta(tick, self.piece_count).filter(|_| !plan.flags.has(Flags::ABOVE));
-        let ask_at = self.ask_at(now, settled_at, eta, plan.patience_s);
+        let ask_at = self.ask_at(now, settled_at, eta, plan);
         if now >= ask_at {
             plan.flags.set(Flags::ON_TRIAL, !self.told);
             return None;
@@ -148,7 +170,8 @@ impl Open {
     }
 
     /// When to ask a peer that tells nothing meanwhile by a fresh handshake.
-    fn ask_at(&self, now: Instant, settled_at: Instant, eta: Option<Duration>, patience_s: u16) -> Instant {
+    fn ask_at(&self, now: Instant, settled_at: Instant, eta: Option<Duration>, plan: &Plan) -> Instant {
+        let (patience_s, piece_time) = (plan.patience_s, plan.piece_time());
         let told_at = self.told_at.unwrap_or(settled_at).max(settled_at);
         let patience = match patience_s {
             0 => self.habit.patience(),
@@ -158,7 +181,8 @@ impl Open {
         match self.habit {
             // The crossing would be told with the next batch, unless the peer leaves before that.
             Habit::Batches => {
-                (now + eta.saturating_sub(SPACING)).max(told_at + PATIENCE_MIN).min(told_at + patience)
+                let early = SPACING + piece_time.unwrap_or_default().min(DOUBTFUL_PIECE_MAX);
+                (now + eta.saturating_sub(early)).min(told_at + patience)
             }
             Habit::Silent | Habit::Unknown | Habit::Unreliable => {
                 told_at + patience.min((eta / 2).max(PATIENCE_MIN))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::peer::pex::Flags as Hints;
 
-use super::{Habit, ladder::Ways};
+use super::{Habit, client::ClientId, ladder::Ways};
 
 /// The share of the pieces, in percent, at which a download counts as one by default.
 pub const THRESHOLD_PERCENT: u64 = 98;
@@ -46,18 +46,63 @@ pub(super) enum Stage {
     Waiting,
 }
 
-/// Which queue a peer that is due waits in.
+/// Why a peer is to be visited, and so which queue it waits in when it is due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Never contacted before.
-    #[default]
-    First,
-    /// Reached before, and still downloading.
-    Revisit,
-    /// Failed before, or complete.
+    /// Seen complete, or says it wants no more.
+    Complete,
+    /// Failed before.
     Retry,
-    /// About to cross the threshold, or in need of a second handshake to be believed.
+    /// Never contacted, and said to be a seeder.
+    Seed,
+    /// Reached before, and still on its way.
+    Revisit,
+    /// Never contacted, named by the DHT.
+    Dht,
+    /// Never contacted, named by a tracker.
+    #[default]
+    Tracker,
+    /// Never contacted, named by a peer, a magnet or itself.
+    Named,
+    /// Lost while it was downloading, or in need of a second handshake to be believed.
     Urgent,
+    /// Seen below the threshold, which it should have crossed by then.
+    Crossed,
+}
+
+impl Class {
+    /// Every kind, in the order of the queues.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Complete,
+        Self::Retry,
+        Self::Seed,
+        Self::Revisit,
+        Self::Dht,
+        Self::Tracker,
+        Self::Named,
+        Self::Urgent,
+        Self::Crossed,
+    ];
+
+    /// Whether the peer was never contacted.
+    pub(super) fn is_first(self) -> bool {
+        matches!(self, Self::Seed | Self::Dht | Self::Tracker | Self::Named)
+    }
+
+    /// What is expected of so many visits before any is made: confirmed downloads.
+    pub(super) fn expectation(self) -> (f32, f32) {
+        match self {
+            Self::Complete => (20.0, 0.01),
+            Self::Retry => (20.0, 0.3),
+            Self::Seed => (20.0, 0.2),
+            Self::Revisit => (10.0, 0.8),
+            Self::Dht => (20.0, 2.0),
+            Self::Tracker => (20.0, 3.0),
+            Self::Named => (20.0, 3.5),
+            Self::Urgent => (10.0, 4.0),
+            Self::Crossed => (10.0, 6.0),
+        }
+    }
 }
 
 /// How far the belief in a peer's HAVEs has been tested (BEP 16: a super-seeder claims nothing and reveals one piece
@@ -91,10 +136,12 @@ pub(super) struct Plan {
     anchor: u32,
     /// When they were seen.
     anchored: Tick,
-    /// Outgoing contacts so far.
-    pub(super) attempts: u32,
     /// Hash of the peer ID last seen, 0 before.
     pub(super) peer_id: u32,
+    /// Outgoing contacts so far.
+    pub(super) attempts: u16,
+    /// How long it had gained nothing when it was last seen, seconds.
+    unchanged_s: u16,
     /// How long a held connection may be without a HAVE, seconds; 0 before the first contact.
     pub(super) patience_s: u16,
     /// Failures in a row.
@@ -106,6 +153,8 @@ pub(super) struct Plan {
     pub(super) stage: Stage,
     pub(super) class: Class,
     pub(super) belief: Belief,
+    /// The program of the peer ID last seen.
+    pub(super) client: ClientId,
     pub(super) flags: Flags,
     /// What other peers said of it (BEP 11).
     pub(super) hints: Hints,
@@ -117,39 +166,44 @@ const RATE_OVER_MIN: Duration = Duration::from_secs(2);
 /// A rate is told over about this time at most.
 const RATE_OVER_MAX: Duration = Duration::from_mins(1);
 
+/// So many pieces must be overdue until a peer counts as stalled.
+const OVERDUE_PIECES: u32 = 3;
+
 /// A peer with less patience left, in seconds, that kept quiet is visited.
 const QUIET_BELOW_S: u16 = 5;
 
 /// So often a peer that was never reached waits for an incoming contact of its address to tell who it is.
 pub(super) const DEFERRALS_MAX: u8 = 3;
 
-/// Yes-or-no facts of a plan, a byte in all.
+/// Yes-or-no facts of a plan, two bytes in all.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Flags(u8);
+pub(super) struct Flags(u16);
 
 impl Flags {
     /// At or above the threshold when last seen.
-    pub(super) const ABOVE: u8 = 1;
+    pub(super) const ABOVE: u16 = 1;
     /// Has all pieces.
-    pub(super) const COMPLETE: u8 = 1 << 1;
+    pub(super) const COMPLETE: u16 = 1 << 1;
     /// Its pieces were seen at least once.
-    pub(super) const SEEN: u8 = 1 << 2;
+    pub(super) const SEEN: u16 = 1 << 2;
     /// Was reached by a connection of ours.
-    pub(super) const REACHED: u8 = 1 << 3;
+    pub(super) const REACHED: u16 = 1 << 3;
     /// Says it will not download (BEP 21).
-    pub(super) const UPLOAD_ONLY: u8 = 1 << 4;
+    pub(super) const UPLOAD_ONLY: u16 = 1 << 4;
     /// Known to be below the threshold at some time.
-    pub(super) const WAS_BELOW: u8 = 1 << 5;
+    pub(super) const WAS_BELOW: u16 = 1 << 5;
     /// The next handshake tells whether the client told its progress on the last held connection.
-    pub(super) const ON_TRIAL: u8 = 1 << 6;
+    pub(super) const ON_TRIAL: u16 = 1 << 6;
     /// Was seen to gain pieces without telling.
-    pub(super) const KEPT_QUIET: u8 = 1 << 7;
+    pub(super) const KEPT_QUIET: u16 = 1 << 7;
+    /// Told of pieces on the last held connection.
+    pub(super) const TOLD: u16 = 1 << 8;
 
-    pub(super) fn has(self, flag: u8) -> bool {
+    pub(super) fn has(self, flag: u16) -> bool {
         self.0 & flag != 0
     }
 
-    pub(super) fn set(&mut self, flag: u8, on: bool) {
+    pub(super) fn set(&mut self, flag: u16, on: bool) {
         if on { self.0 |= flag } else { self.0 &= !flag }
     }
 }
@@ -172,6 +226,23 @@ impl Plan {
         let seconds = f64::from(goal.saturating_sub(self.pieces)) / f64::from(self.rate);
         let eta = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         Some(eta.saturating_sub(now.since(self.seen)))
+    }
+
+    /// Time a piece takes it; `None` while its rate is unknown.
+    pub(super) fn piece_time(&self) -> Option<Duration> {
+        (self.rate > 0.0).then(|| Duration::try_from_secs_f32(1.0 / self.rate).unwrap_or(Duration::MAX))
+    }
+
+    /// Whether it has gained nothing for so long that several pieces are overdue.
+    pub(super) fn is_stalled(&self) -> bool {
+        let unchanged = Duration::from_secs(self.unchanged_s.into());
+        self.piece_time().is_none_or(|piece_time| unchanged > piece_time.saturating_mul(OVERDUE_PIECES))
+    }
+
+    /// Whether it was below the threshold, and should be past it by now.
+    pub(super) fn should_have_crossed(&self, now: Tick, piece_count: Option<u32>) -> bool {
+        let below = self.flags.has(Flags::WAS_BELOW) && !self.flags.has(Flags::ABOVE);
+        below && self.eta(now, piece_count).is_some_and(|eta| eta.is_zero())
     }
 
     /// Whether the client gained pieces without telling, so often that it is visited instead of held.
@@ -198,9 +269,15 @@ impl Plan {
             self.rate = 0.0;
             self.anchor = pieces;
             self.anchored = now;
+            self.seen = now;
+            self.unchanged_s = 0;
         }
         if pieces > self.pieces {
             self.stale = 0;
+            self.unchanged_s = 0;
+        } else {
+            let seconds = u16::try_from(now.since(self.seen).as_secs()).unwrap_or(u16::MAX);
+            self.unchanged_s = self.unchanged_s.saturating_add(seconds);
         }
         self.pieces = pieces;
         self.seen = now;

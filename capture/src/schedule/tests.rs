@@ -25,6 +25,8 @@ fn pacing() -> Pacing {
         hold: secs(1800),
         revisit: secs(600),
         rungs: Rungs::new(false, false),
+        ip: Limit::IP,
+        network: Limit::NETWORK,
     }
 }
 
@@ -51,7 +53,7 @@ impl World {
     fn meet(&mut self, host: u8, port: u16) -> PeerKey {
         let ip = Ipv4Addr::new(10, 0, 0, host);
         let Sighted::New(peer) = self.registry.sight(SWARM, (ip, port).into()) else { panic!("met before") };
-        self.schedule.add(self.now, peer);
+        self.schedule.add(self.now, peer, Origin::Tracker);
         peer
     }
 
@@ -446,9 +448,205 @@ fn at_the_limit_the_least_useful_contact_makes_place() {
 }
 
 #[test]
-fn a_known_peer_takes_less_than_seventy_bytes_besides_the_index_and_the_queue() {
-    assert!(size_of::<Plan>() <= 48, "{}", size_of::<Plan>());
-    assert!(size_of::<crate::registry::Peer>() <= 24);
+fn a_known_peer_takes_at_most_a_hundred_bytes() {
+    // Right behind a step of any list's growth, too.
+    for peers in [100_000_u32, 114_689, 230_000] {
+        let mut world = World::new(pacing());
+        let before = world.registry.memory_bytes() + world.schedule.memory_bytes();
+        for number in 0..peers {
+            let ip = Ipv4Addr::from_bits(0x1000_0000 + number * 7);
+            let Sighted::New(peer) = world.registry.sight(SWARM, (ip, 6881).into()) else {
+                panic!("met before")
+            };
+            world.schedule.add(world.now, peer, Origin::Tracker);
+        }
+        let each = |world: &World| {
+            (world.registry.memory_bytes() + world.schedule.memory_bytes() - before) as f64 / f64::from(peers)
+        };
+        assert!(each(&world) <= 100.0, "{} bytes each of {peers} that wait", each(&world));
+        world.schedule.queue_due(world.now, &world.registry);
+        assert_eq!(world.schedule.due(), u64::from(peers));
+        assert!(each(&world) <= 100.0, "{} bytes each of {peers} that are due", each(&world));
+    }
+}
+
+#[test]
+fn a_source_cannot_make_us_flood_a_host() {
+    let limit = Limit { open: 3, per_minute: 60 };
+    let mut world = World::new(Pacing { ip: limit, ..pacing() });
+    // Every swarm, so that the rest between visits in a swarm does not hide the limit.
+    for port in 1..=200_u16 {
+        for swarm in [SwarmId(0), SwarmId(1)] {
+            let sighted = world.registry.sight(swarm, (Ipv4Addr::new(10, 0, 0, 1), port).into());
+            let Sighted::New(peer) = sighted else { panic!("met before") };
+            world.schedule.add(world.now, peer, Origin::Tracker);
+        }
+    }
+    let (mut open, mut begun) = (VecDeque::new(), 0);
+    let until = world.start + secs(60);
+    while world.now < until {
+        if let Some(Action::Dial { contact, .. }) = world.next_within(secs(1)) {
+            open.push_back(contact);
+            begun += 1;
+            assert!(open.len() <= 3, "{} at once", open.len());
+        }
+        if open.len() == 3 {
+            world.now += secs(1);
+            let contact = open.pop_front().expect("open");
+            world.ends(contact, ContactOutcome::ConnectTimedOut);
+        }
+    }
+    assert!((20..=75).contains(&begun), "{begun} in a minute");
+    // Another host is served meanwhile.
+    world.meet(2, 1);
+    assert!(matches!(world.next_within(secs(1)), Some(Action::Dial { .. })));
+}
+
+#[test]
+fn in_the_last_seconds_a_visit_ends_with_the_claim() {
+    let mut world = World::new(pacing());
+    world.meet(1, 1);
+    // Ten pieces a second; 980 are the threshold.
+    for (pieces, patience) in [(700, 100), (800, 100)] {
+        let contact = world.dialled(secs(patience));
+        world.schedule.claimed(world.now, contact, Some(pieces), Some(COUNT));
+        assert_eq!(world.next(), None, "no hurry yet");
+        world.opens(contact, &RQBIT_ID, pieces, true);
+        assert_eq!(world.closed(secs(0)), contact);
+        world.ends(contact, ContactOutcome::VisitDone);
+        world.now += secs(8);
+    }
+    let contact = world.dialled(secs(100));
+    world.schedule.handshake(contact, &RQBIT_ID);
+    world.now += secs(6);
+    world.schedule.claimed(world.now, contact, Some(960), Some(COUNT));
+    assert_eq!(world.closed(secs(0)), contact);
+    world.schedule.observed(world.now, contact, Seen { settled: false, ..seen(960, true, true) });
+    world.ends(contact, ContactOutcome::VisitDone);
+    let (contact, delay) = world.until_dialled();
+    assert!((2.0..2.5).contains(&delay), "{delay}");
+    world.schedule.handshake(contact, &RQBIT_ID);
+    world.schedule.claimed(world.now, contact, Some(COUNT), Some(COUNT));
+    assert_eq!(world.next_within(secs(1)), None, "what is past the threshold is looked at whole");
+}
+
+#[test]
+fn under_a_small_budget_who_should_have_crossed_comes_before_the_unknown() {
+    let mut world = World::new(Pacing { per_second: 1, ..pacing() });
+    world.meet(1, 1);
+    for pieces in [700, 850] {
+        let contact = world.dialled(secs(100));
+        world.opens(contact, &RQBIT_ID, pieces, true);
+        world.closed(secs(0));
+        world.ends(contact, ContactOutcome::VisitDone);
+        world.now += secs(10);
+    }
+    world.now += secs(20);
+    for host in 2..100 {
+        world.meet(host, 1);
+    }
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let Some(Action::Dial { contact, attempt, .. }) = world.next_within(secs(2)) else {
+            panic!("no contact")
+        };
+        order.push(attempt);
+        world.ends(contact, ContactOutcome::Refused);
+    }
+    assert_eq!(order[..3], [3, 1, 1]);
+}
+
+#[test]
+fn a_peer_that_waits_for_a_place_is_worth_more_once_it_should_have_crossed() {
+    let mut world = World::new(Pacing { per_second: 1, ..pacing() });
+    world.meet(1, 1);
+    for pieces in [500, 700] {
+        let contact = world.dialled(secs(100));
+        world.opens(contact, &RQBIT_ID, pieces, true);
+        world.closed(secs(0));
+        world.ends(contact, ContactOutcome::VisitDone);
+        world.now += secs(8);
+    }
+    for host in 2..=250 {
+        world.meet(host, 1);
+    }
+    // Due at half of the way, it gives way to the unknown; past the threshold, it does not.
+    let mut at = None;
+    for _ in 0..200 {
+        let Some(Action::Dial { contact, attempt, .. }) = world.next_within(secs(2)) else { continue };
+        if attempt == 3 {
+            at = Some(world.now - world.start);
+            break;
+        }
+        world.ends(contact, ContactOutcome::Refused);
+    }
+    let at = at.expect("visited").as_secs();
+    assert!((25..60).contains(&at), "{at}");
+}
+
+#[test]
+fn a_program_no_table_knows_is_visited_once_it_kept_quiet_and_held_once_it_told() {
+    for tells in [false, true] {
+        let mut world = World::new(pacing());
+        for host in 1..=3 {
+            world.meet(host, 1);
+            let contact = world.dialled(secs(0));
+            world.opens(contact, &UNKNOWN_ID, 100, true);
+            if tells {
+                for pieces in 101..110 {
+                    world.now += secs(1);
+                    world.has(contact, pieces);
+                }
+            } else {
+                assert_eq!(world.closed(secs(60)), contact, "tried");
+            }
+            world.ends(contact, ContactOutcome::VisitDone);
+            let contact = world.dialled(secs(600));
+            world.opens(contact, &UNKNOWN_ID, 150, true);
+            world.ends(contact, ContactOutcome::Refused);
+            world.schedule.block(PeerKey(u32::from(host) - 1));
+        }
+        world.meet(9, 1);
+        let contact = world.dialled(secs(600));
+        world.opens(contact, &UNKNOWN_ID, 100, true);
+        let closed = world.next_within(secs(60));
+        assert_eq!(
+            closed.is_some(),
+            !tells,
+            "{closed:?} though it {}",
+            if tells { "tells" } else { "does not" }
+        );
+    }
+}
+
+#[test]
+fn a_client_that_takes_second_connections_is_not_waited_for() {
+    for (id, waits) in [(&RQBIT_ID, false), (&LIBTORRENT_ID, true)] {
+        let mut world = World::new(pacing());
+        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+        world.schedule.incoming(77, SWARM, ip, id, Rung::PLAIN_TCP);
+        world.schedule.handshake(77, id);
+        world.meet(1, 6881);
+        assert_eq!(world.next_within(secs(5)).is_none(), waits);
+    }
+}
+
+#[test]
+fn idle_limits_are_learnt_from_leechers_that_hang_up() {
+    let mut world = World::new(pacing());
+    world.meet(1, 1);
+    let contact = world.dialled(secs(0));
+    world.opens(contact, &UNKNOWN_ID, 100, true);
+    assert_eq!(world.schedule.hung_up(contact, secs(20), secs(20)), None);
+    let learnt = world.schedule.hung_up(contact, secs(20), secs(20));
+    assert_eq!(learnt, Some((Program::of(&UNKNOWN_ID), secs(16))));
+    // Who is complete may hang up for that.
+    world.meet(2, 1);
+    let contact = world.dialled(secs(0));
+    world.opens(contact, b"-YY0001-abcdefghijkl", COUNT, true);
+    for _ in 0..3 {
+        assert_eq!(world.schedule.hung_up(contact, secs(20), secs(20)), None);
+    }
 }
 
 /// What a simulated peer answers to a contact.
@@ -485,13 +683,13 @@ proptest! {
     fn budgets_spacing_and_one_contact_a_peer_hold_whatever_peers_do(
         peers in prop::collection::vec(habits(), 1..24), max_out in 1..6_usize, per_second in 1..20_u32,
     ) {
-        let mut world = World::new(Pacing { max_out, per_second, hold: secs(60), revisit: secs(20), rungs: Rungs::new(true, true) });
+        let mut world = World::new(Pacing { max_out, per_second, hold: secs(60), revisit: secs(20), rungs: Rungs::new(true, true), ..pacing() });
         let mut keys = HashMap::new();
         for habits in &peers {
             let address = (Ipv4Addr::new(10, 0, 0, habits.host), habits.port).into();
             if let Sighted::New(key) = world.registry.sight(SWARM, address) {
                 keys.insert(key, habits.clone());
-                world.schedule.add(world.now, key);
+                world.schedule.add(world.now, key, Origin::Tracker);
             }
         }
         let mut open: HashMap<u64, (PeerKey, Instant)> = HashMap::new();
@@ -559,7 +757,7 @@ fn a_peer_said_to_be_a_seeder_is_visited_behind_the_others() {
         let hints = if host == 1 { Hints::SEED } else { Hints::default() };
         world.schedule.hinted(peer, hints.with(Hints::UTP));
         assert_eq!(world.schedule.hints(peer).has(Hints::SEED), host == 1);
-        world.schedule.add(world.now, peer);
+        world.schedule.add(world.now, peer, Origin::Tracker);
     }
     for _ in 0..3 {
         let Some(Action::Dial { peer, .. }) = world.next_within(secs(10)) else { panic!("three are due") };

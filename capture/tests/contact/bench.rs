@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use capture::{
     address::AddressPolicy,
     clock::Clock,
-    contact::{ContactEvent, Context, Traffic, metadata_fetches},
+    contact::{ContactEvent, Context, KeepAlives, Traffic, metadata_fetches},
     log::{Log, LogOptions},
     swarm::{self, Description, Metadata, Swarm},
     udp::Utp,
@@ -75,6 +75,7 @@ impl Bench {
             swarms,
             events,
             cancel: CancellationToken::new(),
+            keep_alives: KeepAlives::default(),
             traffic: Traffic::default(),
         };
         Self { context: Arc::new(context), events: heard, folder }

@@ -234,6 +234,7 @@ async fn silence_is_an_observation_only_of_a_peer_without_fast() {
     for (reserved, expected) in [(0, 1), (FAST, 0)] {
         let rows = rows_of(async move |mut peer: Peer| {
             peer.sends(&greeting(reserved, SWARM, THEIRS)).await;
+            peer.sends(&bytes_of(&Message::Unchoke)).await;
             peer.hears_the_end().await;
         })
         .await;
@@ -409,6 +410,7 @@ async fn the_scheduler_hears_in_the_order_of_what_happened() {
     .await;
     let heard: Vec<&str> = std::iter::from_fn(|| bench.events.try_recv().ok())
         .map(|event| match event.what {
+            What::Claimed { piece_count: Some(PIECES), .. } => "claimed",
             What::Ended(ContactOutcome::IdleTimedOut) => "ended",
             What::Handshake { .. } => "handshake",
             What::Seen(seen) if seen.complete && seen.opening && seen.claimed => "complete",
@@ -416,7 +418,7 @@ async fn the_scheduler_hears_in_the_order_of_what_happened() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(heard, ["handshake", "complete", "settled", "ended"]);
+    assert_eq!(heard, ["handshake", "claimed", "complete", "settled", "ended"]);
     bench.rows().await;
 }
 

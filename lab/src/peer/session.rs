@@ -194,6 +194,10 @@ impl<'a> Session<'a> {
             }
         }
         message::encode(&Message::Unchoke, out);
+        // What a lazy bitfield held back is behind it, often in the same packet.
+        if self.client.lazy_bitfield && self.chance.random_bool(0.5) {
+            self.tell(now, out);
+        }
     }
 
     /// The opening's word about pieces; a lazy one holds some back, which [`Self::tell`] then sends at once.

@@ -144,6 +144,7 @@ pub struct Session {
     /// The peer's ID for `ut_metadata`.
     their_ut_metadata: Option<u8>,
     output: Vec<u8>,
+    /// When we last sent something, or could not as the output was full.
     last_queued: Instant,
     last_received: Instant,
     events: VecDeque<Event>,
@@ -241,8 +242,12 @@ impl Session {
         if now >= self.last_received + self.settings.idle_timeout {
             self.tell_rest(now);
             self.end(End::IdleTimedOut);
-        } else if now >= self.last_queued + self.settings.keep_alive && self.output.is_empty() {
-            self.send(now, &Message::KeepAlive);
+        } else if now >= self.last_queued + self.settings.keep_alive {
+            // A peer that does not read what we sent gets no keep-alive on top.
+            if self.output.is_empty() {
+                self.send(now, &Message::KeepAlive);
+            }
+            self.last_queued = now;
         }
     }
 
@@ -259,13 +264,11 @@ impl Session {
             Phase::Opening { settle_at } => Some(settle_at),
             _ => None,
         };
-        // A peer that does not read what we sent gets no keep-alive on top, until the output is gone.
-        let keep_alive = self.output.is_empty().then(|| self.last_queued + self.settings.keep_alive);
         [
             settle_at,
             self.fold.deadline(),
             self.fetch.as_ref().map(|fetch| fetch.deadline()),
-            keep_alive,
+            Some(self.last_queued + self.settings.keep_alive),
             Some(self.last_received + self.settings.idle_timeout),
         ]
         .into_iter()
@@ -283,6 +286,22 @@ impl Session {
             self.phase = Phase::Ended;
         }
         self.note_gap(now);
+    }
+
+    /// Says how long we may be silent: less than the peer's client waits for a byte before it hangs up.
+    pub fn set_keep_alive(&mut self, keep_alive: Duration) {
+        self.settings.keep_alive = keep_alive;
+    }
+
+    /// How long the connection was open, if its opening burst is over.
+    pub fn watched_for(&self, now: Instant) -> Option<Duration> {
+        let handshake_at = self.summary.handshake_at.filter(|_| matches!(self.phase, Phase::Watching))?;
+        Some(now.saturating_duration_since(handshake_at))
+    }
+
+    /// How long we have sent nothing.
+    pub fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_queued)
     }
 
     /// What happened since the last call, oldest first.
@@ -397,6 +416,9 @@ impl Session {
             match self.decoder.next(&mut bytes) {
                 Ok(Some(message)) => {
                     self.summary.messages += 1;
+                    if let (1, Phase::Opening { settle_at }) = (self.summary.messages, &mut self.phase) {
+                        *settle_at = now + self.settings.settle;
+                    }
                     self.handle_message(now, message);
                 }
                 Ok(None) => return,

@@ -14,6 +14,7 @@ impl Session {
         let opening = self.is_opening();
         self.begin_claim(now);
         self.claims.bitfield(bytes, opening)?;
+        self.foretell();
         self.tell_late_claim(now, Kind::Bitfield);
         Ok(())
     }
@@ -21,6 +22,7 @@ impl Session {
     pub(super) fn handle_have_all(&mut self, now: Instant) {
         self.begin_claim(now);
         self.claims.have_all();
+        self.foretell();
         self.tell_late_claim(now, Kind::HaveAll);
     }
 
@@ -52,7 +54,13 @@ impl Session {
     pub(super) fn settle(&mut self, now: Instant) {
         let claimed = self.claims.basis().is_some() || !self.claims.is_empty();
         let started = self.summary.handshake_at.unwrap_or(now);
-        let quiet_at = self.last_received + self.settings.settle;
+        // Who has not said a word yet may be slow or about to hang up: both are silent whatever they have.
+        let mute = self.summary.messages == 0;
+        let quiet_at = if mute {
+            started + self.settings.settle * SETTLE_TIMES_MAX
+        } else {
+            self.last_received + self.settings.settle
+        };
         if !claimed && quiet_at > now && now < started + self.settings.settle * SETTLE_TIMES_MAX {
             // A peer whose extended handshake has just come may well send its bitfield next: that is no silence yet.
             self.phase = Phase::Opening { settle_at: quiet_at };
@@ -75,8 +83,10 @@ impl Session {
     fn begin_claim(&mut self, now: Instant) {
         self.silent_at = None;
         self.claimed_at = Some(now);
-        if !self.is_opening() {
-            self.tell_folded(now);
+        match &mut self.phase {
+            // The HAVEs that a lazy bitfield held back follow it, not the handshake.
+            Phase::Opening { settle_at } => *settle_at = (*settle_at).max(now + self.settings.settle),
+            _ => self.tell_folded(now),
         }
     }
 
@@ -112,6 +122,14 @@ impl Session {
     pub(super) fn tell_folded(&mut self, now: Instant) {
         if let Some(waiting) = self.fold.flush(now) {
             self.tell_have(waiting);
+        }
+    }
+
+    /// Tells what was claimed before the opening burst is over, for whoever has no time to wait for that.
+    fn foretell(&mut self) {
+        if self.is_opening() {
+            let (pieces, piece_count) = (self.claims.count(), self.claims.piece_count());
+            self.events.push_back(Event::Claimed { pieces, piece_count });
         }
     }
 

@@ -15,6 +15,13 @@ use crate::{
 /// Something that happened in a session.
 #[derive(Debug)]
 pub enum Event {
+    /// The opening burst has brought a claim; what it is worth is told as an observation once the burst is over.
+    Claimed {
+        /// Pieces claimed so far; `None` for all of an unknown number.
+        pieces: Option<u32>,
+        /// Pieces of the torrent, where its metadata is known.
+        piece_count: Option<u32>,
+    },
     /// The session is over for a cause of its own; the connection is to be closed.
     Ended(End),
     /// The peer's extended handshake came, or amended an earlier one.

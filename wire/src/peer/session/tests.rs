@@ -232,6 +232,7 @@ fn a_contact_that_ends_without_a_claim_tells_nothing() {
 #[test]
 fn silence_is_zero_only_without_fast() {
     let mut without = Talk::greeted(Reserved::EXTENSION, Some(PIECES));
+    without.says(&Message::Unchoke);
     without.wait(ms(2500));
     without.session.handle_closed(without.now, Closer::Us);
     assert_eq!(without.observations(), [(2000, Kind::Silence, true, Some(0), None)]);
@@ -245,15 +246,57 @@ fn silence_is_zero_only_without_fast() {
 fn silence_that_the_peer_soon_ends_is_unknown() {
     for closed_after in [2100, 9900] {
         let mut talk = Talk::greeted(Reserved::EXTENSION, Some(PIECES));
+        talk.says(&Message::Unchoke);
         talk.wait(ms(closed_after));
         talk.session.handle_closed(talk.now, Closer::Peer);
         assert_eq!(talk.observations(), []);
         assert_eq!(talk.session.summary().pieces_first, None);
     }
     let mut patient = Talk::greeted(Reserved::EXTENSION, Some(PIECES));
+    patient.says(&Message::Unchoke);
     patient.wait(ms(10_000));
     patient.session.handle_closed(patient.now, Closer::Peer);
     assert_eq!(patient.observations(), [(2000, Kind::Silence, true, Some(0), None)]);
+}
+
+#[test]
+fn who_has_not_said_a_word_is_silent_only_after_five_settle_times() {
+    for closed_after in [2500, 9900] {
+        let mut talk = Talk::greeted(0, Some(PIECES));
+        talk.wait(ms(closed_after));
+        assert!(talk.events().is_empty(), "not settled");
+        talk.session.handle_closed(talk.now, Closer::Us);
+        assert_eq!(talk.observations(), [], "a seeder too busy to speak has not nothing");
+    }
+    let mut talk = Talk::greeted(0, Some(PIECES));
+    talk.wait(ms(10_100));
+    assert!(matches!(talk.events().as_slice(), [Event::Settled]));
+    talk.session.handle_closed(talk.now, Closer::Us);
+    assert_eq!(talk.observations(), [(10_000, Kind::Silence, true, Some(0), None)]);
+}
+
+#[test]
+fn the_haves_of_a_lazy_bitfield_follow_the_bitfield_and_not_the_handshake() {
+    let mut talk = Talk::greeted(FAST, Some(PIECES));
+    talk.wait(ms(1500));
+    talk.says(&bitfield(0..18));
+    talk.wait(ms(1500));
+    talk.says(&Message::Have(18));
+    talk.says(&Message::Have(19));
+    talk.wait(ms(2000));
+    assert_eq!(talk.observations(), [(3000, Kind::Bitfield, true, Some(PIECES), None)]);
+}
+
+#[test]
+fn a_claim_is_foretold_before_the_burst_is_over() {
+    let mut talk = Talk::greeted(FAST, Some(PIECES));
+    talk.says(&bitfield(0..18));
+    let expected = [(Some(18), Some(PIECES))];
+    let foretold = talk.events().into_iter().filter_map(|event| match event {
+        Event::Claimed { pieces, piece_count } => Some((pieces, piece_count)),
+        _ => None,
+    });
+    assert_eq!(foretold.collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -377,6 +420,7 @@ fn resolution_zero_tells_every_have() {
 #[test]
 fn a_bitfield_that_is_late_proves_the_silence_wrong() {
     let mut talk = Talk::greeted(0, Some(PIECES));
+    talk.says(&Message::Unchoke);
     talk.wait(ms(2500));
     assert!(matches!(talk.events().as_slice(), [Event::Settled]));
     talk.says(&bitfield(0..PIECES));
@@ -387,6 +431,7 @@ fn a_bitfield_that_is_late_proves_the_silence_wrong() {
 #[test]
 fn silence_is_told_with_the_first_have() {
     let mut talk = Talk::greeted(0, Some(PIECES));
+    talk.says(&Message::Unchoke);
     talk.wait(ms(5000));
     talk.says(&Message::Have(3));
     let told = talk.observations();
@@ -450,6 +495,7 @@ fn a_magnets_claims_are_kept_and_checked_when_the_metadata_is_learnt() {
 
     let mut liar = Talk::greeted(FAST, None);
     liar.says(&Message::Bitfield(vec![0xff; 3]));
+    assert!(matches!(liar.events().as_slice(), [Event::Claimed { .. }]));
     liar.session.metadata_learnt(liar.now, PIECES);
     // The lie itself is not told as an observation.
     assert!(matches!(liar.events().as_slice(), [Event::Ended(End::ProtocolError(_))]));
@@ -485,6 +531,25 @@ fn keep_alives_hold_the_connection_and_silence_ends_it() {
     assert_eq!(talk.end(), Some(End::IdleTimedOut));
     talk.session.handle_closed(talk.now, Closer::Us);
     assert!(talk.session.summary().max_gap >= Some(Duration::from_secs(479)));
+}
+
+#[test]
+fn keep_alives_go_on_though_their_bytes_go_out_between_two_looks_at_the_timer() {
+    let mut talk = Talk::greeted(FAST, Some(PIECES));
+    talk.says(&bitfield([1]));
+    talk.wait(ms(3000));
+    talk.session.set_keep_alive(ms(8000));
+    // Whoever drives the session asks for the timer while the bytes of the last keep-alive still wait.
+    let mut sent = 0;
+    for _ in 0..3 {
+        talk.now = talk.session.next_timeout().unwrap();
+        talk.session.handle_timeout(talk.now);
+        let next = talk.session.next_timeout().unwrap();
+        assert!(next <= talk.now + ms(8000), "{:?} until the next", next - talk.now);
+        sent += talk.session.output().len();
+        talk.drain();
+    }
+    assert_eq!(sent, 3 * 4);
 }
 
 #[test]
