@@ -126,6 +126,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
+    /// What the obfuscating handshake still waits for.
+    pub fn awaits(&self) -> Option<&'static str> {
+        match &self.layer {
+            Layer::Detecting { .. } | Layer::Plain | Layer::Secured(_) => None,
+            Layer::Initiating(initiator) => Some(initiator.awaits()),
+            Layer::Responding(responder) => Some(responder.awaits()),
+        }
+    }
+
     /// Closes our side.
     pub fn poll_close(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)

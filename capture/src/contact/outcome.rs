@@ -81,9 +81,12 @@ impl Ending {
     pub(super) fn of_link(broken: &Broken, handshake: bool) -> Self {
         match broken {
             Broken::Io(error) => Self::of_broken(error, handshake),
-            Broken::Mse(mse::Error::UnknownSwarm) => ContactOutcome::WrongInfoHash.into(),
             Broken::Mse(error) => {
-                Self { outcome: ContactOutcome::HandshakeMalformed, error: Some(error.to_string()) }
+                let outcome = match error {
+                    mse::Error::UnknownSwarm => ContactOutcome::WrongInfoHash,
+                    _ => ContactOutcome::HandshakeMalformed,
+                };
+                Self { outcome, error: Some(error.to_string()) }
             }
         }
     }

@@ -160,7 +160,10 @@ impl Driver {
     /// Observes the peer until the contact ends, and writes its rows.
     pub async fn run(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let mut link = self.link(stream);
-        let ending = self.observe(&mut link).await;
+        let mut ending = self.observe(&mut link).await;
+        if let (None, Some(awaited)) = (&ending.error, link.awaits()) {
+            ending.error = Some(format!("MSE: waited for {awaited}"));
+        }
         let now = self.now();
         self.contacted.rung.encryption = link.encryption;
         self.carried = (link.bytes_in, link.bytes_out);

@@ -89,14 +89,16 @@ async fn an_obfuscated_peer_is_observed_like_any_other() {
 
 #[tokio::test]
 async fn who_does_not_speak_it_fails_with_its_cause() {
-    let closes = rows_of(async |mut stream: TcpStream| {
+    let hangs_up = rows_of(async |mut stream: TcpStream| {
         // Reads all there is, so that the close is no reset.
         let mut bytes = [0; 2048];
         assert!(stream.read(&mut bytes).await.unwrap() >= 96);
         stream.shutdown().await.unwrap();
         hears_the_end(&mut stream).await;
     });
-    assert_eq!(closes.await.contact().outcome, ContactOutcome::HandshakeClosed);
+    let closed = hangs_up.await;
+    assert_eq!(closed.contact().outcome, ContactOutcome::HandshakeClosed);
+    assert_eq!(closed.contact().error.as_deref(), Some("MSE: waited for the peer's key"));
     let stranger = rows_of(async |mut stream: TcpStream| {
         stream.write_all(&[7; 96 + 512 + 8]).await.unwrap();
         hears_the_end(&mut stream).await;
@@ -111,5 +113,7 @@ async fn who_does_not_speak_it_fails_with_its_cause() {
         stream.shutdown().await.unwrap();
         hears_the_end(&mut stream).await;
     });
-    assert_eq!(other_swarm.await.contact().outcome, ContactOutcome::HandshakeClosed);
+    let turned_away = other_swarm.await;
+    assert_eq!(turned_away.contact().outcome, ContactOutcome::HandshakeClosed);
+    assert_eq!(turned_away.contact().error.as_deref(), Some("MSE: waited for the peer's answer"));
 }

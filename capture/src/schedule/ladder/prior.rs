@@ -56,7 +56,7 @@ impl Default for Prior {
         // In the order of `Failure`: garbled, hung up, no answer, refused, silent.
         let helped = |utp| [alive, alive, dead(utp), dead(utp), alive];
         Self {
-            accepted: [[Tally::new(18, 20), Tally::new(15, 20)], [Tally::new(12, 20), Tally::new(18, 20)]],
+            accepted: [[Tally::new(45, 50), Tally::new(38, 50)], [Tally::new(30, 50), Tally::new(45, 50)]],
             helped: [helped(4), helped(12)],
         }
     }

@@ -49,6 +49,11 @@ impl Responder {
         std::mem::take(&mut self.output)
     }
 
+    /// What is to come from the peer next.
+    pub fn awaits(&self) -> &'static str {
+        if matches!(self.state, State::Key) { "the peer's key" } else { "the peer's request" }
+    }
+
     /// Takes bytes in any split. After `Some` or an error there is nothing more to be had.
     pub fn handle_bytes(&mut self, bytes: &[u8], swarms: &SwarmKeys) -> Result<Option<Established>, Error> {
         self.received.extend_from_slice(bytes);
