@@ -422,7 +422,7 @@ pub fn utp(bytes: &[u8]) {
         endpoint.release(now, handle);
     }
     while endpoint.poll_transmit(now).is_some() {}
-    now += Duration::from_secs(60);
+    now += Duration::from_mins(1);
     endpoint.handle_timeout(now);
     assert!(endpoint.is_empty() && endpoint.held() == 0, "a connection stays behind");
 }
