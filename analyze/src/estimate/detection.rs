@@ -11,12 +11,13 @@
 //!   leaving, see [`super::departure`].
 //!
 //! Arrival and crossing lie on the line through the observations below the threshold; a peer with only one takes as long
-//! as the others do on average, or as half its gap allows if that is less.
+//! as the others do on average, or as half its gap allows if that is less. A download that is resumed begins above the
+//! line's foot: its arrival is not before what the caller knows (the answer before the one that named it).
 //!
 //! The variance is that of the thinning, `Σ (1 − p) / p²` with `p = a b`, and by the delta method that of `λ` and `μ`; the
-//! interval is that of a log-normal number of unseen downloads. Assumes exponential delays and stays, steady speed,
-//! beginnings without pieces, and visits that do not depend on when a peer leaves. Biased low: peers nobody can connect to
-//! are in no sum, nor are crossings just before the capture's end. Resumed downloads look found late: biased high by them.
+//! interval is that of a log-normal number of unseen downloads. Assumes exponential delays and stays, steady speed, and
+//! visits that do not depend on when a peer leaves. Biased low: peers nobody can connect to are in no sum, nor are
+//! crossings just before the capture's end. Biased high by resumed downloads whose arrival nothing bounds.
 //! Horvitz, Thompson 1952, J. Am. Stat. Assoc. 47, 663–685; with estimated probabilities: Borchers et al. 1998,
 //! Biometrics 54, 1207–1220; truncated delays: Kalbfleisch, Lawless 1989, J. Am. Stat. Assoc. 84, 360–372.
 
@@ -34,8 +35,8 @@ pub const BIAS: &str = "low: peers that cannot be reached at all are not in it";
 /// How one confirmed download was watched. Times in one unit, any; shares are of the threshold's pieces, below 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pattern {
-    /// When the watch of the swarm began.
-    pub watched_from: f64,
+    /// Before this the peer was not there, or the swarm not watched.
+    pub earliest_at: f64,
     /// The first known observation.
     pub first_at: f64,
     /// What the peer had then.
@@ -98,7 +99,7 @@ impl Pattern {
             |(duration, crossed_at)| (duration, After::Known(self.confirmed_at - crossed_at)),
         );
         let to_crossing = duration * (1.0 - self.first_share);
-        let arrived_at = (self.first_at + to_crossing - duration).max(self.watched_from).min(self.first_at);
+        let arrived_at = (self.first_at + to_crossing - duration).max(self.earliest_at).min(self.first_at);
         let delay = self.first_at - arrived_at;
         let window = delay + to_crossing;
         (delay.is_finite() && window.is_finite() && window > 0.0).then_some(Seen { delay, window, after })
@@ -246,7 +247,7 @@ mod tests {
     use crate::estimate::simulation::{chance, coverage, exponential, generator, uniform};
 
     const LIVE: Pattern = Pattern {
-        watched_from: 0.0,
+        earliest_at: 0.0,
         first_at: 10.0,
         first_share: 0.1,
         below_at: 99.0,
@@ -280,7 +281,7 @@ mod tests {
         close(seen.window, 100.0);
         assert!(matches!(seen.after, After::Known(waited) if (waited - 30.0).abs() < 1e-9));
         // Who was there before the watch began can only be found from then on.
-        let earlier = Pattern { watched_from: 6.0, ..visited }.seen(None).unwrap();
+        let earlier = Pattern { earliest_at: 6.0, ..visited }.seen(None).unwrap();
         close(earlier.delay, 4.0);
         close(earlier.window, 94.0);
         // Seen once below: as fast as others, unless the gap says otherwise.
@@ -295,7 +296,7 @@ mod tests {
             LIVE,
             Pattern { confirmed_at: 10.0, below_at: 10.0, ..LIVE },
             Pattern { first_share: 0.999_999_999, live: false, ..LIVE },
-            Pattern { watched_from: 1e9, ..LIVE },
+            Pattern { earliest_at: 1e9, ..LIVE },
             Pattern { below_share: 0.0, first_share: 0.0, live: false, ..LIVE },
         ];
         if let Some(watch) = Watch::of(&odd) {
@@ -355,7 +356,7 @@ mod tests {
             let share = |at: f64| (at - arrives) / duration;
             let visits = ((leaves - confirmed_at) / 5.0).floor();
             confirmed.push(Pattern {
-                watched_from: 0.0,
+                earliest_at: 0.0,
                 first_at,
                 first_share: share(first_at),
                 below_at,

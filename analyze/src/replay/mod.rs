@@ -3,6 +3,7 @@
 //! A log is read in ranges of info-hashes, so that memory follows the largest torrent and not the log. Within one,
 //! polars reads, joins and sorts; [`judge`] passes once over each peer's observations.
 
+pub mod arrival;
 pub mod identity;
 pub mod judge;
 pub mod observations;

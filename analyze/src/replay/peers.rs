@@ -195,10 +195,11 @@ fn only_met(judged: &DataFrame, contacts: &DataFrame, rules: &Rules) -> LazyFram
     met.with_columns(unknown.collect::<Vec<_>>())
 }
 
-/// What [`Presence::add_stays`](super::presence::Presence::add_stays) adds to peers.
-const STAYS: [&str; 3] = ["watched_from", "stayed_us", "gone_us"];
+/// What [`Presence::add_stays`](super::presence::Presence::add_stays) and
+/// [`add_arrivals`](super::arrival::add_arrivals) add to peers.
+const STAYS: [&str; 4] = ["watched_from", "stayed_us", "gone_us", "came_after"];
 
-/// Peers of whom nobody asks how long they stayed.
+/// Peers of whom nobody asks when they came and how long they stayed.
 pub fn without_stays(peers: DataFrame) -> PolarsResult<DataFrame> {
     peers.lazy().with_columns(STAYS.map(|name| lit(NULL).cast(DataType::Int64).alias(name))).collect()
 }

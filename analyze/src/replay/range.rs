@@ -10,7 +10,7 @@ use polars::prelude::{
 use schema::table::Table;
 
 use super::{
-    AtThreshold, Needs, Replay, Rules,
+    AtThreshold, Needs, Replay, Rules, arrival,
     identity::{self, key, left_join},
     observations,
     ourselves::Ourselves,
@@ -143,7 +143,8 @@ pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
     let named = sightings::peers(&sightings, &contacts, &context.ourselves, rules.identity)?.collect()?;
     let (peers, sessions) = if needs.presence {
         let presence = Presence::of(&contacts, watched(&contacts, &sightings, rules)?, rules)?;
-        (presence.add_stays(peers)?, presence.sessions()?)
+        let peers = arrival::add_arrivals(presence.add_stays(peers)?, &named, &sightings)?;
+        (peers, presence.sessions()?)
     } else {
         (peers::without_stays(peers)?, Sessions::default())
     };

@@ -60,7 +60,7 @@ fn code(source: Source) -> u8 {
 }
 
 /// The codes as a column; rows of a source this version does not know get null.
-fn code_column() -> Expr {
+pub(super) fn code_column() -> Expr {
     Source::ALL.iter().fold(lit(polars::prelude::NULL).cast(DataType::Int64), |other, source| {
         when(col("source").eq(lit(source.as_str()))).then(lit(i64::from(code(*source)))).otherwise(other)
     })

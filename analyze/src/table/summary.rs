@@ -187,8 +187,9 @@ fn estimates(input: &Input<'_>) -> PolarsResult<DataFrame> {
 
 /// How each confirmed download was watched, by torrent; times in seconds since the swarm's watch began.
 fn patterns(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Pattern>>> {
-    const NUMBERS: [&str; 10] = [
+    const NUMBERS: [&str; 11] = [
         "watched_from",
+        "came_after",
         "first_at",
         "first_pieces",
         "below_at",
@@ -222,11 +223,13 @@ fn patterns(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Pattern>>> {
             let first_at = number("first_at")?;
             let watched_from = number("watched_from").unwrap_or(first_at).min(first_at);
             let needed = input.rules.threshold.pieces(u32::try_from(number("piece_count")?).ok()?);
+            let earliest_at =
+                number("came_after").map_or(watched_from, |came| came.clamp(watched_from, first_at));
             let since = |time: i64| (time - watched_from) as f64 / SECOND_US as f64;
             let share = |pieces: i64| pieces as f64 / f64::from(needed);
             let seconds = |us: i64| us as f64 / SECOND_US as f64;
             Some(Pattern {
-                watched_from: 0.0,
+                earliest_at: since(earliest_at),
                 first_at: since(first_at),
                 first_share: share(number("first_pieces")?),
                 below_at: since(number("below_at")?),

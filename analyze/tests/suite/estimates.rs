@@ -160,6 +160,26 @@ fn downloads_are_estimated_from_how_late_peers_are_found() {
     assert_eq!(rows[0], rows[1]);
 }
 
+/// Peers that come with half of the pieces, are named within a minute, and found at once.
+#[test]
+fn resumed_downloads_do_not_look_as_if_they_were_found_late() {
+    let mut log = LogWriter::new(RUN);
+    log.torrent(hash(1));
+    for minute in 0..100 {
+        log.sighting(60.0 * f64::from(minute), hash(1), Source::TrackerUdp, "9.9.9.9:9");
+    }
+    for number in 0..50 {
+        let named = 120.0 + f64::from(number) * 60.0;
+        log.sighting(named, hash(1), Source::TrackerUdp, &peer(number));
+        let contact = log.out(named + 1.0, hash(1), &peer(number)).bitfield(50 + number / 2);
+        contact.have(named + 400.0, 97).have(named + 410.0, 98).end(named + 500.0);
+    }
+    let report = log.report();
+    assert_eq!(total(&report, "confirmed_downloads"), "50");
+    let estimated: u64 = total(&report, "estimated_downloads").parse().unwrap();
+    assert!((50..=55).contains(&estimated), "{estimated}");
+}
+
 #[test]
 fn nothing_is_estimated_from_nothing() {
     let mut log = LogWriter::new(RUN);

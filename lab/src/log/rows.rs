@@ -21,6 +21,8 @@ use crate::{
 const ANNOUNCE_EVERY_S: f64 = 1_800.0;
 /// Seconds between visits to a peer that answers.
 const REVISIT_S: f64 = 600.0;
+/// Seconds from a visit's beginning until its opening burst is over.
+const SETTLED_S: f64 = 2.3;
 /// Seconds until the first retry of one that does not; each further one waits twice as long.
 const RETRY_S: f64 = 300.0;
 /// Retries of a peer that never answers.
@@ -66,7 +68,8 @@ impl<'a> Writer<'a> {
         }
         let population = self.population;
         let come = population.peers.partition_point(|peer| peer.joins_s < to_s);
-        for peer in population.peers.iter().take(come).filter(|peer| peer.leaves_s > from_s) {
+        let gone = |peer: &Peer| peer.leaves_s + REVISIT_S <= from_s;
+        for peer in population.peers.iter().take(come).filter(|peer| !gone(peer)) {
             let index = usize::try_from(peer.swarm).unwrap_or(0);
             let Some(torrent) = population.torrents.get(index) else { continue };
             sighting_times(peer).filter(|at| (from_s..to_s).contains(at)).for_each(|at| {
@@ -105,7 +108,7 @@ impl<'a> Writer<'a> {
     fn visit(&mut self, at_s: f64, mut visit: Visit<'_>, events: &mut Vec<Event>) {
         self.contacts += 1;
         let number = self.contacts;
-        if !visit.peer.reachable {
+        if !visit.peer.reachable || at_s >= visit.peer.leaves_s {
             let contact = visit.failed(number);
             let took_s = contact.connect_us.unwrap_or(0) as f64 / 1e6;
             self.push(events, at_s + took_s, Row::Contact(Box::new(contact)));
@@ -115,11 +118,12 @@ impl<'a> Writer<'a> {
         let first = visit.pieces(at_s);
         self.push(
             events,
-            at_s + 2.3,
+            at_s + SETTLED_S,
             visit.progress(number, first, opening(visit.client, first, visit.torrent)),
         );
         let mut last = first;
-        for share in [0.4, 0.9] {
+        // A short visit tells its opening and nothing more.
+        for share in [0.4, 0.9].into_iter().filter(|share| held_s * share > SETTLED_S) {
             let (then_s, now) = (at_s + held_s * share, visit.pieces(at_s + held_s * share));
             if now > last {
                 self.push(events, then_s, visit.progress(number, now, ProgressKind::Have));
@@ -140,12 +144,12 @@ fn sighting_times(peer: &Peer) -> impl Iterator<Item = f64> {
     times(peer.joins_s + 60.0, ANNOUNCE_EVERY_S).take_while(move |at| *at < leaves_s)
 }
 
-/// Visits at even steps to a peer that answers; to one that does not, at ever longer ones.
+/// Visits at even steps to a peer that answers, and one that finds it gone; to one that does not, at ever longer ones.
 fn visit_times(peer: &Peer) -> Box<dyn Iterator<Item = f64>> {
     let first = peer.joins_s + 61.0;
     let leaves_s = peer.leaves_s;
     if peer.reachable {
-        return Box::new(times(first, REVISIT_S).take_while(move |at| *at < leaves_s));
+        return Box::new(times(first, REVISIT_S).take_while(move |at| *at < leaves_s + REVISIT_S));
     }
     let retries = (0..=RETRIES).map(move |retry| first + RETRY_S * (f64::from(1_u32 << retry) - 1.0));
     Box::new(retries.take_while(move |at| *at < leaves_s))
