@@ -49,6 +49,13 @@ pub enum Command {
     /// Makes a log smaller and reports over it faster, and changes nothing in them. May be interrupted at any moment
     /// and run beside a capture. Exit code 1: a file could not be merged and is left as it is.
     Compact(CompactOptions),
+
+    /// Print the same derivations as SQL views over one or more data folders
+    ///
+    /// The views peers, confirmed_downloads, confirmed_hourly, speeds and sources_hourly have the report's rows; times
+    /// are microseconds since the Unix epoch. Countries and names of clients are the report's alone.
+    #[command(before_help = SQL_EXAMPLES)]
+    Sql(SqlOptions),
 }
 
 /// Options of `analyze verify`.
@@ -86,6 +93,46 @@ pub struct CompactOptions {
     /// Also days that are not over (UTC)
     #[arg(long)]
     pub open_days: bool,
+}
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+  analyze sql data/ > views.sql && duckdb -init views.sql    then: SELECT * FROM confirmed_downloads;
+  analyze sql --engine spark data/ > views.sql               for spark-sql -i views.sql
+  analyze sql data/ --threshold 0.95                         another threshold
+";
+
+/// Options of `analyze sql`.
+#[derive(Clone, Debug, Args)]
+pub struct SqlOptions {
+    /// Folders that `capture --out` wrote to
+    #[arg(value_name = "DATA", default_value = "data")]
+    pub data: Vec<PathBuf>,
+
+    /// Whose dialect the preamble is in; the views are the same for all
+    #[arg(long, default_value = "duckdb")]
+    pub engine: Engine,
+
+    /// Share of the pieces at which a download counts
+    #[arg(long, value_name = "SHARE", default_value = "0.98")]
+    pub threshold: Threshold,
+
+    /// Peers faster than this many bytes per second are flagged and not confirmed
+    #[arg(long, value_name = "B", default_value_t = 125_000_000)]
+    pub max_plausible_speed: u64,
+
+    /// Length of the buckets of the tables over time: 10m, 1h, 1d
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = time::parse_duration)]
+    pub bucket: i64,
+}
+
+/// An engine that runs the views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// DuckDB
+    Duckdb,
+    /// Apache Spark
+    Spark,
 }
 
 /// Options of `analyze report`.

@@ -18,6 +18,7 @@ pub mod raw;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod sql;
 pub mod table;
 pub mod table_file;
 pub mod time;

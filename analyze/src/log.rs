@@ -269,7 +269,7 @@ fn check_folder(folder: &Path) -> Result<(), LogError> {
 /// before the others of their folder.
 ///
 /// Listed until two listings agree: one that a compaction changes under way may miss both what is merged and the merged.
-fn segments(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
+pub(crate) fn segments(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
     let mut listed = list(folder)?;
     loop {
         let again = list(folder)?;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Compact(options) => analyze::compact::run(options),
         Command::Report(options) => analyze::run::report(options).map(|()| true),
+        Command::Sql(options) => analyze::sql::print(options).map(|()| true),
         Command::Verify(options) => analyze::verify::run(options),
     };
     match done {

@@ -15,6 +15,7 @@ pub mod frame;
 pub mod layout;
 pub mod place;
 pub mod segment;
+pub mod sql;
 pub mod table;
 pub mod value;
 

@@ -1,7 +1,10 @@
 //! How fast a peer downloads: bytes gained between known observations.
 //!
-//! The mean runs from the first observation to the threshold, or to the last gain below it; the maximum is taken over windows of at least 5 s, the
-//! last of which reaches back as far as it must. Unit: bytes per second.
+//! The mean runs from the first observation to the threshold, or to the last gain below it, and over a whole window
+//! where one was watched. The maximum is the highest, over all observations, of what was gained since the last exact
+//! observation at least a window earlier, and never below a mean that spans a window. Unit: bytes per second.
+
+use std::collections::VecDeque;
 
 /// The shortest window of the maximum, µs. HAVEs come in bursts, and shorter windows would measure the bursts.
 pub const WINDOW_US: i64 = 5_000_000;
@@ -29,62 +32,56 @@ impl Bytes {
 #[derive(Clone, Debug, Default)]
 pub struct Speedometer {
     first: Option<(i64, u64)>,
-    last: Option<(i64, u64)>,
-    /// Where the mean ends: the last gain, or the first observation after it that makes a whole window.
-    mean_end: i64,
-    /// Where the open window began, and the one before it.
-    window: Option<(i64, u64)>,
-    window_before: Option<(i64, u64)>,
+    /// The last gain.
+    gained: (i64, u64),
+    /// The first observation that makes a whole window with the first one.
+    window_at: Option<i64>,
+    last_at: i64,
+    /// The last exact observation that is at least a window old, and the younger ones.
+    old: Option<(i64, u64)>,
+    young: VecDeque<(i64, u64)>,
     max: Option<f64>,
 }
 
 impl Speedometer {
     /// Takes an observation; one that is not exact says "at least" and may end a window, not begin one.
     pub fn observe(&mut self, time: i64, bytes: u64, exact: bool) {
-        let (Some(first), Some(begin), Some(last)) = (self.first, self.window, self.last) else {
-            if exact {
-                let observation = Some((time, bytes));
-                (self.first, self.window, self.last) = (observation, observation, observation);
+        if let Some(first) = self.first {
+            if bytes > self.gained.1 {
+                self.gained = (time, bytes);
             }
+            if time - first.0 >= WINDOW_US {
+                self.window_at.get_or_insert(time);
+            }
+            while let Some(young) = self.young.pop_front_if(|young| time - young.0 >= WINDOW_US) {
+                self.old = Some(young);
+            }
+            if let Some(old) = self.old {
+                self.max = higher(self.max, per_second(old, (time, bytes)));
+            }
+        } else if exact {
+            (self.first, self.gained) = (Some((time, bytes)), (time, bytes));
+        } else {
             return;
-        };
-        if bytes > last.1 {
-            self.mean_end = time;
-            self.last = Some((time, bytes));
-        } else if self.mean_end - first.0 < WINDOW_US {
-            self.mean_end = time;
         }
-        if time - begin.0 < WINDOW_US {
-            return;
-        }
-        self.max = Some(higher(self.max, begin, (time, bytes)));
+        self.last_at = time;
         if exact {
-            self.window_before = self.window;
-            self.window = Some((time, bytes));
+            self.young.push_back((time, bytes));
         }
     }
 
     /// Mean and maximum, bytes/s; `None` where no gain was seen over a long enough time.
     pub fn read(&self) -> (Option<f64>, Option<f64>) {
-        let (Some(first), Some(last)) = (self.first, self.last) else { return (None, None) };
-        if last.1 <= first.1 {
-            return (None, None);
-        }
-        let long_enough = self.mean_end - first.0 >= SHORTEST_US;
-        let mean = long_enough.then(|| per_second(first, (self.mean_end, last.1)));
-        // A gain after the last whole window is measured together with that window.
-        let open = self.window.is_some_and(|begin| last.0 > begin.0);
-        let max = match self.window_before {
-            Some(begin) if open => Some(higher(self.max, begin, last)),
-            _ => self.max,
-        };
-        (mean, max)
+        let Some(first) = self.first.filter(|first| self.gained.1 > first.1) else { return (None, None) };
+        let end = self.gained.0.max(self.window_at.unwrap_or(self.last_at));
+        let mean = per_second(first, (end, self.gained.1));
+        let max = if end - first.0 >= WINDOW_US { higher(self.max, mean) } else { self.max };
+        ((end - first.0 >= SHORTEST_US).then_some(mean), max)
     }
 }
 
-fn higher(max: Option<f64>, begin: (i64, u64), end: (i64, u64)) -> f64 {
-    let speed = per_second(begin, end);
-    max.map_or(speed, |max| max.max(speed))
+fn higher(max: Option<f64>, speed: f64) -> Option<f64> {
+    Some(max.map_or(speed, |max| max.max(speed)))
 }
 
 fn per_second((begin, begin_bytes): (i64, u64), (end, end_bytes): (i64, u64)) -> f64 {
@@ -131,6 +128,20 @@ mod tests {
     #[test]
     fn a_gain_after_the_last_window_is_measured_together_with_it() {
         assert_eq!(read(&[(0, 0), (5_000, 500), (7_000, 1_900)]).1, Some(1_900.0 / 7.0));
+    }
+
+    #[test]
+    fn a_window_reaches_back_no_further_than_it_must() {
+        // 100 B/s for half a minute, then 1,000 B/s.
+        let observations: Vec<_> = (0..=40)
+            .map(|s| (s * 1_000, if s <= 30 { 100 * s as u64 } else { 3_000 + 1_000 * (s as u64 - 30) }))
+            .collect();
+        assert_eq!(read(&observations), (Some(325.0), Some(1_000.0)));
+    }
+
+    #[test]
+    fn a_gain_that_no_window_holds_counts_in_the_mean_and_so_in_the_maximum() {
+        assert_eq!(read(&[(0, 0), (2_000, 600), (60_000, 600)]), (Some(10.0), Some(10.0)));
     }
 
     #[test]

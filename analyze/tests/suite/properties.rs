@@ -162,52 +162,51 @@ fn oracle(histories: &[History]) -> Vec<Confirmed> {
     confirmed
 }
 
-/// Observations that tell something: not lagging behind an earlier one, and not an "at least" below every threshold.
+/// Observations that tell something: not lagging behind an earlier one.
 fn known(peer: &[Observation]) -> Vec<Observation> {
-    let mut known: Vec<Observation> = Vec::new();
-    for row in peer {
-        let highest = known.iter().map(|row| row.pieces).max().unwrap_or(0);
-        if row.pieces >= highest && (row.settled || row.pieces >= 90) {
-            known.push(row.clone());
-        }
-    }
-    known
+    let highest = |at: usize| peer[..at].iter().map(|row| row.pieces).max().unwrap_or(0);
+    let told = peer.iter().enumerate().filter(|(at, row)| row.pieces >= highest(*at));
+    told.map(|(_, row)| row.clone()).collect()
 }
 
 /// The peers that followed one another at an endpoint, each with whether it is flagged.
 fn generations(observations: &[Observation]) -> Vec<(bool, Vec<Observation>)> {
-    let ids = |rows: &[Observation]| known(rows).into_iter().map(|row| row.id).collect::<Vec<u8>>();
-    let mut peers: Vec<(bool, Vec<Observation>)> = vec![(false, Vec::new())];
-    let mut shown: Vec<(u8, usize)> = observations.iter().map(|row| (row.id, row.contact)).collect();
-    shown.sort_unstable();
-    shown.dedup();
-    let names_peers = shown.len() < 3 || shown.windows(2).any(|pair| pair[0].0 == pair[1].0);
-    let (mut since, mut gone, mut earlier) = (0, Vec::new(), Vec::new());
-    // Where in the last peer's rows its count last went back: what it said before is no measure any more.
-    let mut stretch = 0;
+    let openings: Vec<&Observation> = observations.iter().filter(|row| row.opening).collect();
+    let ids: BTreeSet<u8> = openings.iter().map(|row| row.id).collect();
+    let names_peers = openings.len() < 3 || ids.len() < openings.len();
+    let starts_over = |(nth, opening): (usize, &&Observation)| {
+        let before = observations.iter().rfind(|row| row.settled && row.time < opening.handshake);
+        let is_new = nth > 0 && openings[..nth].iter().all(|earlier| earlier.id != opening.id);
+        names_peers
+            && is_new
+            && opening.settled
+            && before.is_some_and(|before| opening.pieces < before.pieces)
+    };
+    let order = |row: &Observation| (row.handshake, row.contact);
+    let starts: Vec<(u32, usize)> = openings
+        .iter()
+        .enumerate()
+        .filter(|(nth, opening)| starts_over((*nth, opening)))
+        .map(|(_, opening)| order(opening))
+        .collect();
+    let generation = |row: &Observation| starts.iter().filter(|start| **start <= order(row)).count();
+    let mut peers: Vec<(bool, Vec<Observation>)> = vec![(false, Vec::new()); starts.len() + 1];
+    let mut last = 0;
     for row in observations {
-        if row.handshake < since {
-            continue;
+        if generation(row) >= last {
+            last = generation(row);
+            peers[last].1.push(row.clone());
         }
-        let (flagged, rows) = peers.last_mut().expect("a peer");
-        let before = known(&rows[stretch..]);
-        let said = [earlier.clone(), ids(&rows[stretch..])].concat();
-        let known_then =
-            before.iter().filter(|known| known.time <= row.handshake).map(|known| known.pieces).max();
-        let back = row.opening && row.settled && known_then.is_some_and(|known| row.pieces < known);
-        if back && names_peers && !said.contains(&row.id) {
-            gone.extend(said);
-            earlier.clear();
-            (since, stretch) = (row.handshake, 0);
-            peers.push((gone.contains(&row.id), vec![row.clone()]));
-            continue;
-        }
-        if back {
-            earlier = said;
-            stretch = rows.len();
-        }
-        *flagged |= back || gone.contains(&row.id);
-        rows.push(row.clone());
+    }
+    let mut gone = BTreeSet::new();
+    for (flagged, rows) in &mut peers {
+        let goes_back = |row: &&Observation| {
+            let before =
+                rows.iter().filter(|other| other.time < row.handshake).map(|other| other.pieces).max();
+            row.opening && row.settled && before.is_some_and(|before| row.pieces < before)
+        };
+        *flagged = rows.iter().any(|row| goes_back(&row) || gone.contains(&row.id));
+        gone.extend(rows.iter().map(|row| row.id));
     }
     peers
 }

@@ -1,0 +1,112 @@
+//! One peer's history → its verdict, in one pass.
+//!
+//! ```text
+//! settled, below the threshold ──▶ below ──(at or above it, later)──▶ crossed
+//! at or above it ───────────────────────────────────────────────────▶ already complete
+//! ```
+//!
+//! A count that is lower than one known before comes from a contact that lags behind another one: it moves nothing.
+
+use super::{Claim, Crossing, Observation, Reached, Torrent, Verdict, generations::Member};
+use crate::replay::speed::Speedometer;
+
+/// Judges one peer; `None` without observations. `thresholds` are in pieces, the first is the one in force.
+pub(super) fn judge<'a>(
+    torrent: &Torrent,
+    thresholds: &[u32],
+    members: &[Member<'a>],
+) -> Option<Verdict<'a>> {
+    let highest = highest_so_far(members);
+    let first = members.first()?.row;
+    let mut verdict = Verdict {
+        first_at: first.time,
+        first_pieces: first.pieces,
+        peer_id: None,
+        reached: vec![None; thresholds.len()],
+        backwards: false,
+        believed: false,
+        mean_speed: None,
+        max_speed: None,
+    };
+    let (mut below, mut speed) = (Below::default(), Speedometer::default());
+    let (mut known, mut partly) = (0, false);
+    for (member, &highest_now) in members.iter().zip(&highest) {
+        let Member { row, told_before, returns, .. } = member;
+        verdict.backwards |= *returns || row.settled && goes_back(member, members, &highest);
+        verdict.believed |= told_before.is_none() && claims_pieces(row);
+        let lags = row.pieces < known;
+        known = highest_now;
+        if lags {
+            continue;
+        }
+        partly |= (1..torrent.piece_count).contains(&row.pieces);
+        verdict.peer_id = row.peer_id.or(verdict.peer_id);
+        // Nobody watches a finished peer closely: its last pieces, seen an hour late, would be an hour's work.
+        let downloading = verdict.reached.first().is_some_and(Option::is_none);
+        if let Some(bytes) = torrent.bytes.filter(|_| downloading) {
+            speed.observe(row.time, bytes.of(row.pieces, torrent.piece_count), row.settled);
+        }
+        for (threshold, reached) in thresholds.iter().zip(&mut verdict.reached) {
+            if reached.is_none() && row.pieces >= *threshold {
+                *reached = Some(below.reach(row));
+            }
+        }
+        if row.settled {
+            below.note(row);
+        }
+    }
+    verdict.believed &= partly;
+    (verdict.mean_speed, verdict.max_speed) = speed.read();
+    Some(verdict)
+}
+
+/// The highest count up to each observation.
+fn highest_so_far(members: &[Member<'_>]) -> Vec<u32> {
+    let highest = members.iter().scan(0, |highest, member| {
+        *highest = member.row.pieces.max(*highest);
+        Some(*highest)
+    });
+    highest.collect()
+}
+
+/// Within a contact counts only rise; a contact's first is held against what was known before its handshake.
+fn goes_back(member: &Member<'_>, members: &[Member<'_>], highest: &[u32]) -> bool {
+    let known = member.told_before.or_else(|| {
+        let earlier = members.partition_point(|other| other.row.time < member.opened_at);
+        highest.get(earlier.checked_sub(1)?).copied()
+    });
+    known.is_some_and(|known| member.row.pieces < known)
+}
+
+/// Whether, as the first of its contact, it shows that the peer does not super-seed.
+fn claims_pieces(row: &Observation<'_>) -> bool {
+    row.settled && row.claim == Claim::Handshake && row.pieces > 0
+}
+
+/// The last settled observation, and the last one that is earlier than it. All are below every threshold not reached.
+#[derive(Clone, Copy, Debug, Default)]
+struct Below<'a> {
+    last: Option<Observation<'a>>,
+    earlier: Option<Observation<'a>>,
+}
+
+impl<'a> Below<'a> {
+    fn note(&mut self, row: &Observation<'a>) {
+        if self.last.is_none_or(|last| last.time < row.time) {
+            self.earlier = self.last;
+        }
+        self.last = Some(*row);
+    }
+
+    fn reach(&self, row: &Observation<'_>) -> Reached {
+        let before = self.last.filter(|last| last.time < row.time).or(self.earlier);
+        let Some(below) = before else { return Reached::Already };
+        Reached::Crossed(Crossing {
+            below_at: below.time,
+            below_pieces: below.pieces,
+            at: row.time,
+            pieces: row.pieces,
+            live: below.contact == row.contact,
+        })
+    }
+}
