@@ -83,28 +83,25 @@ LEFT JOIN own_ids i ON i.info_hash = c.info_hash AND i.peer_id = c.peer_id;
 -- Who a contact was with: (info-hash, IP, port), merged across directions by peer ID and IP. An incoming connection's
 -- remote port names nothing: it takes the port of an outgoing contact, or the one it said, or one it said elsewhere;
 -- else its peer ID is its alias.
-CREATE OR REPLACE TEMPORARY VIEW ports_by_id AS
-SELECT
-    info_hash, ip, peer_id,
-    min(CASE WHEN direction = 'out' THEN port ELSE NULL END) AS out_port,
-    min(listen_port) AS said_port
-FROM contacts_marked
-WHERE handshake = 1 AND own = 0 AND peer_id IS NOT NULL
-GROUP BY info_hash, ip, peer_id;
-
 CREATE OR REPLACE TEMPORARY VIEW contacts_resolved AS
 SELECT
     *,
     CASE WHEN peer_port = -1 THEN coalesce(peer_id, 'lost') ELSE '' END AS alias
 FROM (
     SELECT
-        c.*,
+        *,
         CASE
-            WHEN c.direction = 'out' THEN c.port
-            ELSE coalesce(p.out_port, c.listen_port, p.said_port, -1)
+            WHEN direction = 'out' THEN port
+            WHEN peer_id IS NULL THEN coalesce(listen_port, -1)
+            ELSE coalesce(
+                min(CASE WHEN direction = 'out' AND handshake = 1 AND own = 0 THEN port ELSE NULL END) OVER same_id,
+                listen_port,
+                min(CASE WHEN handshake = 1 AND own = 0 THEN listen_port ELSE NULL END) OVER same_id,
+                -1
+            )
         END AS peer_port
-    FROM contacts_marked c
-    LEFT JOIN ports_by_id p ON p.info_hash = c.info_hash AND p.ip = c.ip AND p.peer_id = c.peer_id
+    FROM contacts_marked
+    WINDOW same_id AS (PARTITION BY info_hash, ip, peer_id)
 ) named;
 
 -- Torrents: the latest metadata; the piece count is else what the peers' rows tell.
@@ -144,7 +141,7 @@ FULL OUTER JOIN (
 ) o ON o.info_hash = d.info_hash;
 
 -- Observations of peers, ours left out. A contact whose own row was lost in a crash still has its endpoint when it
--- went out; one that came in counts only where nothing else is known at its address, and it is alone there.
+-- went out; one that came in is nameless and counts only where nothing else is known at its address, and it is alone.
 CREATE OR REPLACE TEMPORARY VIEW observations_joined AS
 SELECT
     p.run, p.contact, p.time_us, p.info_hash, p.ip, p.kind, p.pieces,
@@ -158,28 +155,27 @@ FROM progress_raw p
 LEFT JOIN contacts_resolved r ON r.run = p.run AND r.contact = p.contact
 WHERE p.kind IS NOT NULL AND coalesce(r.own, 0) = 0;
 
-CREATE OR REPLACE TEMPORARY VIEW nameless_kept AS
-SELECT n.info_hash, n.ip
+CREATE OR REPLACE TEMPORARY VIEW observations_named AS
+SELECT *
 FROM (
-    SELECT info_hash, ip
-    FROM (SELECT DISTINCT info_hash, ip, run, contact FROM observations_joined WHERE nameless = 1) lone
-    GROUP BY info_hash, ip
-    HAVING count(*) = 1
-) n
-LEFT JOIN (
-    SELECT info_hash, ip FROM contacts_resolved WHERE handshake = 1 AND own = 0
-    UNION
-    SELECT info_hash, ip FROM observations_joined WHERE nameless = 0
-) known ON known.info_hash = n.info_hash AND known.ip = n.ip
-WHERE known.ip IS NULL;
+    SELECT
+        o.*, met.ip AS met_ip,
+        min(o.nameless) OVER address AS only_nameless,
+        min(concat(o.run, ' ', CAST(o.contact AS STRING))) OVER address AS first_contact,
+        max(concat(o.run, ' ', CAST(o.contact AS STRING))) OVER address AS last_contact
+    FROM observations_joined o
+    LEFT JOIN (SELECT DISTINCT info_hash, ip FROM contacts_resolved WHERE handshake = 1 AND own = 0) met
+        ON o.nameless = 1 AND met.info_hash = o.info_hash AND met.ip = o.ip
+    WINDOW address AS (PARTITION BY o.info_hash, o.ip)
+) addressed
+WHERE nameless = 0 OR (met_ip IS NULL AND only_nameless = 1 AND first_contact = last_contact);
 
 -- Known observations, numbered at their endpoint.
 CREATE OR REPLACE TEMPORARY VIEW observations AS
 SELECT
     *,
     row_number() OVER (
-        PARTITION BY info_hash, ip, peer_port, alias
-        ORDER BY time_us, pieces, run, contact, claim, settled
+        PARTITION BY info_hash, ip, peer_port, alias ORDER BY time_us, pieces, run, contact, claim, settled
     ) AS n
 FROM (
     SELECT
@@ -190,246 +186,232 @@ FROM (
         -- have_all is every piece, also where they could not be counted at the time.
         CASE WHEN o.kind = 'have_all' THEN coalesce(o.pieces, t.piece_count) ELSE o.pieces END AS pieces,
         t.piece_count, t.piece_length, t.size_bytes
-    FROM observations_joined o
-    LEFT JOIN nameless_kept k ON k.info_hash = o.info_hash AND k.ip = o.ip
+    FROM observations_named o
     JOIN torrents t ON t.info_hash = o.info_hash
-    WHERE (o.nameless = 0 OR k.ip IS NOT NULL) AND t.piece_count > 0
+    WHERE t.piece_count > 0
 ) valid
 WHERE pieces >= 0 AND pieces <= piece_count;
 
--- Contacts by their first observation; `known` is the last settled count at the endpoint before their handshake. Row
--- number and count share one integer, so that the highest is the last one's.
-CREATE OR REPLACE TEMPORARY VIEW endpoint_contacts AS
+-- Observations (is_row 1), and beside each contact's first one the contact's handshake as an event (is_row 0), which
+-- looks up what was known before it.
+CREATE OR REPLACE TEMPORARY VIEW events AS
 SELECT
-    info_hash, ip, peer_port, alias, run, contact, peer_id, settled, pieces, n,
-    coalesce(handshake_at, time_us - 2000000) AS opened_at
+    o.*, k.is_row,
+    CASE WHEN k.is_row = 1 THEN o.time_us ELSE coalesce(o.handshake_at, o.time_us - 2000000) END AS event_us
 FROM (
-    SELECT
-        *,
-        row_number() OVER (PARTITION BY info_hash, ip, peer_port, alias, run, contact ORDER BY n) AS nth
+    SELECT *, row_number() OVER (PARTITION BY info_hash, ip, peer_port, alias, run, contact ORDER BY n) AS nth
     FROM observations
-) numbered
-WHERE nth = 1;
+) o
+CROSS JOIN (SELECT 0 AS is_row UNION ALL SELECT 1) k
+WHERE k.is_row = 1 OR o.nth = 1;
 
-CREATE OR REPLACE TEMPORARY VIEW known_before_contacts AS
-SELECT info_hash, ip, peer_port, alias, run, contact, packed % 4294967296 AS known
-FROM (
-    SELECT
-        *,
-        max(packed_row) OVER (
-            PARTITION BY info_hash, ip, peer_port, alias ORDER BY at, is_row
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS packed
-    FROM (
-        SELECT
-            info_hash, ip, peer_port, alias, run, contact, time_us AS at, 1 AS is_row,
-            CASE WHEN settled = 1 THEN n * 4294967296 + pieces ELSE NULL END AS packed_row
-        FROM observations
-        UNION ALL
-        SELECT
-            info_hash, ip, peer_port, alias, run, contact, opened_at AS at, 0 AS is_row,
-            CAST(NULL AS BIGINT) AS packed_row
-        FROM endpoint_contacts
-    ) events
-) told
-WHERE is_row = 0;
+-- `known`: the last settled count at the endpoint before a handshake. Row number and count share one integer, so that
+-- the highest is the last one's. `is_new`: the contact shows a peer ID for the first time there.
+CREATE OR REPLACE TEMPORARY VIEW events_known AS
+SELECT
+    *,
+    max(CASE WHEN is_row = 1 AND settled = 1 THEN n * 4294967296 + pieces ELSE NULL END) OVER (
+        PARTITION BY info_hash, ip, peer_port, alias ORDER BY event_us, is_row ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) % 4294967296 AS known,
+    CASE
+        WHEN is_row = 1 OR peer_id IS NULL THEN 0
+        WHEN row_number() OVER (PARTITION BY info_hash, ip, peer_port, alias, peer_id, is_row ORDER BY n) = 1 THEN 1
+        ELSE 0
+    END AS is_new
+FROM events;
 
 -- A contact starts over when it shows a peer ID that is new there, though another was shown, and its first count is
 -- below what was known. With it another peer begins: a generation. Where every one of three or more contacts shows
 -- another peer ID, peer IDs tell nothing.
-CREATE OR REPLACE TEMPORARY VIEW contacts_by_generation AS
+CREATE OR REPLACE TEMPORARY VIEW events_compared AS
 SELECT
     *,
-    sum(CASE WHEN starts_over = 1 AND NOT (named >= 3 AND ids = named) THEN 1 ELSE 0 END) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias ORDER BY opened_at, run, contact
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS generation
+    CASE
+        WHEN is_new = 1 AND settled = 1 AND pieces < known AND ids_before > 0 AND NOT (named >= 3 AND ids = named)
+            THEN 1
+        ELSE 0
+    END AS starts_over
 FROM (
     SELECT
         *,
-        sum(CASE WHEN peer_id IS NULL THEN 0 ELSE 1 END) OVER (
-            PARTITION BY info_hash, ip, peer_port, alias
-        ) AS named,
+        sum(CASE WHEN is_row = 1 OR peer_id IS NULL THEN 0 ELSE 1 END) OVER (PARTITION BY info_hash, ip, peer_port, alias) AS named,
         sum(is_new) OVER (PARTITION BY info_hash, ip, peer_port, alias) AS ids,
-        CASE
-            WHEN is_new = 1 AND settled = 1 AND pieces < known AND coalesce(sum(is_new) OVER (
-                PARTITION BY info_hash, ip, peer_port, alias ORDER BY n
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ), 0) > 0 THEN 1
-            ELSE 0
-        END AS starts_over
-    FROM (
-        SELECT
-            c.*, k.known,
-            CASE
-                WHEN c.peer_id IS NULL THEN 0
-                WHEN row_number() OVER (
-                    PARTITION BY c.info_hash, c.ip, c.peer_port, c.alias, c.peer_id ORDER BY c.n
-                ) = 1 THEN 1
-                ELSE 0
-            END AS is_new
-        FROM endpoint_contacts c
-        JOIN known_before_contacts k
-            ON k.info_hash = c.info_hash AND k.ip = c.ip AND k.peer_port = c.peer_port AND k.alias = c.alias
-            AND k.run = c.run AND k.contact = c.contact
-    ) first_shown
-) compared;
+        sum(is_new) OVER (
+            PARTITION BY info_hash, ip, peer_port, alias ORDER BY n, is_row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS ids_before
+    FROM events_known
+) shown;
 
--- Observations by peer. What an older contact tells once the next peer has spoken is left out.
-CREATE OR REPLACE TEMPORARY VIEW members AS
+CREATE OR REPLACE TEMPORARY VIEW events_by_generation AS
 SELECT
     *,
-    lag(pieces) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation, run, contact ORDER BY n
-    ) AS told_before,
-    coalesce(max(pieces) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY n
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ), 0) AS highest_before,
-    -- Whether an earlier peer at the endpoint showed the same peer ID.
-    CASE
-        WHEN peer_id IS NULL THEN 0
-        WHEN generation > min(generation) OVER (PARTITION BY info_hash, ip, peer_port, alias, peer_id) THEN 1
-        ELSE 0
-    END AS returns
+    max(CASE WHEN is_row = 0 THEN started ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, run, contact) AS generation
 FROM (
     SELECT
-        o.*, c.generation, c.opened_at,
-        max(c.generation) OVER (
-            PARTITION BY o.info_hash, o.ip, o.peer_port, o.alias ORDER BY o.n
+        *,
+        sum(starts_over) OVER (
+            PARTITION BY info_hash, ip, peer_port, alias ORDER BY event_us, run, contact, is_row
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS current_generation
-    FROM observations o
-    JOIN contacts_by_generation c
-        ON c.info_hash = o.info_hash AND c.ip = o.ip AND c.peer_port = o.peer_port AND c.alias = o.alias
-        AND c.run = o.run AND c.contact = o.contact
-) of_contacts
-WHERE generation = current_generation;
+        ) AS started
+    FROM events_compared
+) numbered;
 
--- Whether a count goes back: below what its contact told before, or else below what was known before its handshake.
+-- What an older contact tells once the next peer has spoken is left out.
+CREATE OR REPLACE TEMPORARY VIEW members AS
+SELECT *
+FROM (
+    SELECT
+        *,
+        max(CASE WHEN is_row = 1 THEN generation ELSE NULL END) OVER (
+            PARTITION BY info_hash, ip, peer_port, alias ORDER BY n, is_row ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS current_generation
+    FROM events_by_generation
+) spoken
+WHERE is_row = 0 OR generation = current_generation;
+
+-- What was known before: by the contact itself, by all contacts until now, and by all before the contact's handshake;
+-- and whether an earlier peer at the endpoint showed the same peer ID.
 CREATE OR REPLACE TEMPORARY VIEW members_known AS
 SELECT
     *,
-    max(counted) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY at, is_row
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS known
-FROM (
-    SELECT
-        info_hash, ip, peer_port, alias, generation, n, pieces, settled, time_us AS at, 1 AS is_row, pieces AS counted
-    FROM members
-    UNION ALL
-    SELECT
-        info_hash, ip, peer_port, alias, generation, n, pieces, settled, opened_at AS at, 0 AS is_row, NULL AS counted
-    FROM members
-    WHERE told_before IS NULL
-) events;
+    lag(pieces) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation, run, contact, is_row ORDER BY n) AS told_before,
+    coalesce(max(CASE WHEN is_row = 1 THEN pieces ELSE NULL END) OVER (
+        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY n, is_row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ), 0) AS highest_before,
+    max(CASE WHEN is_row = 1 THEN pieces ELSE NULL END) OVER (
+        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY event_us, is_row ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS known_then,
+    CASE
+        WHEN peer_id IS NULL THEN 0
+        WHEN generation > min(CASE WHEN is_row = 1 THEN generation ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, peer_id)
+            THEN 1
+        ELSE 0
+    END AS returns
+FROM members;
 
-CREATE OR REPLACE TEMPORARY VIEW peers_back AS
-SELECT info_hash, ip, peer_port, alias, generation, max(back) AS backwards
-FROM (
-    SELECT
-        info_hash, ip, peer_port, alias, generation,
-        CASE WHEN returns = 1 THEN 1 WHEN settled = 1 AND pieces < told_before THEN 1 ELSE 0 END AS back
-    FROM members
-    UNION ALL
-    SELECT
-        info_hash, ip, peer_port, alias, generation,
-        CASE WHEN settled = 1 AND pieces < known THEN 1 ELSE 0 END AS back
-    FROM members_known
-    WHERE is_row = 0
-) counts
-GROUP BY info_hash, ip, peer_port, alias, generation;
-
--- Past the threshold: ceil(threshold × piece_count), in whole numbers.
+-- Whether a count goes back or lags behind another contact, what it is in bytes, and
+-- ceil(threshold × piece_count) in whole numbers.
 CREATE OR REPLACE TEMPORARY VIEW members_counted AS
 SELECT
     *,
-    min(CASE WHEN pieces >= threshold_pieces THEN n ELSE NULL END) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation
-    ) AS reached_n,
-    min(CASE WHEN pieces >= threshold_pieces THEN time_us ELSE NULL END) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation
-    ) AS reached_at,
+    CASE
+        WHEN returns = 1 THEN 1
+        WHEN settled = 1 AND pieces < coalesce(told_before, known_at_handshake) THEN 1
+        ELSE 0
+    END AS back,
     CASE WHEN pieces < highest_before THEN 1 ELSE 0 END AS lags,
     CASE WHEN pieces >= piece_count THEN size_bytes ELSE least(pieces * piece_length, size_bytes) END AS bytes
 FROM (
     SELECT
         m.*,
+        max(CASE WHEN m.is_row = 0 THEN m.known_then ELSE NULL END) OVER (
+            PARTITION BY m.info_hash, m.ip, m.peer_port, m.alias, m.generation, m.run, m.contact
+        ) AS known_at_handshake,
         CAST(round(CAST(
             m.piece_count * s.threshold_billionths + 999999999
             - (m.piece_count * s.threshold_billionths + 999999999) % 1000000000 AS DOUBLE
         ) / CAST(1000000000 AS DOUBLE)) AS BIGINT) AS threshold_pieces
-    FROM members m
+    FROM members_known m
     CROSS JOIN settings s
-) with_threshold;
+) looked_up
+WHERE is_row = 1;
 
-CREATE OR REPLACE TEMPORARY VIEW peers_reached AS
+CREATE OR REPLACE TEMPORARY VIEW members_reached AS
+SELECT
+    *,
+    CASE
+        WHEN lags = 1 OR bytes IS NULL THEN 0
+        WHEN reached_n IS NULL OR n <= reached_n THEN 1
+        ELSE 0
+    END AS timed
+FROM (
+    SELECT
+        *,
+        min(CASE WHEN pieces >= threshold_pieces THEN n ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation) AS reached_n,
+        min(CASE WHEN pieces >= threshold_pieces THEN time_us ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation) AS reached_at
+    FROM members_counted
+) crossed;
+
+-- The speed reaches back to the last settled observation at least 5 s earlier.
+CREATE OR REPLACE TEMPORARY VIEW members_timed AS
+SELECT
+    *,
+    max(CASE WHEN lags = 0 AND settled = 1 AND time_us < reached_at THEN n ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation)
+        AS below_n,
+    max(CASE WHEN lags = 0 AND peer_id IS NOT NULL THEN n ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation) AS id_n,
+    min(CASE WHEN timed = 1 AND settled = 1 THEN n ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation) AS begin_n,
+    max(CASE WHEN timed = 1 AND settled = 1 THEN n * 4294967296 + pieces ELSE NULL END) OVER (
+        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY time_us RANGE BETWEEN UNBOUNDED PRECEDING AND 5000000 PRECEDING
+    ) % 4294967296 AS old_pieces,
+    max(CASE WHEN timed = 1 AND settled = 1 THEN time_us ELSE NULL END) OVER (
+        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY time_us RANGE BETWEEN UNBOUNDED PRECEDING AND 5000000 PRECEDING
+    ) AS old_at
+FROM members_reached;
+
+CREATE OR REPLACE TEMPORARY VIEW members_measured AS
+SELECT
+    *,
+    CASE WHEN timed = 1 AND n >= begin_n THEN 1 ELSE 0 END AS measured,
+    max(CASE WHEN n = begin_n THEN time_us ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation) AS begin_at,
+    max(CASE WHEN n = begin_n THEN bytes ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation) AS begin_bytes,
+    max(CASE WHEN timed = 1 AND n >= begin_n THEN bytes ELSE NULL END) OVER (PARTITION BY info_hash, ip, peer_port, alias, generation) AS end_bytes,
+    CASE
+        WHEN timed = 0 OR old_at IS NULL THEN NULL
+        ELSE CAST(
+            bytes - CASE
+                WHEN old_pieces >= piece_count THEN size_bytes ELSE least(old_pieces * piece_length, size_bytes)
+            END AS DOUBLE
+        ) * CAST(1000000 AS DOUBLE) / CAST(time_us - old_at AS DOUBLE)
+    END AS speed
+FROM members_timed;
+
+-- One row per peer with observations. The mean speed ends with the last gain, or with the first observation that makes
+-- 5 s of it.
+CREATE OR REPLACE TEMPORARY VIEW peers_observed AS
 SELECT
     info_hash, ip, peer_port, alias, generation,
     max(piece_count) AS piece_count,
     min(time_us) AS first_at,
+    max(CASE WHEN n = id_n THEN peer_id ELSE NULL END) AS peer_id,
     max(reached_n) AS reached_n,
-    max(reached_at) AS reached_at,
-    max(CASE WHEN n = reached_n THEN pieces ELSE NULL END) AS reached_pieces,
-    max(CASE WHEN lags = 0 AND settled = 1 AND time_us < reached_at THEN n ELSE NULL END) AS below_n,
-    max(CASE WHEN lags = 0 AND peer_id IS NOT NULL THEN n ELSE NULL END) AS id_n,
-    max(CASE WHEN told_before IS NULL AND settled = 1 AND claim = 0 AND pieces > 0 THEN 1 ELSE 0 END) AS believed
-FROM members_counted
+    max(CASE WHEN below_n IS NULL THEN NULL ELSE reached_at END) AS reached_at,
+    max(CASE WHEN below_n IS NOT NULL AND n = reached_n THEN pieces ELSE NULL END) AS reached_pieces,
+    max(CASE WHEN n = below_n THEN time_us ELSE NULL END) AS below_at,
+    max(CASE WHEN n = below_n THEN pieces ELSE NULL END) AS below_pieces,
+    max(CASE WHEN n = below_n THEN run ELSE NULL END) AS below_run,
+    max(CASE WHEN n = below_n THEN contact ELSE NULL END) AS below_contact,
+    max(CASE WHEN n = reached_n THEN run ELSE NULL END) AS reached_run,
+    max(CASE WHEN n = reached_n THEN contact ELSE NULL END) AS reached_contact,
+    max(back) AS backwards,
+    max(CASE WHEN nth = 1 AND settled = 1 AND claim = 0 AND pieces > 0 THEN 1 ELSE 0 END) AS believed,
+    max(begin_at) AS begin_at,
+    max(begin_bytes) AS begin_bytes,
+    max(end_bytes) AS end_bytes,
+    greatest(
+        min(CASE WHEN measured = 1 AND bytes = end_bytes THEN time_us ELSE NULL END),
+        coalesce(
+            min(CASE WHEN measured = 1 AND time_us - begin_at >= 5000000 THEN time_us ELSE NULL END),
+            max(CASE WHEN measured = 1 THEN time_us ELSE NULL END)
+        )
+    ) AS end_at,
+    max(CASE WHEN measured = 1 THEN speed ELSE NULL END) AS max_speed
+FROM members_measured
 GROUP BY info_hash, ip, peer_port, alias, generation;
 
--- Speeds: what was gained up to the threshold. The mean ends with the last gain, or with the first observation that
--- makes 5 s of it. The maximum reaches back to the last settled observation at least 5 s earlier.
-CREATE OR REPLACE TEMPORARY VIEW speed_rows AS
+CREATE OR REPLACE TEMPORARY VIEW peers_judged AS
 SELECT
     *,
-    max(CASE WHEN settled = 1 THEN n * 4294967296 + pieces ELSE NULL END) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY time_us
-        RANGE BETWEEN UNBOUNDED PRECEDING AND 5000000 PRECEDING
-    ) AS old_packed,
-    max(CASE WHEN settled = 1 THEN time_us ELSE NULL END) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation ORDER BY time_us
-        RANGE BETWEEN UNBOUNDED PRECEDING AND 5000000 PRECEDING
-    ) AS old_at,
-    min(CASE WHEN settled = 1 THEN n ELSE NULL END) OVER (
-        PARTITION BY info_hash, ip, peer_port, alias, generation
-    ) AS begin_n
-FROM members_counted
-WHERE lags = 0 AND bytes IS NOT NULL AND (reached_n IS NULL OR n <= reached_n);
-
-CREATE OR REPLACE TEMPORARY VIEW speed_gains AS
-SELECT
-    info_hash, ip, peer_port, alias, generation, time_us, bytes,
-    max(CASE WHEN n = begin_n THEN time_us ELSE NULL END) OVER w AS begin_at,
-    max(CASE WHEN n = begin_n THEN bytes ELSE NULL END) OVER w AS begin_bytes,
-    max(bytes) OVER w AS end_bytes,
+    CASE WHEN below_at IS NULL THEN 0 ELSE 1 END AS crossed,
+    CASE WHEN reached_n IS NOT NULL AND below_at IS NULL THEN 1 ELSE 0 END AS already,
+    CASE WHEN below_at IS NOT NULL AND believed = 0 THEN 1 ELSE 0 END AS have_only,
     CASE
-        WHEN old_packed IS NULL THEN NULL
-        ELSE CAST(bytes - CASE
-            WHEN old_packed % 4294967296 >= piece_count THEN size_bytes
-            ELSE least((old_packed % 4294967296) * piece_length, size_bytes)
-        END AS DOUBLE) * CAST(1000000 AS DOUBLE) / CAST(time_us - old_at AS DOUBLE)
-    END AS speed
-FROM speed_rows
-WHERE n >= begin_n
-WINDOW w AS (PARTITION BY info_hash, ip, peer_port, alias, generation);
-
-CREATE OR REPLACE TEMPORARY VIEW speed_ends AS
-SELECT
-    info_hash, ip, peer_port, alias, generation, begin_at, begin_bytes, end_bytes,
-    greatest(
-        min(CASE WHEN bytes = end_bytes THEN time_us ELSE NULL END),
-        coalesce(min(CASE WHEN time_us - begin_at >= 5000000 THEN time_us ELSE NULL END), max(time_us))
-    ) AS end_at,
-    max(speed) AS max_speed
-FROM speed_gains
-GROUP BY info_hash, ip, peer_port, alias, generation, begin_at, begin_bytes, end_bytes;
-
-CREATE OR REPLACE TEMPORARY VIEW peer_speeds AS
-SELECT
-    info_hash, ip, peer_port, alias, generation,
+        WHEN below_at IS NULL THEN NULL
+        WHEN below_run = reached_run AND below_contact = reached_contact THEN 1
+        ELSE 0
+    END AS live,
     CASE WHEN end_at - begin_at >= 1000000 THEN mean ELSE NULL END AS mean_speed_bytes_per_s,
     CASE
+        WHEN mean IS NULL THEN NULL
         WHEN end_at - begin_at >= 5000000 THEN greatest(mean, coalesce(max_speed, mean))
         ELSE max_speed
     END AS max_speed_bytes_per_s
@@ -437,53 +419,15 @@ FROM (
     SELECT
         *,
         CASE
-            WHEN end_at > begin_at THEN CAST(end_bytes - begin_bytes AS DOUBLE) * CAST(1000000 AS DOUBLE)
-                / CAST(end_at - begin_at AS DOUBLE)
+            WHEN end_bytes > begin_bytes AND end_at > begin_at
+                THEN CAST(end_bytes - begin_bytes AS DOUBLE) * CAST(1000000 AS DOUBLE)
+                    / CAST(end_at - begin_at AS DOUBLE)
             ELSE NULL
         END AS mean
-    FROM speed_ends
-    WHERE end_bytes > begin_bytes
-) gained;
+    FROM peers_observed
+) timed;
 
 -- One row per peer: who was observed, and who was met without an observation (all counts null).
-CREATE OR REPLACE TEMPORARY VIEW peers_judged AS
-SELECT
-    r.info_hash, r.ip, r.peer_port, r.alias, i.peer_id, r.piece_count, r.first_at,
-    b.time_us AS below_at, b.pieces AS below_pieces,
-    CASE WHEN r.below_n IS NULL THEN NULL ELSE r.reached_at END AS reached_at,
-    CASE WHEN r.below_n IS NULL THEN NULL ELSE r.reached_pieces END AS reached_pieces,
-    CASE
-        WHEN r.below_n IS NULL THEN NULL
-        WHEN b.run = a.run AND b.contact = a.contact THEN 1
-        ELSE 0
-    END AS live,
-    CASE WHEN r.below_n IS NULL THEN 0 ELSE 1 END AS crossed,
-    CASE WHEN r.reached_n IS NOT NULL AND r.below_n IS NULL THEN 1 ELSE 0 END AS already,
-    k.backwards,
-    CASE WHEN r.below_n IS NOT NULL AND r.believed = 0 THEN 1 ELSE 0 END AS have_only,
-    CASE
-        WHEN v.max_speed_bytes_per_s > s.max_plausible_speed THEN 1
-        WHEN v.mean_speed_bytes_per_s > s.max_plausible_speed THEN 1
-        ELSE 0
-    END AS implausible_speed,
-    v.mean_speed_bytes_per_s, v.max_speed_bytes_per_s
-FROM peers_reached r
-CROSS JOIN settings s
-JOIN peers_back k
-    ON k.info_hash = r.info_hash AND k.ip = r.ip AND k.peer_port = r.peer_port AND k.alias = r.alias
-    AND k.generation = r.generation
-LEFT JOIN observations i
-    ON i.info_hash = r.info_hash AND i.ip = r.ip AND i.peer_port = r.peer_port AND i.alias = r.alias AND i.n = r.id_n
-LEFT JOIN observations b
-    ON b.info_hash = r.info_hash AND b.ip = r.ip AND b.peer_port = r.peer_port AND b.alias = r.alias
-    AND b.n = r.below_n
-LEFT JOIN observations a
-    ON a.info_hash = r.info_hash AND a.ip = r.ip AND a.peer_port = r.peer_port AND a.alias = r.alias
-    AND a.n = r.reached_n
-LEFT JOIN peer_speeds v
-    ON v.info_hash = r.info_hash AND v.ip = r.ip AND v.peer_port = r.peer_port AND v.alias = r.alias
-    AND v.generation = r.generation;
-
 CREATE OR REPLACE TEMPORARY VIEW peers AS
 SELECT
     info_hash, ip,
@@ -494,25 +438,35 @@ SELECT
     CASE WHEN flags > 0 THEN 1 ELSE 0 END AS flagged,
     CASE WHEN flags = 0 THEN crossed ELSE 0 END AS confirmed,
     mean_speed_bytes_per_s, max_speed_bytes_per_s
-FROM (SELECT *, backwards + have_only + implausible_speed AS flags FROM peers_judged) judged
-UNION ALL
-SELECT
-    m.info_hash, m.ip,
-    CASE WHEN m.peer_port = -1 THEN NULL ELSE m.peer_port END AS port,
-    m.peer_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL
 FROM (
-    SELECT
-        *,
-        row_number() OVER (
-            PARTITION BY info_hash, ip, peer_port, alias ORDER BY time_us DESC, run DESC, contact DESC
-        ) AS nth
-    FROM contacts_resolved
-    WHERE handshake = 1 AND own = 0
-) m
-LEFT JOIN peers_reached r
-    ON r.info_hash = m.info_hash AND r.ip = m.ip AND r.peer_port = m.peer_port AND r.alias = m.alias
-    AND r.generation = 0
-WHERE m.nth = 1 AND r.ip IS NULL;
+    SELECT *, backwards + have_only + implausible_speed AS flags, max(observed) OVER (PARTITION BY info_hash, ip, peer_port, alias) AS known_peer
+    FROM (
+        SELECT
+            j.info_hash, j.ip, j.peer_port, j.alias, j.peer_id, j.piece_count, j.first_at, j.below_at,
+            j.below_pieces, j.reached_at, j.reached_pieces, j.live, j.crossed, j.already, j.backwards, j.have_only,
+            CASE
+                WHEN j.max_speed_bytes_per_s > s.max_plausible_speed THEN 1
+                WHEN j.mean_speed_bytes_per_s > s.max_plausible_speed THEN 1
+                ELSE 0
+            END AS implausible_speed,
+            j.mean_speed_bytes_per_s, j.max_speed_bytes_per_s,
+            1 AS observed
+        FROM peers_judged j
+        CROSS JOIN settings s
+        UNION ALL
+        SELECT
+            info_hash, ip, peer_port, alias, peer_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, 0
+        FROM (
+            SELECT
+                *,
+                row_number() OVER (PARTITION BY info_hash, ip, peer_port, alias ORDER BY time_us DESC, run DESC, contact DESC) AS nth
+            FROM contacts_resolved
+            WHERE handshake = 1 AND own = 0
+        ) met
+        WHERE nth = 1
+    ) everyone
+) known
+WHERE observed = 1 OR known_peer = 0;
 
 CREATE OR REPLACE TEMPORARY VIEW confirmed_downloads AS
 SELECT
