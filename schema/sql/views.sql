@@ -383,7 +383,8 @@ SELECT
     max(CASE WHEN n = reached_n THEN run ELSE NULL END) AS reached_run,
     max(CASE WHEN n = reached_n THEN contact ELSE NULL END) AS reached_contact,
     max(back) AS backwards,
-    max(CASE WHEN nth = 1 AND settled = 1 AND claim = 0 AND pieces > 0 THEN 1 ELSE 0 END) AS believed,
+    max(CASE WHEN nth = 1 AND settled = 1 AND claim = 0 AND pieces > 0 THEN 1 ELSE 0 END) AS claimed,
+    max(CASE WHEN lags = 0 AND pieces > 0 AND pieces < piece_count THEN 1 ELSE 0 END) AS partly,
     max(begin_at) AS begin_at,
     max(begin_bytes) AS begin_bytes,
     max(end_bytes) AS end_bytes,
@@ -403,7 +404,8 @@ SELECT
     *,
     CASE WHEN below_at IS NULL THEN 0 ELSE 1 END AS crossed,
     CASE WHEN reached_n IS NOT NULL AND below_at IS NULL THEN 1 ELSE 0 END AS already,
-    CASE WHEN below_at IS NOT NULL AND believed = 0 THEN 1 ELSE 0 END AS have_only,
+    -- A super-seeder, or one that seeds plainly at last, never claimed a part in a handshake or never had one.
+    CASE WHEN below_at IS NOT NULL AND (claimed = 0 OR partly = 0) THEN 1 ELSE 0 END AS have_only,
     CASE
         WHEN below_at IS NULL THEN NULL
         WHEN below_run = reached_run AND below_contact = reached_contact THEN 1
