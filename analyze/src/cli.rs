@@ -52,7 +52,7 @@ pub enum Command {
 
     /// Print the same derivations as SQL views over one or more data folders
     ///
-    /// The views peers, confirmed_downloads, confirmed_hourly, speeds and sources_hourly have the report's rows; times
+    /// The views `peers`, `confirmed_downloads`, `confirmed_hourly`, `speeds` and `sources_hourly` have the report's rows; times
     /// are microseconds since the Unix epoch. Countries and names of clients are the report's alone.
     #[command(before_help = SQL_EXAMPLES)]
     Sql(SqlOptions),

@@ -57,7 +57,7 @@ impl Speedometer {
                 self.old = Some(young);
             }
             if let Some(old) = self.old {
-                self.max = higher(self.max, per_second(old, (time, bytes)));
+                self.max = Some(higher(self.max, per_second(old, (time, bytes))));
             }
         } else if exact {
             (self.first, self.gained) = (Some((time, bytes)), (time, bytes));
@@ -75,13 +75,13 @@ impl Speedometer {
         let Some(first) = self.first.filter(|first| self.gained.1 > first.1) else { return (None, None) };
         let end = self.gained.0.max(self.window_at.unwrap_or(self.last_at));
         let mean = per_second(first, (end, self.gained.1));
-        let max = if end - first.0 >= WINDOW_US { higher(self.max, mean) } else { self.max };
+        let max = if end - first.0 >= WINDOW_US { Some(higher(self.max, mean)) } else { self.max };
         ((end - first.0 >= SHORTEST_US).then_some(mean), max)
     }
 }
 
-fn higher(max: Option<f64>, speed: f64) -> Option<f64> {
-    Some(max.map_or(speed, |max| max.max(speed)))
+fn higher(max: Option<f64>, speed: f64) -> f64 {
+    max.map_or(speed, |max| max.max(speed))
 }
 
 fn per_second((begin, begin_bytes): (i64, u64), (end, end_bytes): (i64, u64)) -> f64 {
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn a_window_reaches_back_no_further_than_it_must() {
         // 100 B/s for half a minute, then 1,000 B/s.
-        let observations: Vec<_> = (0..=40)
-            .map(|s| (s * 1_000, if s <= 30 { 100 * s as u64 } else { 3_000 + 1_000 * (s as u64 - 30) }))
-            .collect();
+        let slow = (0..=30_i64).map(|s| (s * 1_000, 100 * s.unsigned_abs()));
+        let fast = (31..=40_i64).map(|s| (s * 1_000, 1_000 * (s - 27).unsigned_abs()));
+        let observations: Vec<(i64, u64)> = slow.chain(fast).collect();
         assert_eq!(read(&observations), (Some(325.0), Some(1_000.0)));
     }
 
