@@ -25,14 +25,13 @@ pub fn rate(stays: &[Stay]) -> (f64, f64) {
     let score =
         |rate: f64| widths.iter().map(|width| width / (rate * width).exp_m1()).sum::<f64>() - exposure;
     let Some(rate) = super::detection::root(score, widths.len() as f64) else { return (0.0, 0.0) };
-    let information: f64 = widths
-        .iter()
-        .map(|width| {
-            let grown = (rate * width).exp_m1();
-            if grown.is_finite() { width * width * (grown + 1.0) / (grown * grown) } else { 0.0 }
-        })
-        .sum();
+    let information: f64 = widths.iter().map(|width| curvature(rate, *width)).sum();
     (rate, 1.0 / information)
+}
+
+/// `w² e^(μw) / (e^(μw) − 1)²`, the slope of `w / (e^(μw) − 1)` in the rate without its sign, for exponents of any size.
+pub(super) fn curvature(rate: f64, width: f64) -> f64 {
+    (width / (2.0 * (rate * width / 2.0).sinh())).powi(2)
 }
 
 /// The shortest interval a departure is known to, so that none is a point without a density.
@@ -56,6 +55,18 @@ mod tests {
         assert_eq!(super::rate(&[staying]), (0.0, 0.0));
         assert_eq!(super::rate(&[]), (0.0, 0.0));
         assert!(super::rate(&[Stay { at_least: 0.0, gone_by: Some(0.0) }]).0.is_finite());
+    }
+
+    #[test]
+    fn the_curvature_is_a_number_for_exponents_of_any_size() {
+        let direct =
+            |rate: f64, width: f64| width * width * (rate * width).exp() / (rate * width).exp_m1().powi(2);
+        for (rate, width) in [(1e-3, 2.0), (0.5, 3.0), (2.0, 40.0)] {
+            assert!((curvature(rate, width) / direct(rate, width) - 1.0).abs() < 1e-9, "{rate} {width}");
+        }
+        for exponent in [690.0, 705.0, 709.5, 720.0, 1e4, 1e300] {
+            assert!(curvature(1.0, exponent).is_finite() && curvature(1.0, exponent) < 1e-100, "{exponent}");
+        }
     }
 
     #[test]

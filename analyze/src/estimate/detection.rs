@@ -175,18 +175,8 @@ fn finding(found: &[Seen]) -> Option<(f64, f64)> {
         return None;
     }
     let rate = root(score, found.len() as f64 / delays)?;
-    let information: f64 = found
-        .iter()
-        .map(|found| {
-            let grown = (rate * found.window).exp_m1();
-            let cut = if grown.is_finite() {
-                found.window * found.window * (grown + 1.0) / (grown * grown)
-            } else {
-                0.0
-            };
-            1.0 / (rate * rate) - cut
-        })
-        .sum();
+    let information: f64 =
+        found.iter().map(|found| 1.0 / (rate * rate) - departure::curvature(rate, found.window)).sum();
     (information > 0.0).then_some((rate, 1.0 / information))
 }
 
@@ -288,6 +278,28 @@ mod tests {
         let once = Pattern { below_at: 10.0, below_share: 0.1, ..visited };
         close(once.seen(Some(40.0)).unwrap().window, 40.0);
         close(once.seen(Some(1e9)).unwrap().window, 60.0 / 0.9);
+    }
+
+    #[test]
+    fn windows_of_hours_beside_delays_of_seconds_are_no_trouble() {
+        // e^(λD) is close to the largest float for some of these, and beyond it for others.
+        let patterns: Vec<Pattern> = (0..200)
+            .map(|number| {
+                let crossed_at = 12_000.0 + 40.0 * f64::from(number);
+                let earliest_at = crossed_at * 0.2 - 20.0;
+                let (first_at, first_share) = (crossed_at * 0.2, 0.2);
+                Pattern {
+                    earliest_at,
+                    first_at,
+                    first_share,
+                    below_at: crossed_at - 1.0,
+                    confirmed_at: crossed_at,
+                    ..LIVE
+                }
+            })
+            .collect();
+        let found = Watch::of(&patterns).unwrap().downloads(&patterns);
+        assert!(found.value >= 200.0 && found.high < 201.0, "{found:?}");
     }
 
     #[test]
