@@ -34,6 +34,7 @@ use crate::{
     contact::{
         ContactEvent, Context, KeepAlives, Traffic, What,
         dial::{CONNECT_TIMEOUT, Dial, dial},
+        introductions::Introductions,
         metadata_fetches,
     },
     gauge, hostnames,
@@ -147,6 +148,7 @@ fn context(
         policy: Arc::clone(&setup.policy),
         bind: options.network.bind.clone(),
         utp: udp.utp(),
+        introductions: Introductions::default(),
         connect_timeout: CONNECT_TIMEOUT,
         mse: (!options.network.no_mse)
             .then(|| setup.swarms.iter().map(|swarm| wire::InfoHash(swarm.info_hash.0)).collect()),
@@ -400,6 +402,16 @@ impl Engine {
                 self.contacts.insert(contact, (close, None));
                 self.look_up(ip);
                 self.schedule.incoming(contact, swarm, ip, &peer_id, rung);
+            }
+            What::Introduced { peer } => {
+                if self.context.policy.check_endpoint(peer).is_ok()
+                    && let Some(swarm) = self.schedule.swarm_of(contact)
+                    && let Sighted::Known(peer) | Sighted::New(peer) = self.registry.register(swarm, peer)
+                    && let Some(Action::Dial { contact, peer, attempt, rung }) =
+                        self.schedule.introduced(now, peer, &self.registry)
+                {
+                    self.dial(contact, peer, attempt, rung);
+                }
             }
             What::Seen(seen) => self.schedule.observed(now, contact, seen),
             What::Settled => self.schedule.settled(now, contact),

@@ -284,7 +284,7 @@ impl Schedule {
             let Some(place) = registry.peer(peer) else { continue };
             match self.deferred_until(now, peer, place.swarm, place.ip) {
                 Some(at) => self.wait_as_before(peer, at),
-                None => return self.dial(now, peer, place.swarm, place.ip),
+                None => return self.dial(now, peer, place.swarm, place.ip, None),
             }
         }
         None
@@ -324,6 +324,21 @@ impl Schedule {
             }
         }
         true
+    }
+
+    /// The peer connects to us over uTP now, and can be reached by that alone: it is dialled at once, or not at all.
+    pub fn introduced(&mut self, now: Instant, peer: PeerKey, registry: &Registry) -> Option<Action> {
+        self.grow(peer);
+        let place = registry.peer(peer)?;
+        let stage = self.plans.get(peer.index())?.stage;
+        let is_free = self.out < self.pacing.max_out && self.rate.is_ready(now);
+        let may_be =
+            self.pacing.rungs.has(Rung::PLAIN_UTP) && self.limits.allowed_at(now, place.ip).is_none();
+        if matches!(stage, Stage::Busy | Stage::Blocked) || !is_free || !may_be {
+            return None;
+        }
+        self.leave_waiting(peer);
+        self.dial(now, peer, place.swarm, place.ip, Some(Rung::PLAIN_UTP))
     }
 
     /// The swarm of an open contact.
@@ -422,13 +437,20 @@ impl Schedule {
         None
     }
 
-    fn dial(&mut self, now: Instant, peer: PeerKey, swarm: SwarmId, ip: IpAddr) -> Option<Action> {
+    fn dial(
+        &mut self,
+        now: Instant,
+        peer: PeerKey,
+        swarm: SwarmId,
+        ip: IpAddr,
+        rung: Option<Rung>,
+    ) -> Option<Action> {
         let plan = self.plans.get_mut(peer.index())?;
         plan.stage = Stage::Busy;
         plan.attempts = plan.attempts.saturating_add(1);
         let attempt = plan.attempts.into();
         let contact = self.next_contact.next();
-        let rung = self.ladder.rung(plan.ways, plan.hints);
+        let rung = rung.unwrap_or_else(|| self.ladder.rung(plan.ways, plan.hints));
         let mut open = Open::new(swarm, ip, Some(peer), rung, true);
         open.second_to = self.incoming.get(&(swarm, ip)).and_then(|here| {
             let &(first, id) = here.first()?;

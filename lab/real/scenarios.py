@@ -237,6 +237,19 @@ ONLY_OVER_UTP = Scenario(
     contacts={"transport": "utp"},
 )
 
+# Nobody can call the leecher, nor it the capture, which does not listen: the seeder has them call each other (BEP 55).
+INTRODUCED = Scenario(
+    "introduced",
+    [
+        *seeders(1, transport="utp"),
+        leecher("leecher", 45, nat=True, transport="utp", without_trackers=True, knows=["seeder-1"]),
+    ],
+    downloads=1,
+    captures=[Capture("capture", options=["--no-listen"])],
+    named_by={"pex"},
+    contacts={"transport": "utp", "direction": "out"},
+)
+
 # The longest first.
 SCENARIOS = [
     ONLY_BY_PEX,
@@ -246,6 +259,8 @@ SCENARIOS = [
     PARTIAL_SEEDS,
     DHT_BY_MAGNET,
     IPV6,
+    INTRODUCED,
     LEAVES_ON_COMPLETION,
+    ONLY_OVER_UTP,
     SUPER_SEEDING,
 ]

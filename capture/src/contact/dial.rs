@@ -82,7 +82,13 @@ async fn observe<S: AsyncRead + AsyncWrite + Unpin>(
             let session = Session::outgoing(now, context.local(&swarm), context.settings);
             Driver::new(Arc::clone(context), contacted, session, close, Some(swarm)).run(stream).await;
         }
-        Err(ending) => contacted.log_unconnected(context, &swarm, ending).await,
+        Err(ending) => {
+            use ContactOutcome::{ConnectTimedOut, Refused, Unreachable};
+            if matches!(ending.outcome, ConnectTimedOut | Refused | Unreachable) {
+                context.introductions.failed(swarm.id, address);
+            }
+            contacted.log_unconnected(context, &swarm, ending).await;
+        }
     }
 }
 

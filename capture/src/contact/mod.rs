@@ -5,6 +5,7 @@
 //! What the scheduler must know goes to it as a [`ContactEvent`].
 
 pub mod dial;
+pub mod introductions;
 mod keep_alive;
 mod link;
 pub mod outcome;
@@ -25,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wire::peer::{mse::SwarmKeys, session::Settings};
 
+use self::introductions::Introductions;
 pub use self::keep_alive::KeepAlives;
 use crate::{
     address::AddressPolicy,
@@ -54,6 +56,8 @@ pub struct Context {
     pub bind: Vec<IpAddr>,
     /// What connects over uTP.
     pub utp: Utp,
+    /// Peers that others can introduce.
+    pub introductions: Introductions,
     /// How long a connect may take.
     pub connect_timeout: Duration,
     /// The swarms that obfuscated peers may mean; `None` where MSE is not spoken.
@@ -162,6 +166,11 @@ pub enum What {
         rung: Rung,
         /// Closes the contact.
         close: oneshot::Sender<Why>,
+    },
+    /// The peer introduced another, which connects to us now.
+    Introduced {
+        /// The other's address.
+        peer: SocketAddr,
     },
     /// The peer's pieces were observed.
     Seen(Seen),

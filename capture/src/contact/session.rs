@@ -12,7 +12,7 @@ use std::{
 
 use schema::{
     InfoHashV2,
-    table::{ContactOutcome, Direction, Encryption, TorrentOrigin},
+    table::{ContactOutcome, Direction, Encryption, TorrentOrigin, Transport},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -26,16 +26,16 @@ use wire::{
     peer::{
         handshake::Handshake,
         mse::SwarmKeys,
-        pex::UtPex,
+        pex::{Flags, UtPex},
         session::{Closer, Event, Extended, Kind, Local, Observation, Session},
     },
 };
 
-use super::{CLIENT, ContactEvent, Context, What, link::Link, outcome::Ending};
+use super::{CLIENT, ContactEvent, Context, What, introductions::Broker, link::Link, outcome::Ending};
 use crate::{
     schedule::{Habit, Rung, Seen, Why},
     sources::pex::Intake,
-    swarm::{Metadata, Swarm},
+    swarm::{Metadata, Swarm, SwarmId},
 };
 
 /// A contact that could not ask for metadata, as others did, looks again after this time.
@@ -58,6 +58,13 @@ pub struct Contacted {
     pub attempt: u32,
     /// How long the connect took; `None` for incoming contacts.
     pub connect: Option<Duration>,
+}
+
+impl Contacted {
+    fn broker(&self, now: Instant, swarm: SwarmId) -> Broker {
+        let seen_at_port = self.direction == Direction::In || self.rung.transport == Transport::Utp;
+        Broker::new(now, swarm, seen_at_port)
+    }
 }
 
 /// Who a peer that connected to us asked for, decided at its handshake.
@@ -89,6 +96,7 @@ impl Context {
             client: CLIENT,
             piece_count: swarm.piece_count(),
             pex: self.pex.is_some() && !swarm.is_private(),
+            introductions: self.utp.is_spoken() && !swarm.is_private(),
         }
     }
 }
@@ -122,6 +130,8 @@ pub struct Driver {
     metadata_failed: bool,
     /// What the peer told of others; none before it did.
     intake: Option<Box<Intake>>,
+    /// Whom it can introduce; none before it named one.
+    broker: Option<Box<Broker>>,
 }
 
 impl Driver {
@@ -147,6 +157,7 @@ impl Driver {
             metadata: None,
             metadata_failed: false,
             intake: None,
+            broker: None,
         }
     }
 
@@ -176,6 +187,9 @@ impl Driver {
         self.session.handle_closed(now, ending.closer());
         // What the session held back; it has no way to end again.
         self.handle_events().await;
+        if let Some(broker) = &mut self.broker {
+            broker.end(&self.context.introductions);
+        }
         self.log_contact(now, ending).await;
         // The row is written: how the connection closes is of no further interest.
         let closing = poll_fn(|cx| link.poll_close(cx));
@@ -209,7 +223,9 @@ impl Driver {
                 return ending;
             }
             let metadata_recheck = self.want_metadata();
-            let deadline = [self.session.next_timeout(), metadata_recheck].into_iter().flatten().min();
+            let introduction = self.want_introduction();
+            let deadlines = [self.session.next_timeout(), metadata_recheck, introduction];
+            let deadline = deadlines.into_iter().flatten().min();
             if let Some(deadline) = deadline {
                 sleep.as_mut().reset(deadline.into());
             }
@@ -255,6 +271,7 @@ impl Driver {
                         return Some(ending);
                     }
                 }
+                Event::Introduced(peer) => self.handle_introduction(peer).await,
                 Event::Metadata(info) => self.handle_metadata(&info).await,
                 Event::MetadataFailed(error) => {
                     self.metadata = None;
@@ -294,6 +311,9 @@ impl Driver {
         }
         let keep_alive = self.context.settings.keep_alive.min(self.context.keep_alives.of(&peer_id));
         self.session.set_keep_alive(keep_alive);
+        if let (Direction::Out, Some(swarm)) = (self.contacted.direction, &self.swarm) {
+            self.context.introductions.reached(swarm.id, self.contacted.address);
+        }
         self.context.tell(contact, What::Handshake { peer_id }).await;
         None
     }
@@ -337,9 +357,36 @@ impl Driver {
         let intake = self.intake.get_or_insert_with(|| Box::new(Intake::new(asked)));
         if let Some((row, answer)) = intake.take(now, swarm, self.contacted.address, told) {
             let outcome = row.outcome;
+            if let Some(answer) = answer.as_ref().filter(|_| self.session.offers_introductions()) {
+                let can_punch = |flags: u8| Flags(flags).has(Flags::HOLEPUNCH);
+                let peers = answer.peers.iter().filter(|(_, flags)| flags.is_some_and(can_punch));
+                let broker =
+                    self.broker.get_or_insert_with(|| Box::new(self.contacted.broker(now, swarm.id)));
+                broker.named(now, peers.map(|&(peer, _)| peer), &self.context.introductions);
+            }
             self.context.log.append_at(self.context.clock.at(now.into()), row).await;
             pex.hand_on(outcome, answer).await;
         }
+    }
+
+    /// The peer introduced another, asked by us or by that one.
+    async fn handle_introduction(&mut self, peer: SocketAddr) {
+        let now = self.now();
+        let Some(swarm) = self.swarm.as_ref().filter(|swarm| !swarm.is_private()) else { return };
+        let broker = self.broker.get_or_insert_with(|| Box::new(self.contacted.broker(now, swarm.id)));
+        if broker.may_introduce() {
+            self.context.tell(self.contacted.contact, What::Introduced { peer }).await;
+        }
+    }
+
+    /// Asks the peer for an introduction if one is due; tells when to look again.
+    fn want_introduction(&mut self) -> Option<Instant> {
+        let now = self.now();
+        let broker = self.broker.as_mut()?;
+        if let Some(peer) = broker.due(now, &self.context.introductions) {
+            self.session.ask_introduction(now, peer);
+        }
+        broker.deadline()
     }
 
     /// Keeps an info dictionary that was checked against the info-hash.

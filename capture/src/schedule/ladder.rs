@@ -61,7 +61,7 @@ impl Rungs {
         Self(Rung::ALL.iter().filter(|rung| has(rung)).fold(0, |rungs, rung| rungs | rung.bit()))
     }
 
-    fn has(self, rung: Rung) -> bool {
+    pub(super) fn has(self, rung: Rung) -> bool {
         self.0 & rung.bit() != 0
     }
 }

@@ -765,3 +765,22 @@ fn a_peer_said_to_be_a_seeder_is_visited_behind_the_others() {
     }
     assert_eq!(hosts, [1, 2, 0], "hearsay delays, and excludes nobody");
 }
+
+#[test]
+fn who_is_introduced_is_dialled_over_utp_at_once_or_not_at_all() {
+    let rungs = |utp| Pacing { rungs: Rungs::new(false, utp), ..pacing() };
+    let mut world = World::new(rungs(true));
+    let peer = world.meet(1, 1);
+    let contact = world.dialled(secs(0));
+    let introduced = |world: &mut World, peer| world.schedule.introduced(world.now, peer, &world.registry);
+    assert_eq!(introduced(&mut world, peer), None, "it is being dialled");
+    world.ends(contact, ContactOutcome::Unreachable);
+    world.now += secs(1);
+    let dial = introduced(&mut world, peer);
+    assert_eq!(dial, Some(Action::Dial { contact: 2, peer, attempt: 2, rung: Rung::PLAIN_UTP }));
+    assert_eq!(introduced(&mut world, peer), None);
+    assert_eq!((world.schedule.waiting(), world.schedule.due()), (0, 0));
+    let mut world = World::new(rungs(false));
+    let peer = world.meet(1, 1);
+    assert_eq!(introduced(&mut world, peer), None, "uTP is not spoken");
+}

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use capture::{
     address::AddressPolicy,
     clock::Clock,
-    contact::{ContactEvent, Context, KeepAlives, Traffic, metadata_fetches},
+    contact::{ContactEvent, Context, KeepAlives, Traffic, introductions::Introductions, metadata_fetches},
     log::{Log, LogOptions},
     swarm::{self, Description, Metadata, Swarm},
     udp::Utp,
@@ -61,6 +61,7 @@ impl Bench {
             policy: Arc::new(AddressPolicy::new(true, &[])),
             bind: vec![],
             utp: Utp::default(),
+            introductions: Introductions::default(),
             connect_timeout: Duration::from_secs(5),
             mse: Some([wire::InfoHash(swarms[0].info_hash.0)].into_iter().collect()),
             settings: Settings {

@@ -7,6 +7,7 @@ mod obfuscated;
 mod pex;
 #[path = "../support/mod.rs"]
 mod support;
+mod utp;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

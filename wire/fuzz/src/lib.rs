@@ -15,6 +15,7 @@ use wire::{
         bitfield::Bitfield,
         extension::{ExtendedHandshake, UtMetadata},
         handshake::Handshake,
+        holepunch::UtHolepunch,
         message::{self, Decoder, Limits, Message},
         metadata::Assembly,
         mse::{self, Established, Initiator, Methods, Responder, Secret, SwarmKeys},
@@ -117,6 +118,9 @@ pub fn extension(bytes: &[u8]) {
     }
     if let Ok(message) = UtMetadata::decode(bytes) {
         assert_eq!(UtMetadata::decode(&message.encode()), Ok(message));
+    }
+    if let Ok(message) = UtHolepunch::decode(bytes) {
+        assert_eq!(UtHolepunch::decode(&message.encode()), Ok(message));
     }
 }
 

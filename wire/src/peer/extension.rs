@@ -14,6 +14,8 @@ use crate::bencode::{self, Dict};
 
 /// The extended id of the handshake itself (BEP 10).
 pub const HANDSHAKE_ID: u8 = 0;
+/// The name of introductions in a handshake's `m` (BEP 55).
+pub const UT_HOLEPUNCH: &str = "ut_holepunch";
 /// The name of metadata exchange in a handshake's `m` (BEP 9).
 pub const UT_METADATA: &str = "ut_metadata";
 /// The name of peer exchange in a handshake's `m` (BEP 11).

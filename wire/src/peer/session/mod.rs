@@ -16,6 +16,7 @@ mod tests;
 
 use std::{
     collections::VecDeque,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -32,8 +33,9 @@ use self::{
 use crate::{
     InfoHash, PeerId,
     peer::{
-        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_METADATA, UT_PEX, UtMetadata},
+        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_HOLEPUNCH, UT_METADATA, UT_PEX, UtMetadata},
         handshake::{self, Handshake, Reserved},
+        holepunch::{Refusal, UtHolepunch},
         message::{Decoder, Limits, Message, encode},
         pex::UtPex,
     },
@@ -43,6 +45,8 @@ use crate::{
 const OUR_UT_METADATA: u8 = 1;
 /// The ID we give `ut_pex`, where we take it.
 const OUR_UT_PEX: u8 = 2;
+/// The ID we give `ut_holepunch`, where we take introductions.
+const OUR_UT_HOLEPUNCH: u8 = 3;
 /// Answers to a peer that does not read what we send are dropped beyond this.
 const OUTPUT_MAX: usize = 4096;
 /// A peer that keeps talking about other things is given this many settle times before its silence is given up on.
@@ -105,6 +109,8 @@ pub struct Local {
     pub piece_count: Option<u32>,
     /// Whether the peer is asked for others (BEP 11); never in a private torrent (BEP 27).
     pub pex: bool,
+    /// Whether peers may introduce others (BEP 55), which takes uTP; never in a private torrent.
+    pub introductions: bool,
 }
 
 #[derive(Debug)]
@@ -143,6 +149,8 @@ pub struct Session {
     fetch: Option<Box<Fetch>>,
     /// The peer's ID for `ut_metadata`.
     their_ut_metadata: Option<u8>,
+    /// And for `ut_holepunch`.
+    their_ut_holepunch: Option<u8>,
     output: Vec<u8>,
     /// When we last sent something, or could not as the output was full.
     last_queued: Instant,
@@ -179,6 +187,7 @@ impl Session {
             fold: Fold::new(settings.have_resolution),
             fetch: None,
             their_ut_metadata: None,
+            their_ut_holepunch: None,
             output: Vec::new(),
             last_queued: now,
             last_received: now,
@@ -365,6 +374,18 @@ impl Session {
         }
     }
 
+    /// Whether the peer introduces others.
+    pub fn offers_introductions(&self) -> bool {
+        self.their_ut_holepunch.is_some() && self.local.is_some_and(|local| local.introductions)
+    }
+
+    /// Asks the peer to introduce us to another; its word comes as an event.
+    pub fn ask_introduction(&mut self, now: Instant, peer: SocketAddr) {
+        if let Some(id) = self.their_ut_holepunch {
+            self.send(now, &Message::Extended { id, payload: UtHolepunch::Rendezvous(peer).encode() });
+        }
+    }
+
     /// Takes no addresses of other peers any more, and says so to the peer (BEP 10: an ID of 0 turns a name off).
     pub fn stop_pex(&mut self, now: Instant) {
         let Some(local) = self.local.as_mut().filter(|local| local.pex) else { return };
@@ -466,6 +487,20 @@ impl Session {
                 // Its pieces are worth more than its manners: what cannot be read does not end the session.
                 self.events.push_back(Event::Pex(UtPex::decode(payload)));
             }
+            OUR_UT_HOLEPUNCH if self.local.is_some_and(|local| local.introductions) => {
+                match UtHolepunch::decode(payload) {
+                    // We hold our contacts for ourselves: to the peer we are connected to nobody.
+                    Ok(UtHolepunch::Rendezvous(peer)) => {
+                        let answer = UtHolepunch::Error(peer, Refusal::NOT_CONNECTED).encode();
+                        if let Some(id) = self.their_ut_holepunch {
+                            self.send(now, &Message::Extended { id, payload: answer });
+                        }
+                    }
+                    Ok(UtHolepunch::Connect(peer)) => self.events.push_back(Event::Introduced(peer)),
+                    // A refusal changes nothing, and what cannot be read does no harm.
+                    Ok(UtHolepunch::Error(..)) | Err(_) => {}
+                }
+            }
             _ => {}
         }
     }
@@ -474,6 +509,9 @@ impl Session {
     fn handle_extended_handshake(&mut self, extended: &ExtendedHandshake) {
         if extended.m.contains_key(UT_METADATA) {
             self.their_ut_metadata = extended.id_of(UT_METADATA);
+        }
+        if extended.m.contains_key(UT_HOLEPUNCH) {
+            self.their_ut_holepunch = extended.id_of(UT_HOLEPUNCH);
         }
         self.events.push_back(Event::Extended(self.summary.amend(extended)));
     }
@@ -520,9 +558,14 @@ impl Session {
     /// Tells `v`, `p` and what we take; never `upload_only`, which makes peers hang up.
     fn send_extended_handshake(&mut self, now: Instant) {
         let Some(local) = self.local else { return };
-        let pex = local.pex.then(|| (UT_PEX.to_owned(), OUR_UT_PEX));
+        let taken = [
+            (UT_HOLEPUNCH, OUR_UT_HOLEPUNCH, local.introductions),
+            (UT_METADATA, OUR_UT_METADATA, true),
+            (UT_PEX, OUR_UT_PEX, local.pex),
+        ];
+        let taken = taken.into_iter().filter(|&(.., taken)| taken);
         let extended = ExtendedHandshake {
-            m: pex.into_iter().chain([(UT_METADATA.to_owned(), OUR_UT_METADATA)]).collect(),
+            m: taken.map(|(name, id, _)| (name.to_owned(), id)).collect(),
             v: Some(local.client.to_owned()),
             p: local.listen_port,
             ..ExtendedHandshake::default()

@@ -1,6 +1,9 @@
 //! What a session tells its caller: events as they happen, and a summary at the end.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use super::FetchError;
 use crate::{
@@ -28,6 +31,8 @@ pub enum Event {
     Extended(Extended),
     /// The peer's handshake came whole. An incoming session waits for [`super::Session::accept`].
     Handshake(Handshake),
+    /// The peer says that another connects to us over uTP now, and that we do well to do the same (BEP 55).
+    Introduced(SocketAddr),
     /// The info dictionary, checked against the info-hash.
     Metadata(Vec<u8>),
     /// The peer did not give the info dictionary.

@@ -1,12 +1,15 @@
 //! The observer against scripted peers, with a clock of its own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use proptest::prelude::*;
 use sha1::{Digest, Sha1};
 
 use super::*;
-use crate::peer::extension::HANDSHAKE_ID;
+use crate::peer::{
+    extension::{HANDSHAKE_ID, UT_HOLEPUNCH},
+    holepunch::{Refusal, UtHolepunch},
+};
 
 const FAST: u64 = Reserved::FAST | Reserved::EXTENSION;
 const PIECES: u32 = 20;
@@ -22,6 +25,7 @@ fn local(piece_count: Option<u32>) -> Local {
         client: "observer",
         piece_count,
         pex: true,
+        introductions: true,
     }
 }
 
@@ -646,6 +650,41 @@ fn peers_are_taken_from_others_as_far_as_we_asked_for_them() {
     talk.greet(FAST);
     assert!(says(&mut talk, named.encode()).is_empty());
     assert!(!talk.sent.windows(6).any(|bytes| bytes == b"ut_pex"));
+}
+
+#[test]
+fn introductions_are_asked_for_taken_and_not_given() {
+    let other: SocketAddr = ([1, 2, 3, 4], 5).into();
+    let says = |talk: &mut Talk, message: UtHolepunch| {
+        talk.says(&Message::Extended { id: OUR_UT_HOLEPUNCH, payload: message.encode() });
+        talk.events()
+    };
+    let mut talk = Talk::greeted(FAST, Some(PIECES));
+    assert!(talk.sent.windows(16).any(|bytes| bytes == b"12:ut_holepunchi"));
+    assert!(!talk.session.offers_introductions());
+    let m = [(UT_HOLEPUNCH.to_owned(), 9)].into();
+    let payload = ExtendedHandshake { m, ..ExtendedHandshake::default() }.encode();
+    talk.says(&Message::Extended { id: HANDSHAKE_ID, payload });
+    talk.events();
+    assert!(talk.session.offers_introductions());
+    talk.sent.clear();
+    talk.session.ask_introduction(talk.now, other);
+    talk.events();
+    assert!(talk.sent.ends_with(&[&[20, 9][..], &UtHolepunch::Rendezvous(other).encode()].concat()));
+    let events = says(&mut talk, UtHolepunch::Connect(other));
+    assert!(matches!(events.as_slice(), [Event::Introduced(peer)] if *peer == other));
+    assert!(says(&mut talk, UtHolepunch::Error(other, Refusal::NO_SUCH_PEER)).is_empty());
+    assert!(says(&mut talk, UtHolepunch::Rendezvous(other)).is_empty());
+    assert!(talk.sent.ends_with(&UtHolepunch::Error(other, Refusal::NOT_CONNECTED).encode()));
+    talk.says(&Message::Extended { id: OUR_UT_HOLEPUNCH, payload: vec![7; 3] });
+    assert!(talk.events().is_empty(), "what cannot be read does no harm");
+
+    let mut talk = Talk::outgoing(Some(PIECES));
+    let without = Local { introductions: false, ..local(Some(PIECES)) };
+    talk.session = Session::outgoing(talk.now, without, Settings::default());
+    talk.greet(FAST);
+    assert!(says(&mut talk, UtHolepunch::Connect(other)).is_empty());
+    assert!(!talk.sent.windows(12).any(|bytes| bytes == b"ut_holepunch"));
 }
 
 fn fetch(info: &[u8], size: u32, info_hash: InfoHash, answer: impl Fn(u32) -> UtMetadata) -> Vec<Event> {
