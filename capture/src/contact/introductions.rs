@@ -208,7 +208,7 @@ mod tests {
         let mut broker = Broker::new(start, SWARM, true);
         for round in 0..1000_u16 {
             let now = start + LOOK_EVERY * u32::from(round);
-            broker.named(now, (0..100).map(|n| peer(round.wrapping_mul(100) + n)), &shared);
+            broker.named(now, (0..100).map(|n| peer(round.wrapping_mul(100).wrapping_add(n))), &shared);
             broker.peers.iter().for_each(|&peer| shared.failed(SWARM, peer));
             asked += u32::from(broker.due(now, &shared).is_some());
             assert!(broker.peers.len() <= OF_CONTACT_MAX);
