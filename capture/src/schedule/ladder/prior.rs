@@ -77,8 +77,12 @@ impl Prior {
         steps.and_then(|steps| steps.get(step(ways, next))).map_or(0.0, |tally| tally.share())
     }
 
-    /// Takes what became of a rung; `ways` are those before it.
+    /// Takes what became of a rung; `ways` are those before it. Of strangers alone: that a rung that worked works
+    /// again says nothing about others.
     pub(super) fn note(&mut self, ways: Ways, hints: Hints, rung: Rung, failure: Option<Failure>) {
+        if ways.has(Ways::WORKED) {
+            return;
+        }
         if ways.has(Ways::TRIED) {
             let [others, speakers] = &mut self.helped;
             let steps = if hints.has(Hints::UTP) { speakers } else { others }.get_mut(ways.failure());

@@ -157,6 +157,23 @@ fn where_most_obfuscate_it_is_tried_first() {
 }
 
 #[test]
+fn only_strangers_teach() {
+    let mut peer = Peer::new(Rungs::new(true, false));
+    for _ in 0..3000 {
+        assert_eq!(
+            peer.round(|rung| if rung == Rung::PLAIN_TCP { VisitDone } else { HandshakeClosed }).len(),
+            1
+        );
+    }
+    for _ in 0..40 {
+        peer.ways = Ways::default();
+        peer.round(mse_only);
+    }
+    let first = (0..100).filter(|_| peer.ladder.rung(Ways::default(), Hints::default()) == Rung::MSE_TCP);
+    assert!(first.count() > 85, "a regular's visits outweigh forty strangers");
+}
+
+#[test]
 fn where_nobody_obfuscates_it_is_hardly_tried() {
     let plain_only = |_: u32, rung: Rung| if rung == Rung::PLAIN_TCP { VisitDone } else { HandshakeClosed };
     let (contacts, reached, _) = population(Rungs::new(true, false), 3000, plain_only);
