@@ -5,19 +5,19 @@
 //! | file header | bytes | what |
 //! | --- | --- | --- |
 //! | 0 | 8 | the magic `SWTLYWAL` |
-//! | 8 | 4 | version of this format, 1 |
+//! | 8 | 4 | version of this format, 2; files of version 1 have no packed frames |
 //! | 12 | 4 | length of the body |
 //! | 16 | 4 | CRC of bytes 8..16 and the body |
 //! | 20 | … | the body: a [`Header`] in bincode |
 //!
 //! | frame | bytes | what |
 //! | --- | --- | --- |
-//! | 0 | 4 | the marker `F5 54 4C 59` |
+//! | 0 | 4 | the marker: `F5 54 4C 5A` where the payload is packed, `F5 54 4C 59` where it is not |
 //! | 4 | 4 | length of the payload |
 //! | 8 | 4 | rows in the payload |
 //! | 12 | 8 | bytes of this file that were known durable when the frame was written |
 //! | 20 | 4 | CRC of bytes 4..20 and the payload |
-//! | 24 | … | the payload: the rows back to back |
+//! | 24 | … | the payload: the rows back to back, packed as one zstd frame that tells its length |
 //!
 //! A crash tears the end: what follows the last whole frame and lies beyond everything known durable is cut off.
 //! Bytes that are no frame although a later frame says that they were durable are damage. A file that says of another
@@ -31,13 +31,20 @@ use serde::{Deserialize, Serialize};
 use crate::{table::Event, value::RunId};
 
 /// Version of the file format, apart from that of the rows.
-pub const FORMAT_VERSION: u32 = 1;
-/// The longest payload of a frame, bytes; also bounds what decoding allocates.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest version that can be read.
+const OLDEST_VERSION: u32 = 1;
+/// The longest payload of a frame, unpacked, bytes; also bounds what decoding allocates.
 pub const MAX_PAYLOAD: usize = 64 << 20;
 
 const MAGIC: &[u8; 8] = b"SWTLYWAL";
 const FILE_HEADER: usize = 20;
 const MARKER: &[u8; 4] = b"\xf5TLY";
+const PACKED_MARKER: &[u8; 4] = b"\xf5TLZ";
+/// What both markers begin with.
+const MARKERS: &[u8] = b"\xf5TL";
+/// The level packs 500 MB/s on one core to about a third; a disk takes fewer bytes than a core packs.
+const PACKING_LEVEL: i32 = 1;
 const FRAME_HEADER: usize = 24;
 /// The longest body of a file header, bytes.
 const MAX_HEADER_BODY: usize = 1 << 20;
@@ -77,7 +84,9 @@ pub enum HeaderError {
     #[error("the file's header is damaged")]
     Damaged,
     /// A format this program does not know.
-    #[error("the file has format version {0}; this program reads version {FORMAT_VERSION}")]
+    #[error(
+        "the file has format version {0}; this program reads versions {OLDEST_VERSION} to {FORMAT_VERSION}"
+    )]
     UnknownVersion(u32),
 }
 
@@ -117,7 +126,7 @@ impl Header {
         if crc32c::crc32c_append(crc32c::crc32c(covered), body) != crc {
             return Err(HeaderError::Damaged);
         }
-        if version != FORMAT_VERSION {
+        if !(OLDEST_VERSION..=FORMAT_VERSION).contains(&version) {
             return Err(HeaderError::UnknownVersion(version));
         }
         match bincode::serde::decode_from_slice(body, BINCODE) {
@@ -138,16 +147,53 @@ pub enum EncodeError {
     TooLong,
 }
 
+/// Writes a row as a frame holds it, in place of what is there.
+///
+/// # Errors
+/// No frame could hold it.
+pub fn encode(event: &Event, into: &mut Vec<u8>) -> Result<(), EncodeError> {
+    into.clear();
+    bincode::serde::encode_into_std_write(event, into, BINCODE)?;
+    if into.len() > MAX_PAYLOAD { Err(EncodeError::TooLong) } else { Ok(()) }
+}
+
 /// A frame being filled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FrameBuilder {
+    payload: Vec<u8>,
+    rows: u32,
+}
+
+/// A frame that is full and packed.
+#[derive(Clone, Debug)]
+pub struct PackedFrame {
+    /// The header, to be filled, and the payload.
     bytes: Vec<u8>,
     rows: u32,
 }
 
-impl Default for FrameBuilder {
+/// Packs frames; holds what that needs from one to the next.
+pub struct Packer(Option<zstd::bulk::Compressor<'static>>);
+
+impl Default for Packer {
     fn default() -> Self {
-        Self { bytes: vec![0; FRAME_HEADER], rows: 0 }
+        Self(zstd::bulk::Compressor::new(PACKING_LEVEL).ok())
+    }
+}
+
+impl Packer {
+    /// Packs a frame; its rows stay as they are where packing does not make them fewer bytes.
+    pub fn pack(&mut self, frame: FrameBuilder) -> PackedFrame {
+        let FrameBuilder { payload, rows } = frame;
+        let mut bytes = vec![0; FRAME_HEADER];
+        let packed = self.0.as_mut().and_then(|packer| packer.compress(&payload).ok());
+        let packed = packed.filter(|packed| packed.len() < payload.len());
+        let marker = if packed.is_some() { PACKED_MARKER } else { MARKER };
+        if let Some(start) = bytes.first_chunk_mut::<4>() {
+            start.copy_from_slice(marker);
+        }
+        bytes.extend_from_slice(&packed.unwrap_or(payload));
+        PackedFrame { bytes, rows }
     }
 }
 
@@ -157,23 +203,20 @@ impl FrameBuilder {
     /// # Errors
     /// The row does not fit; the frame is as it was.
     pub fn push(&mut self, event: &Event) -> Result<(), EncodeError> {
-        let before = self.bytes.len();
-        let written = bincode::serde::encode_into_std_write(event, &mut self.bytes, BINCODE);
-        let fits = self.bytes.len() - FRAME_HEADER <= MAX_PAYLOAD;
-        match written {
-            Ok(_) if fits => {
-                self.rows += 1;
-                Ok(())
-            }
-            Ok(_) => {
-                self.bytes.truncate(before);
-                Err(EncodeError::TooLong)
-            }
-            Err(error) => {
-                self.bytes.truncate(before);
-                Err(error.into())
-            }
+        let mut row = Vec::new();
+        encode(event, &mut row)?;
+        if self.push_encoded(&row) { Ok(()) } else { Err(EncodeError::TooLong) }
+    }
+
+    /// Adds a row as [`encode`] writes it; tells whether it fits, and if not, the frame is as it was.
+    #[must_use]
+    pub fn push_encoded(&mut self, row: &[u8]) -> bool {
+        let fits = self.payload.len() + row.len() <= MAX_PAYLOAD;
+        if fits {
+            self.payload.extend_from_slice(row);
+            self.rows += 1;
         }
+        fits
     }
 
     /// Rows in it.
@@ -186,7 +229,20 @@ impl FrameBuilder {
         self.rows == 0
     }
 
+    /// Its rows' length, not packed, bytes.
+    pub fn len(&self) -> usize {
+        self.payload.len()
+    }
+}
+
+impl PackedFrame {
+    /// Rows in it.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
     /// Its length in a file, bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a frame always has its header")]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -197,8 +253,8 @@ impl FrameBuilder {
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
         let fields = [length.as_slice(), &self.rows.to_le_bytes(), &durable.to_le_bytes()].concat();
         let crc = crc32c::crc32c_append(crc32c::crc32c(&fields), payload);
-        if let Some(header) = self.bytes.first_chunk_mut::<FRAME_HEADER>() {
-            header.copy_from_slice(&[MARKER.as_slice(), &fields, &crc.to_le_bytes()].concat());
+        if let Some(header) = self.bytes.get_mut(MARKER.len()..FRAME_HEADER) {
+            header.copy_from_slice(&[fields.as_slice(), &crc.to_le_bytes()].concat());
         }
         &self.bytes
     }
@@ -214,6 +270,7 @@ pub struct Frame<'a> {
     /// How many rows it has.
     pub rows: u32,
     payload: &'a [u8],
+    is_packed: bool,
 }
 
 /// A whole frame whose rows cannot be read: another version wrote them, or it is damage that kept its checksum.
@@ -222,6 +279,12 @@ pub enum DecodeError {
     /// bincode cannot read a row.
     #[error("cannot decode a row: {0}")]
     Bincode(#[from] bincode::error::DecodeError),
+    /// The payload cannot be unpacked.
+    #[error("cannot unpack the rows: {0}")]
+    Unpack(#[from] std::io::Error),
+    /// The payload would be longer than any frame's.
+    #[error("the rows are longer than a frame may be")]
+    TooLong,
     /// The rows end before the payload does.
     #[error("bytes are left over behind the last row")]
     LeftOver,
@@ -231,7 +294,8 @@ impl<'a> Frame<'a> {
     /// The frame that begins at `offset`, if there is a whole one.
     pub fn at(file: &'a [u8], offset: usize) -> Option<Self> {
         let bytes = file.get(offset..)?;
-        if !bytes.starts_with(MARKER) {
+        let is_packed = bytes.starts_with(PACKED_MARKER);
+        if !is_packed && !bytes.starts_with(MARKER) {
             return None;
         }
         let length = read_u32(bytes, 4)? as usize;
@@ -242,7 +306,7 @@ impl<'a> Frame<'a> {
         let whole = length <= MAX_PAYLOAD
             && durable <= offset as u64
             && crc32c::crc32c_append(crc32c::crc32c(bytes.get(4..20)?), payload) == crc;
-        whole.then_some(Self { offset, durable, rows, payload })
+        whole.then_some(Self { offset, durable, rows, payload, is_packed })
     }
 
     /// Where it ends.
@@ -255,8 +319,14 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// See [`DecodeError`].
     pub fn events(&self) -> Result<Vec<Event>, DecodeError> {
+        let unpacked;
         let mut rest = self.payload;
-        let mut events = Vec::new();
+        if self.is_packed {
+            unpacked = unpack(self.payload)?;
+            rest = &unpacked;
+        }
+        // A row takes some bytes at least: a count that lies allocates nothing.
+        let mut events = Vec::with_capacity((self.rows as usize).min(rest.len() / 16));
         for _ in 0..self.rows {
             let (event, read) = bincode::serde::decode_from_slice(rest, BINCODE)?;
             rest = rest.get(read..).unwrap_or_default();
@@ -301,11 +371,18 @@ impl<'a> Scan<'a> {
     }
 }
 
+fn unpack(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let length = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
+    let length =
+        length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= MAX_PAYLOAD);
+    Ok(zstd::bulk::decompress(payload, length.ok_or(DecodeError::TooLong)?)?)
+}
+
 /// The first whole frame at or behind `offset`.
 fn next_frame(file: &[u8], offset: usize) -> Option<Frame<'_>> {
-    let candidates = file.get(offset..)?.windows(MARKER.len()).enumerate();
+    let candidates = file.get(offset..)?.windows(MARKERS.len()).enumerate();
     candidates
-        .filter(|(_, window)| *window == MARKER)
+        .filter(|(_, window)| *window == MARKERS)
         .find_map(|(distance, _)| Frame::at(file, offset + distance))
 }
 

@@ -5,6 +5,7 @@
 
 #[cfg(debug_assertions)]
 mod dying;
+mod parts;
 mod queue;
 mod recovery;
 mod rotation;
@@ -91,7 +92,7 @@ pub enum LogError {
     },
 }
 
-/// What is no option of the user, but too slow for a test.
+/// What is no option of the user, but too slow or too much for a test.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     /// Rows wait at most this long for others before they are written; a killed process loses no more than this.
@@ -100,6 +101,8 @@ struct Pace {
     retry_write: Duration,
     /// After a failed rotation the disk is tried again this often.
     retry_rotation: Duration,
+    /// Rows that rotation and recovery decode at once, some 350 bytes each.
+    rows_at_once: usize,
 }
 
 impl Default for Pace {
@@ -108,6 +111,7 @@ impl Default for Pace {
             gather: Duration::from_millis(50),
             retry_write: Duration::from_millis(500),
             retry_rotation: Duration::from_secs(2),
+            rows_at_once: 250_000,
         }
     }
 }
@@ -155,7 +159,7 @@ impl Log {
     ) -> Result<Self, LogError> {
         let stats = Arc::new(Stats::default());
         let error = failed_to("start the thread that writes to", &options.folder);
-        let recovery = recovery::recover(disk.as_ref(), &options.folder, &stats)?;
+        let recovery = recovery::recover(disk.as_ref(), &options.folder, &stats, pace)?;
         let queue = Arc::new(Queue::new(clock));
         let rotation = Rotation::start(disk.clone(), options.folder.clone(), stats.clone(), pace)?;
         let writer = Writer::new(disk, options, clock, pace, queue.clone(), stats.clone(), rotation);

@@ -1,13 +1,18 @@
 //! Between those who append and the writer: rows, already encoded, in a buffer of bounded size.
 //!
-//! Appending is a lock, an encoding and no system call; the writer takes the whole buffer at once. Full means waiting.
+//! Appending is an encoding, a lock, a copy and no system call; the writer takes the whole buffer at once. Full means
+//! waiting.
 
 use std::{
+    cell::RefCell,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use schema::{frame::FrameBuilder, table::Event};
+use schema::{
+    frame::{self, FrameBuilder},
+    table::Event,
+};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::clock::Clock;
@@ -16,6 +21,13 @@ use crate::clock::Clock;
 const FULL_BYTES: usize = 16 << 20;
 /// The writer is woken early when the buffer has this many bytes.
 const WAKE_BYTES: usize = 1 << 20;
+/// A thread keeps a buffer of at most so many bytes for its next row.
+const ROW_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// The row a thread is about to append, encoded outside of the lock.
+    static ROW: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The rows on their way to the writer.
 pub(super) struct Queue {
@@ -63,7 +75,7 @@ impl Queue {
 
     /// Appends a row; waits while the buffer is full.
     pub(super) async fn push(&self, event: &Event) {
-        loop {
+        while !self.try_push(event) {
             let mut taken = std::pin::pin!(self.taken.notified());
             // From here on a wake-up is not missed, so the buffer may be looked at.
             taken.as_mut().enable();
@@ -76,6 +88,15 @@ impl Queue {
 
     /// Whether the row was dealt with; if not, the buffer is full.
     pub(super) fn try_push(&self, event: &Event) -> bool {
+        ROW.with_borrow_mut(|row| {
+            let encoded = frame::encode(event, row);
+            let dealt_with = self.try_push_encoded(event, encoded.map(|()| row.as_slice()));
+            row.shrink_to(ROW_BYTES);
+            dealt_with
+        })
+    }
+
+    fn try_push_encoded(&self, event: &Event, row: Result<&[u8], frame::EncodeError>) -> bool {
         let mut state = self.lock();
         if state.closed {
             state.refused += 1;
@@ -86,14 +107,17 @@ impl Queue {
             );
             return true;
         }
-        if state.frame.len() >= FULL_BYTES {
+        let row = match row {
+            Ok(row) => row,
+            Err(error) => {
+                state.refused += 1;
+                drop(state);
+                tracing::error!(table = event.row.table().name(), %error, "a row cannot be written and is lost");
+                return true;
+            }
+        };
+        if state.frame.len() >= FULL_BYTES || !state.frame.push_encoded(row) {
             return false;
-        }
-        if let Err(error) = state.frame.push(event) {
-            state.refused += 1;
-            drop(state);
-            tracing::error!(table = event.row.table().name(), %error, "a row cannot be written and is lost");
-            return true;
         }
         state.rows += 1;
         let first = state.frame.rows() == 1;

@@ -14,7 +14,7 @@ use schema::{
 };
 
 use super::{
-    LogError, failed_to,
+    LogError, Pace, failed_to,
     rotation::{ClosedWal, make_segments, put_away},
     stats::Stats,
     wal::wal_path,
@@ -36,7 +36,12 @@ pub struct Recovery {
 }
 
 /// Makes segments of every write-ahead file in the folder, in their order.
-pub(super) fn recover(disk: &dyn Disk, folder: &Path, stats: &Stats) -> Result<Recovery, LogError> {
+pub(super) fn recover(
+    disk: &dyn Disk,
+    folder: &Path,
+    stats: &Stats,
+    pace: Pace,
+) -> Result<Recovery, LogError> {
     let wal_folder = folder.join(WAL_FOLDER);
     create_folder_durably(disk, folder, WAL_FOLDER).map_err(failed_to("make", &wal_folder))?;
     let home = folder.parent().filter(|home| !home.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -55,7 +60,7 @@ pub(super) fn recover(disk: &dyn Disk, folder: &Path, stats: &Stats) -> Result<R
     let mut recovery = Recovery::default();
     for path in paths {
         let wal = ClosedWal { cut: cuts.get(&path).copied(), path };
-        let rotated = make_segments(disk, folder, &wal, stats)?;
+        let rotated = make_segments(disk, folder, &wal, stats, pace.rows_at_once)?;
         recovery.damaged.extend(put_away(disk, folder, &wal.path, &rotated)?);
         recovery.wals += 1;
         recovery.rows += rotated.rows;

@@ -1,10 +1,11 @@
 //! Closed write-ahead files become segments: one thread, in order, so that appending never waits for it.
 //!
-//! Read → group by table and date → per segment: temporary name, sync, rename, sync the folder → remove the file.
+//! Read → group by table and date (`parts`) → per segment: temporary name, sync, rename, sync the folder → remove the
+//! file.
 //! A segment's name follows from the file's, and one that exists is whole: doing it again adds nothing.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -15,12 +16,10 @@ use schema::{
     SCHEMA_VERSION,
     disk::{Disk, create_folder_durably},
     frame::{HeaderError, Scan},
-    layout::{DAMAGED_FOLDER, Date, SegmentPath, WAL_FOLDER, WalPath},
-    segment,
-    table::{Event, Table},
+    layout::{DAMAGED_FOLDER, WAL_FOLDER, WalPath},
 };
 
-use super::{LogError, Pace, failed_to, stats::Stats, wal::wal_path};
+use super::{LogError, Pace, failed_to, parts::Parts, stats::Stats, wal::wal_path};
 
 /// No file's header is longer than this, bytes, short of hundreds of failed syncs in a row.
 const LONGEST_HEADER: usize = 4096;
@@ -105,7 +104,8 @@ impl Shared {
     fn run(&self) {
         while let Some(wal) = self.next() {
             let (disk, folder) = (self.disk.as_ref(), self.folder.as_path());
-            let made = self.until_it_works(|| make_segments(disk, folder, &wal, &self.stats));
+            let made = self
+                .until_it_works(|| make_segments(disk, folder, &wal, &self.stats, self.pace.rows_at_once));
             let done =
                 made.and_then(|rotated| self.until_it_works(|| put_away(disk, folder, &wal.path, &rotated)));
             if done.is_none() {
@@ -161,12 +161,13 @@ impl Shared {
     }
 }
 
-/// Makes the segments of one write-ahead file.
+/// Makes the segments of one write-ahead file, of which so many rows are decoded at once.
 pub(super) fn make_segments(
     disk: &dyn Disk,
     folder: &Path,
     wal: &ClosedWal,
     stats: &Stats,
+    rows_at_once: usize,
 ) -> Result<Rotated, LogError> {
     let path = wal_path(folder, &wal.path);
     let mut file = match disk.read(&path) {
@@ -177,19 +178,15 @@ pub(super) fn make_segments(
         read => read.map_err(failed_to("read", &path))?,
     };
     file.truncate(wal.cut.and_then(|cut| usize::try_from(cut).ok()).unwrap_or(file.len()));
-    let (events, mut rotated) = read_events(&file, &path, &wal.path)?;
+    let mut parts = Parts::new(disk, folder, &wal.path, rows_at_once);
+    let failed = || failed_to("make segments of", &path);
+    let mut rotated = read_events(&file, &path, &wal.path, &mut parts)?;
     drop(file);
-    for ((table, date), events) in events {
-        rotated.rows += events.len() as u64;
-        let segment = SegmentPath { table, date, wal: wal.path.clone() };
-        let bytes = write_segment(disk, folder, &segment, &events);
-        if let Some(bytes) =
-            bytes.map_err(failed_to("write the segment", &folder.join(segment.to_string())))?
-        {
-            let mut stats = stats.lock();
-            stats.segments += 1;
-            stats.segment_bytes += bytes;
-        }
+    rotated.rows = parts.rows();
+    for bytes in parts.finish().map_err(failed())? {
+        let mut stats = stats.lock();
+        stats.segments += 1;
+        stats.segment_bytes += bytes;
     }
     Ok(rotated)
 }
@@ -230,10 +227,8 @@ fn unless_gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-type Groups = BTreeMap<(Table, Date), Vec<Event>>;
-
-/// Every row that can be read, in the order of the log.
-fn read_events(file: &[u8], path: &Path, wal: &WalPath) -> Result<(Groups, Rotated), LogError> {
+/// Hands on every row that can be read, in the order of the log.
+fn read_events(file: &[u8], path: &Path, wal: &WalPath, parts: &mut Parts<'_>) -> Result<Rotated, LogError> {
     let scan = Scan::new(file);
     let bytes = |ranges: &[std::ops::Range<usize>]| ranges.iter().map(|range| range.len() as u64).sum();
     let mut rotated =
@@ -249,12 +244,11 @@ fn read_events(file: &[u8], path: &Path, wal: &WalPath) -> Result<(Groups, Rotat
         Err(_) if scan.frames.is_empty() && file.len() <= LONGEST_HEADER => {}
         Ok(_) | Err(_) => rotated.damaged_bytes = rotated.damaged_bytes.max(1),
     }
-    let mut groups = Groups::new();
     for frame in scan.frames {
         match frame.events() {
             Ok(events) => {
                 for event in events {
-                    groups.entry((event.row.table(), Date::of(event.time))).or_default().push(event);
+                    parts.push(event).map_err(failed_to("make segments of", path))?;
                 }
             }
             Err(error) => {
@@ -263,29 +257,5 @@ fn read_events(file: &[u8], path: &Path, wal: &WalPath) -> Result<(Groups, Rotat
             }
         }
     }
-    Ok((groups, rotated))
-}
-
-/// Writes one segment, unless it is there already; tells its size.
-fn write_segment(
-    disk: &dyn Disk,
-    folder: &Path,
-    segment: &SegmentPath,
-    events: &[Event],
-) -> io::Result<Option<u64>> {
-    let path = folder.join(segment.to_string());
-    if disk.exists(&path)? {
-        return Ok(None);
-    }
-    let bytes =
-        segment::write(segment.table, &segment.wal.run, events, Vec::new()).map_err(io::Error::other)?;
-    let temporary = folder.join(WAL_FOLDER).join(segment.temporary_name());
-    let mut file = disk.create(&temporary)?;
-    file.write_at(0, &bytes)?;
-    file.sync()?;
-    drop(file);
-    let home = create_folder_durably(disk, folder, &segment.folder())?;
-    disk.rename(&temporary, &path)?;
-    disk.sync_folder(&home)?;
-    Ok(Some(bytes.len() as u64))
+    Ok(rotated)
 }

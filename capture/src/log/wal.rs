@@ -11,7 +11,7 @@ use std::{
 use schema::{
     RunId, SCHEMA_VERSION,
     disk::{Disk, DiskFile, create_folder_durably},
-    frame::{Cut, FrameBuilder, Header},
+    frame::{Cut, Header, PackedFrame},
     layout::{WAL_FOLDER, WalPath},
 };
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ impl Wal {
     }
 
     /// Appends a frame and tells its length; it is not durable yet. After an error nothing has been appended.
-    pub(super) fn append(&mut self, frame: &mut FrameBuilder) -> io::Result<u64> {
+    pub(super) fn append(&mut self, frame: &mut PackedFrame) -> io::Result<u64> {
         let bytes = frame.seal(self.durable);
         self.file.write_at(self.length, bytes)?;
         self.length += bytes.len() as u64;

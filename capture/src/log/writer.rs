@@ -7,7 +7,7 @@ use std::{collections::VecDeque, io, sync::Arc};
 
 use schema::{
     disk::Disk,
-    frame::{Cut, FrameBuilder},
+    frame::{Cut, PackedFrame, Packer},
 };
 use tokio::time::Instant;
 
@@ -37,8 +37,9 @@ pub(super) struct Writer {
     next_seq: u32,
     /// Files given up after a failed sync, until a durable header says so.
     cuts: Vec<Cut>,
+    packer: Packer,
     /// Rows that are not durable.
-    pending: VecDeque<FrameBuilder>,
+    pending: VecDeque<PackedFrame>,
     /// How many frames of `pending` are in the file.
     written: usize,
     /// When the oldest of them came.
@@ -66,6 +67,7 @@ impl Writer {
             wal: None,
             next_seq: 0,
             cuts: Vec::new(),
+            packer: Packer::default(),
             pending: VecDeque::new(),
             written: 0,
             oldest: None,
@@ -92,7 +94,7 @@ impl Writer {
     fn take(&mut self) -> bool {
         let taken = self.queue.take(self.pace.gather, self.deadline());
         if !taken.frame.is_empty() {
-            self.pending.push_back(taken.frame);
+            self.pending.push_back(self.packer.pack(taken.frame));
             self.oldest = self.oldest.or(taken.since);
             self.stats.lock().oldest_unsynced = self.oldest;
         }
@@ -100,7 +102,7 @@ impl Writer {
     }
 
     fn pending_bytes(&self) -> usize {
-        self.pending.iter().map(FrameBuilder::len).sum()
+        self.pending.iter().map(PackedFrame::len).sum()
     }
 
     /// When the writer must act even if no row comes.

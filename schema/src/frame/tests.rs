@@ -18,7 +18,7 @@ fn file_of(frames: &[Vec<Event>]) -> (Vec<u8>, Vec<usize>) {
             frame.push(event).unwrap();
         }
         let durable = file.len() as u64;
-        file.extend(frame.seal(durable));
+        file.extend(Packer::default().pack(frame).seal(durable));
         ends.push(file.len());
     }
     (file, ends)
@@ -56,11 +56,21 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_of_any_bytes_is_read_or_refused(rows in 0_u32..4, payload in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn a_payload_of_any_bytes_is_read_or_refused(
+        rows in 0_u32..4,
+        payload in prop::collection::vec(any::<u8>(), 0..200),
+        is_packed in any::<bool>(),
+    ) {
         let mut frame = FrameBuilder::default();
-        frame.bytes.extend(&payload);
+        frame.payload.extend(&payload);
         frame.rows = rows;
-        let bytes = frame.seal(0).to_vec();
+        let mut packed = Packer::default().pack(frame);
+        if is_packed {
+            // The payload itself in the place of one that zstd made.
+            packed.bytes.splice(FRAME_HEADER.., payload);
+            packed.bytes[..4].copy_from_slice(PACKED_MARKER);
+        }
+        let bytes = packed.seal(0).to_vec();
         if let Ok(events) = Frame::at(&bytes, 0).unwrap().events() {
             prop_assert_eq!(events.len(), rows as usize);
         }
@@ -124,6 +134,8 @@ fn a_gap_in_what_was_never_durable_is_torn_not_damage() {
     first.push(&events).unwrap();
     events.time.0 += 1;
     second.push(&events).unwrap();
+    let mut packer = Packer::default();
+    let (mut first, mut second) = (packer.pack(first), packer.pack(second));
     let gap = file.len()..file.len() + first.len();
     file.extend(first.seal(durable));
     file.extend(second.seal(durable));
@@ -139,18 +151,64 @@ fn a_length_beyond_the_file_allocates_nothing() {
     // A text said to be 2^60 bytes long, in a frame whose checksum is right.
     let event =
         [0_i64.to_le_bytes().as_slice(), &0_u32.to_le_bytes(), &[0], &(1_u64 << 60).to_le_bytes()].concat();
-    frame.bytes.extend(event);
+    frame.payload.extend(event);
     frame.rows = 1;
-    let bytes = frame.seal(0).to_vec();
+    let bytes = Packer::default().pack(frame).seal(0).to_vec();
     assert!(matches!(Frame::at(&bytes, 0).unwrap().events(), Err(DecodeError::Bincode(_))));
 }
 
 #[test]
-fn a_format_of_the_future_is_named() {
+fn a_payload_that_would_unpack_to_more_than_a_frame_allocates_nothing() {
+    // A zstd frame that tells a content of 2^40 bytes.
+    let payload = [[0x28, 0xb5, 0x2f, 0xfd, 0xe0].as_slice(), &(1_u64 << 40).to_le_bytes()].concat();
+    let mut packed = Packer::default().pack(FrameBuilder { payload, rows: 1 });
+    packed.bytes[..4].copy_from_slice(PACKED_MARKER);
+    let bytes = packed.seal(0).to_vec();
+    assert!(matches!(Frame::at(&bytes, 0).unwrap().events(), Err(DecodeError::TooLong)));
+}
+
+/// A file whose header says this version.
+fn file_of_version(version: u32) -> Vec<u8> {
     let mut file = header().encode().unwrap();
-    file[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    file[8..12].copy_from_slice(&version.to_le_bytes());
     let length = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
     let crc = crc32c::crc32c_append(crc32c::crc32c(&file[8..16]), &file[20..20 + length]);
     file[16..20].copy_from_slice(&crc.to_le_bytes());
-    assert_eq!(Header::decode(&file), Err(HeaderError::UnknownVersion(2)));
+    file
+}
+
+#[test]
+fn a_format_of_the_future_is_named() {
+    assert_eq!(Header::decode(&file_of_version(3)), Err(HeaderError::UnknownVersion(3)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn files_of_version_1_are_read(events in prop::collection::vec(any_event(), 1..9)) {
+        let mut file = file_of_version(1);
+        let mut frame = FrameBuilder::default();
+        for event in &events {
+            frame.push(event).unwrap();
+        }
+        let mut never = Packer(None);
+        file.extend(never.pack(frame).seal(0));
+        let scan = Scan::new(&file);
+        prop_assert_eq!(scan.header.as_ref(), Ok(&header()));
+        prop_assert_eq!(events_of(&scan), events);
+    }
+
+    #[test]
+    fn many_rows_are_packed(events in prop::collection::vec(any_event(), 200..300)) {
+        let mut frame = FrameBuilder::default();
+        for event in &events {
+            frame.push(event).unwrap();
+        }
+        let length = frame.len();
+        let mut packed = Packer::default().pack(frame);
+        prop_assert!(packed.len() < length);
+        let bytes = packed.seal(0).to_vec();
+        prop_assert_eq!(Frame::at(&bytes, 0).unwrap().events().unwrap(), events);
+    }
 }
