@@ -27,7 +27,7 @@ const LINGERING_MAX: usize = 4096;
 /// Answers to who has no connection, per second.
 const ANSWERS_PER_SECOND: u32 = 1000;
 /// The peer's first packets may come in another order: its SYN was at most so many packets before.
-const SYN_BEFORE_MAX: u16 = 4;
+const SYN_BEFORE_MAX: u16 = 8;
 
 /// How an endpoint behaves.
 #[derive(Clone, Copy, Debug)]

@@ -369,3 +369,23 @@ fn there_are_no_more_connections_than_there_may_be() {
 fn an_idle_connection_is_small() {
     assert!(size_of::<Connection>() <= 320, "{}", size_of::<Connection>());
 }
+
+#[test]
+fn the_first_packets_may_come_in_any_order() {
+    let mut world = World::new(Link::default(), 1);
+    // Three whole packets, a short one and the end: as many as are sent at first.
+    world.side(ASKS).unwritten = bytes(3601, 1);
+    world.side(ASKS).finishes = true;
+    world.connect();
+    world.run(Duration::from_millis(25));
+    let mut arrivals: Vec<Arrival> =
+        std::mem::take(&mut world.agenda).into_iter().map(|Reverse(next)| next).collect();
+    arrivals.sort_by_key(|arrival| Reverse(arrival.1));
+    assert_eq!(arrivals.len(), 5);
+    for (nth, mut arrival) in (0..).zip(arrivals) {
+        arrival.0 += Duration::from_millis(nth);
+        world.agenda.push(Reverse(arrival));
+    }
+    world.run(Duration::from_secs(9));
+    assert!(world.side(LISTENS).read == bytes(3601, 1) && world.side(LISTENS).eof);
+}
