@@ -204,7 +204,7 @@ fn a_damaged_segment_is_left_and_named() {
     });
     let done = compact(&disk, Path::new(OUT), None).unwrap();
     let left: Vec<_> = done.left().map(|(path, _)| path.clone()).collect();
-    assert_eq!(left, [damaged.clone()]);
+    assert_eq!(left, std::slice::from_ref(&damaged));
     assert!(disk.exists(&damaged).unwrap());
 }
 

@@ -36,6 +36,11 @@ pub const DEFINITION: Definition = Definition {
         column("sightings", Kind::Count, "Addresses named by sources."),
         column("log_rows", Kind::Count, "Rows given to the log."),
         column("log_lag_max_us", Kind::Microseconds, "Age of the oldest row not yet durable: highest."),
+        column(
+            "log_paused",
+            Kind::Count,
+            "Gauges at which the disk took no rows, so that contacts waited; empty where none told.",
+        ),
         column("memory_max_bytes", Kind::Bytes, "Resident memory: highest; empty where not told."),
         column("open_files_max", Kind::Count, "Open file descriptors: highest; empty where not told."),
         column("gaps", Kind::Count, "Gaps that ended in that hour."),
@@ -73,6 +78,7 @@ struct Gauge {
     time: i64,
     figures: [Option<i64>; FIGURES.len()],
     open_files: Option<i64>,
+    log_paused: Option<bool>,
 }
 
 impl Gauge {
@@ -154,13 +160,17 @@ fn gauges(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Gauge>>> {
     let rows = input
         .log
         .select(Table::Gauges, &input.rules.selection)?
-        .select([["run", "time", "open_files"].map(col).to_vec(), FIGURES.map(col).to_vec()].concat())
+        .select(
+            [["run", "time", "open_files", "log_paused"].map(col).to_vec(), FIGURES.map(col).to_vec()]
+                .concat(),
+        )
         .sort(["run", "time", "log_rows"], SortMultipleOptions::default())
         .collect()?;
     let numbers =
         |name: &str| -> PolarsResult<Vec<Option<i64>>> { Ok(rows.column(name)?.i64()?.iter().collect()) };
     let (times, open_files) = (numbers("time")?, numbers("open_files")?);
     let columns = FIGURES.iter().map(|name| numbers(name)).collect::<PolarsResult<Vec<_>>>()?;
+    let paused: Vec<Option<bool>> = rows.column("log_paused")?.bool()?.iter().collect();
     let mut runs: BTreeMap<String, Vec<Gauge>> = BTreeMap::new();
     for (row, run) in rows.column("run")?.str()?.iter().enumerate() {
         let (Some(run), Some(Some(time))) = (run, times.get(row)) else { continue };
@@ -169,7 +179,8 @@ fn gauges(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Gauge>>> {
             *figure = column.get(row).copied().flatten();
         }
         let open_files = open_files.get(row).copied().flatten();
-        runs.entry(run.to_owned()).or_default().push(Gauge { time: *time, figures, open_files });
+        let log_paused = paused.get(row).copied().flatten();
+        runs.entry(run.to_owned()).or_default().push(Gauge { time: *time, figures, open_files, log_paused });
     }
     Ok(runs)
 }
@@ -226,6 +237,11 @@ fn frame(
         number("sightings", &rise(2)),
         number("log_rows", &rise(3)),
         number("log_lag_max_us", &highest("log_lag_us")),
+        number("log_paused", &|hour| {
+            let mut told = hour.gauges.iter().filter_map(|gauge| gauge.log_paused).peekable();
+            told.peek()?;
+            i64::try_from(told.filter(|paused| *paused).count()).ok()
+        }),
         number("memory_max_bytes", &highest("memory_bytes")),
         number("open_files_max", &|hour| hour.gauges.iter().filter_map(|gauge| gauge.open_files).max()),
         number("gaps", &|hour| i64::try_from(hour.gaps.len()).ok()),

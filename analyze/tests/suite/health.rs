@@ -1,7 +1,7 @@
 //! `health`: queues, workload and gaps by run and hour.
 
 use crate::common::{LogWriter, columns, report_of};
-use schema::table::RunEvent;
+use schema::table::{Row, RunEvent};
 
 #[test]
 fn a_gap_is_a_gauge_that_came_much_too_late() {
@@ -46,4 +46,18 @@ fn the_time_between_two_runs_of_a_vantage_is_told() {
             ["20260102T010000Z-bbbbbbbb", "1", "4", "", "3600000000"],
         ]
     );
+}
+
+#[test]
+fn gauges_at_which_the_disk_took_nothing_are_counted() {
+    let mut log = LogWriter::new("20260102T000000Z-aaaaaaaa");
+    for (second, paused) in
+        [(1.0, None), (11.0, Some(true)), (21.0, Some(false)), (31.0, Some(true)), (3601.0, None)]
+    {
+        log.gauge(second, 1);
+        if let Some(Row::Gauge(gauge)) = log.events.last_mut().map(|event| &mut event.row) {
+            gauge.log_paused = paused;
+        }
+    }
+    assert_eq!(columns(&log.report(), "health", &["gauges", "log_paused"]), [["4", "2"], ["1", ""]]);
 }
