@@ -197,6 +197,17 @@ pub struct Network {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub no_dht: bool,
 
+    /// Announce to peers of this address's own network, and hear them; may be given several times
+    /// [default: every network that may be contacted, but none with --allow-private]
+    #[arg(long, value_name = "ADDR")]
+    pub lsd_interface: Vec<IpAddr>,
+
+    /// Look for no peers in our own networks
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub no_lsd: bool,
+
     /// Take no addresses that peers name to each other
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
@@ -378,6 +389,14 @@ impl Options {
             [] => dht::WELL_KNOWN.map(ToOwned::to_owned).to_vec(),
             given => given.to_vec(),
         }
+    }
+
+    /// The interfaces local peers are looked for on, none named for all; `None` for nowhere. A lab does not speak to the
+    /// network of its machine by itself.
+    pub fn lsd_interfaces(&self) -> Option<&[IpAddr]> {
+        let Network { no_lsd, lsd_interface, .. } = &self.network;
+        let is_left_alone = *no_lsd || self.input.allow_private && lsd_interface.is_empty();
+        (!is_left_alone).then_some(lsd_interface)
     }
 
     /// The `--bind` address of the family of `remote`, if one was given.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -44,6 +45,7 @@ use crate::{
     sources::{
         self, Answer, RequestCounts, dht,
         incoming::{Incoming, IncomingCounts, Listeners},
+        lsd,
         pex::Pex,
         tracker,
     },
@@ -250,6 +252,10 @@ impl Engine {
         // A host name names the address, and so does the question for it.
         let asks_names = !options.network.no_rdns && options.log.addresses == Addresses::Full;
         let rdns = asks_names.then(|| reverse_lookups(setup, &context.log, &tasks));
+        if let Some(interfaces) = options.lsd_interfaces() {
+            let lsd = lsd(setup, &listeners, answers.clone(), &requests, interfaces.to_vec());
+            tasks.spawn(lsd::run(lsd, context.log.clone()));
+        }
         let incoming = (places_in > 0).then(|| {
             let incoming = Incoming::new(Arc::clone(&context), numbers.clone(), places_in);
             incoming.spawn(listeners, udp.take_incoming(), &tasks);
@@ -552,6 +558,28 @@ fn udp(setup: &Setup, listeners: &Listeners) -> udp::Setup {
         krpc: !network.no_dht,
         utp_connections_max: (!network.no_utp)
             .then(|| usize::try_from(pacing.max_open).unwrap_or(usize::MAX)),
+    }
+}
+
+/// What is needed to look for local peers until the run ends.
+fn lsd(
+    setup: &Setup,
+    listeners: &Listeners,
+    answers: mpsc::Sender<Answer>,
+    counts: &Arc<RequestCounts>,
+    interfaces: Vec<IpAddr>,
+) -> lsd::Setup {
+    lsd::Setup {
+        swarms: Arc::clone(&setup.swarms),
+        answers,
+        counts: Arc::clone(counts),
+        clock: setup.clock,
+        policy: Arc::clone(&setup.policy),
+        interfaces,
+        ports: listeners.ports(),
+        announce_every: setup.options.network.announce_every,
+        groups: lsd::GROUPS,
+        ending: setup.cancel.clone(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! BitTorrent on the wire: bytes ⇄ types, and protocol state machines driven by `now`.
 //!
-//! Torrent files, magnet links, tracker, DHT and peer messages, uTP; every input is taken to be hostile.
+//! Torrent files, magnet links, tracker, DHT, LSD and peer messages, uTP; every input is taken to be hostile.
 //! No sockets, clock, tasks or randomness live here, and nothing panics on any bytes.
 
 pub mod bencode;
@@ -8,6 +8,7 @@ pub mod compact;
 pub mod dht;
 pub mod dns;
 pub mod info_hash;
+pub mod lsd;
 pub mod magnet;
 pub mod metainfo;
 pub mod peer;

@@ -4,6 +4,7 @@
 
 pub mod dht;
 pub mod incoming;
+pub mod lsd;
 pub mod pex;
 pub mod tracker;
 

@@ -19,7 +19,8 @@ closed_set! {
         Announce = 0, "announce";
         /// Peers, of a DHT node (BEP 5).
         GetPeers = 1, "get_peers";
-        /// Peers, by local multicast (BEP 14).
+        /// Peers, by local multicast (BEP 14): an announcement of ours, whose endpoint is the group, or one of another
+        /// client, whose endpoint is that client and whose duration counts from ours.
         Lsd = 2, "lsd";
         /// Peers, of a peer (BEP 11).
         Pex = 3, "pex";

@@ -9,6 +9,7 @@ use wire::{
     InfoHash, PeerId, bencode, compact,
     dht::krpc,
     dns,
+    lsd::{self, Announcement},
     magnet::Magnet,
     metainfo,
     peer::{
@@ -48,6 +49,7 @@ pub const SURFACES: &[Surface] = &[
     ("http_query", http_query),
     ("http_response", http_response),
     ("krpc", krpc),
+    ("lsd", lsd),
     ("magnet", magnet),
     ("metadata", metadata),
     ("metainfo", metainfo),
@@ -176,6 +178,16 @@ pub fn http_response(bytes: &[u8]) {
 pub fn krpc(bytes: &[u8]) {
     if let Ok(message) = krpc::Message::decode(bytes) {
         assert_eq!(krpc::Message::decode(&message.encode()), Ok(message));
+    }
+}
+
+/// An announcement that is read is written so that it reads the same.
+pub fn lsd(bytes: &[u8]) {
+    if let Ok(announcement) = Announcement::decode(bytes) {
+        let mut sent = announcement;
+        sent.info_hashes.truncate(lsd::SWARMS_MAX);
+        let datagram = sent.encode(std::net::SocketAddr::V6(lsd::GROUP_V6));
+        assert_eq!(Announcement::decode(&datagram), Ok(sent));
     }
 }
 
