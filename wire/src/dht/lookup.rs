@@ -54,6 +54,11 @@ impl Candidate {
     fn order(&self) -> (bool, Option<Distance>) {
         (self.distance.is_none(), self.distance)
     }
+
+    /// Whether its ID is one that its address may have (BEP 42).
+    fn fits(&self) -> bool {
+        self.id.is_some_and(|id| id.fits(self.address.ip()))
+    }
 }
 
 /// One search for the nodes nearest to a point.
@@ -141,11 +146,26 @@ impl Lookup {
             return None;
         }
         // Who is late may be dead: the search goes on as if it were.
-        let in_reach =
-            self.candidates.iter_mut().filter(|one| one.state != State::Failed && !is_late(one)).take(K);
-        let next = in_reach.into_iter().find(|one| one.state == State::Fresh)?;
+        let mut in_reach = self.reach(|one| one.state != State::Failed && !is_late(one));
+        let (place, _) = in_reach.find(|(_, one)| one.state == State::Fresh)?;
+        drop(in_reach);
+        let next = self.candidates.get_mut(place)?;
         next.state = State::Waiting { since: now };
         Some(next.address)
+    }
+
+    /// The [`K`] nearest of those that count, and the [`K`] nearest of them whose ID fits (BEP 42): whoever may choose
+    /// any ID could sit nearest to a swarm, and hide those who hold its peers.
+    fn reach(&self, counts: impl Fn(&Candidate) -> bool) -> impl Iterator<Item = (usize, &Candidate)> {
+        let (mut nearest, mut fitting) = (0, 0);
+        self.candidates.iter().enumerate().filter(move |(_, one)| {
+            if !counts(one) || (nearest >= K && (fitting >= K || !one.fits())) {
+                return false;
+            }
+            nearest += 1;
+            fitting += usize::from(one.fits());
+            true
+        })
     }
 
     /// When a query under way becomes late, so that [`Self::next`] may name another.
@@ -177,21 +197,26 @@ impl Lookup {
         }
     }
 
-    /// Whether the [`K`] nearest of those alive have answered, or all there are.
+    /// Whether the [`K`] nearest of those alive have answered, with IDs that fit and over all, or all there are.
     pub fn is_done(&self) -> bool {
-        let mut nearest = self.candidates.iter().filter(|candidate| candidate.state != State::Failed).take(K);
-        nearest.all(|candidate| matches!(candidate.state, State::Answered { .. }))
+        let mut nearest = self.reach(|candidate| candidate.state != State::Failed);
+        nearest.all(|(_, candidate)| matches!(candidate.state, State::Answered { .. }))
     }
 
-    /// The nearest nodes that answered, nearest first, at most [`K`], each with its token.
+    /// The nodes to announce to, each with its token: of those that answered the nearest with an ID that fits, nearest
+    /// first, and only where these are fewer than [`K`] the nearest of the others (BEP 42).
     pub fn closest(&self) -> impl Iterator<Item = (NodeInfo, Option<&[u8]>)> {
-        let answered = self.candidates.iter().filter_map(|candidate| match &candidate.state {
-            State::Answered { token } => {
-                Some((NodeInfo { id: candidate.id?, address: candidate.address }, token.as_deref()))
-            }
-            _ => None,
-        });
-        answered.take(K)
+        let of = |fits| {
+            self.candidates.iter().filter(move |candidate| candidate.fits() == fits).filter_map(|candidate| {
+                match &candidate.state {
+                    State::Answered { token } => {
+                        Some((NodeInfo { id: candidate.id?, address: candidate.address }, token.as_deref()))
+                    }
+                    _ => None,
+                }
+            })
+        };
+        of(true).chain(of(false)).take(K)
     }
 }
 
@@ -299,6 +324,40 @@ mod tests {
             lookup.add(NodeInfo { id, address: ([10, 0, 0, 1], n).into() });
         }
         assert_eq!(lookup.candidates.len(), CANDIDATES_MAX);
+    }
+
+    #[test]
+    fn nodes_with_ids_of_their_choice_hide_nobody_and_hold_nothing() {
+        let (mut lookup, now) = (Lookup::new(TARGET, PACE), start());
+        let chosen = |n: u8| NodeInfo { id: NodeId([0; 20]), address: ([20, n, 0, 1], 6881).into() };
+        let sound = |n: u8| {
+            let address: SocketAddr = ([30, n, 0, 1], 6881).into();
+            NodeInfo { id: NodeId::for_ip(address.ip(), [n; 20]), address }
+        };
+        (0..20).for_each(|n| lookup.add(chosen(n)));
+        (0..20).for_each(|n| lookup.add(sound(n)));
+        assert!(!chosen(1).id.fits(chosen(1).address.ip()));
+        let mut all = Vec::new();
+        while let Some(address) = lookup.next(now) {
+            all.push(address);
+            let named =
+                (0..20).map(|n| if address.ip() == chosen(n).address.ip() { chosen(n) } else { sound(n) });
+            let node = named.into_iter().find(|node| node.address == address).unwrap();
+            lookup.answered(address, node.id, Some(vec![1]));
+        }
+        assert!(lookup.is_done());
+        assert_eq!(all.len(), 2 * K, "the nearest of all, and the nearest that fit");
+        assert!(lookup.closest().all(|(node, _)| node.id.fits(node.address.ip())));
+        assert_eq!(lookup.closest().count(), K);
+        let mut few = Lookup::new(TARGET, PACE);
+        few.add(chosen(1));
+        few.add(sound(1));
+        while let Some(address) = few.next(now) {
+            let node = if address == chosen(1).address { chosen(1) } else { sound(1) };
+            few.answered(address, node.id, None);
+        }
+        let closest: Vec<NodeInfo> = few.closest().map(|(node, _)| node).collect();
+        assert_eq!(closest, [sound(1), chosen(1)], "better one that does not fit than none");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The DHT (BEP 5, 32, 33, 42, 43, 51) without IO: datagrams and time in, datagrams and events out of [`node::Node`].
 //!
-//! `krpc` is the messages; `routing_table` and `lookup` are how nodes are found; `server` is what others get from us.
+//! `krpc` is the messages; `routing_table` and `lookup` are how nodes are found; `server` is what others get from us;
+//! `walk` lists swarms.
 //! Randomness is a seed handed in. Every table, queue and candidate list is bounded.
 
 pub mod bloom;
@@ -14,6 +15,7 @@ pub(crate) mod random;
 pub mod routing_table;
 pub mod server;
 pub mod token;
+pub mod walk;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,7 +1,8 @@
 //! The nodes we know, more of them the nearer they are to us (BEP 5), one table per family (BEP 32).
 //!
 //! A bucket holds the nodes that share exactly so many bits with our ID. A *good* node answered within 15 minutes,
-//! a *bad* one failed twice in a row, the others are *questionable*. Bad nodes give way to those waiting.
+//! a *bad* one failed twice in a row, the others are *questionable*. Bad nodes give way to those waiting, and those whose
+//! ID is not one their address may have (BEP 42) to those whose ID is.
 
 use std::{
     collections::VecDeque,
@@ -60,6 +61,11 @@ pub struct RoutingTable {
 }
 
 impl Entry {
+    /// Whether its ID is one that its address may have (BEP 42).
+    fn fits(&self) -> bool {
+        self.node.id.fits(self.node.address.ip())
+    }
+
     fn state(&self, now: Instant) -> State {
         if self.failures >= FAILURES_BAD {
             return State::Bad;
@@ -126,6 +132,10 @@ impl RoutingTable {
             bucket.nodes.push(new);
         } else if let Some(bad) = bucket.nodes.iter_mut().find(|entry| entry.state(now) == State::Bad) {
             *bad = new;
+        } else if new.fits()
+            && let Some(misfit) = bucket.nodes.iter_mut().find(|entry| !entry.fits())
+        {
+            *misfit = new;
         } else {
             bucket.waiting.retain(|entry| entry.node.address != new.node.address);
             bucket.waiting.push_back(new);
@@ -271,6 +281,19 @@ mod tests {
         table.failed(now, near(3).address);
         assert_eq!(table.closest(now, &near(8).id, 1), [near(8)]);
         assert!(!table.closest(now, &near(3).id, 100).contains(&near(3)));
+    }
+
+    #[test]
+    fn nodes_with_ids_of_their_choice_give_way() {
+        let (mut table, now) = (table(true), start());
+        let chosen = |n| node(0x01, n, [20, n, 0, 1]);
+        (0..8).for_each(|n| table.answered(now, chosen(n)));
+        assert_eq!(table.len(), K);
+        table.answered(now, near(1));
+        assert!(table.closest(now, &near(1).id, 8).contains(&near(1)));
+        assert_eq!(table.len(), K);
+        table.answered(now, chosen(9));
+        assert!(!table.closest(now, &chosen(9).id, 8).contains(&chosen(9)), "but not to each other");
     }
 
     #[test]

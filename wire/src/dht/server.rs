@@ -152,7 +152,7 @@ impl Server {
 
     fn samples(&self) -> Samples {
         let skip = if self.swarms.len() > SAMPLES_MAX {
-            self.answers % (self.swarms.len() - SAMPLES_MAX)
+            self.answers % (self.swarms.len() - SAMPLES_MAX + 1)
         } else {
             0
         };

@@ -14,6 +14,7 @@ use super::{
     node::{Asked, Besides, Config, Event, Node, Outcome, SearchId},
     node_id::NodeId,
     random::Random,
+    walk::Walk,
 };
 use crate::{InfoHash, tracker::Family};
 
@@ -316,4 +317,63 @@ fn an_id_comes_to_fit_the_address_that_others_see() {
     let node = &network.nodes[&newcomer];
     assert!(node.id(Family::Ipv4).unwrap().fits(newcomer.ip()));
     assert!(node.known(Family::Ipv4) >= K);
+}
+
+#[test]
+fn a_walk_finds_every_swarm_of_the_network() {
+    let mut network = Network::joined(8, 2, Family::Ipv4, 150);
+    let holders: Vec<SocketAddr> = network.nodes.keys().copied().collect();
+    let swarms: BTreeSet<InfoHash> = (0..60).map(|_| InfoHash(network.random.bytes())).collect();
+    for (info_hash, holder) in swarms.iter().zip(&holders) {
+        let announce = Besides { announce: Some(51413), scrape: false };
+        network
+            .nodes
+            .get_mut(holder)
+            .unwrap()
+            .find_peers(network.now, Family::Ipv4, *info_hash, announce)
+            .unwrap();
+        network.attend(*holder);
+    }
+    network.run(Duration::from_secs(10));
+    let walker = network.add(true, Family::Ipv4, holders.first().copied());
+    network.run(Duration::from_secs(3));
+    let mut walk = Walk::new([3; 32], true);
+    let (mut found, mut asked) = (BTreeSet::new(), 0);
+    for _ in 0..200 {
+        let now = network.now;
+        let node = network.nodes.get_mut(&walker).unwrap();
+        node.proven(now, Family::Ipv4).into_iter().for_each(|known| walk.add(known));
+        while node.has_room_to_sample()
+            && let Some((to, target)) = walk.next(now)
+        {
+            asked += usize::from(node.sample(to, target));
+        }
+        network.attend(walker);
+        network.run(Duration::from_millis(100));
+        let now = network.now;
+        for (at, event) in std::mem::take(&mut network.events) {
+            if let Event::Sampled { node, answer: Some(sampled) } = event
+                && at == walker
+            {
+                found.extend(sampled.samples.iter().flat_map(|samples| samples.info_hashes.iter().copied()));
+                walk.sampled(now, node, &sampled);
+            }
+        }
+    }
+    assert_eq!(found, swarms);
+    assert!(asked >= 140, "{asked} of 150 nodes");
+    assert!(asked <= 300, "nobody is asked again before its interval: {asked}");
+}
+
+#[test]
+fn a_cancelled_search_asks_nobody_more() {
+    let mut network = Network::joined(9, 0, Family::Ipv4, 60);
+    let watcher = *network.nodes.keys().next().unwrap();
+    let search = network.find(watcher, Family::Ipv4, Besides { announce: Some(1), scrape: true });
+    network.events.clear();
+    network.nodes.get_mut(&watcher).unwrap().cancel(search);
+    network.attend(watcher);
+    network.run(Duration::from_secs(8));
+    let told = |event: &Event| matches!(event, Event::Ended { search: id, .. } | Event::Finished { search: id, .. } if *id == search);
+    assert!(!network.events.iter().any(|(at, event)| *at == watcher && told(event)));
 }

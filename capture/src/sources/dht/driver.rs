@@ -162,6 +162,7 @@ impl Driver {
         if now.into_std() >= self.node.poll_timeout(now.into_std()) {
             self.node.handle_timeout(now.into_std());
         }
+        self.leave_private();
         self.begin_searches(now);
         while let Some((to, datagram)) = self.node.poll_transmit(now.into_std()) {
             let side = if to.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
@@ -214,6 +215,18 @@ impl Driver {
         }
     }
 
+    /// Ends the searches for swarms whose metadata has just told that they are private (BEP 27).
+    fn leave_private(&mut self) {
+        for side in [&mut self.ipv4, &mut self.ipv6].into_iter().flatten() {
+            let swarms = &self.swarms;
+            let is_private = |turn: &Turn| swarms.get(turn.swarm).is_some_and(|swarm| swarm.is_private());
+            for (search, _) in side.running.extract_if(|_, turn| is_private(turn)) {
+                self.node.cancel(search);
+                side.plan.dropped();
+            }
+        }
+    }
+
     async fn tell(&mut self, now: Instant, event: Event) {
         match event {
             Event::Ended { search, asked, node, began, ended, outcome } => {
@@ -236,6 +249,7 @@ impl Driver {
                     }
                 }
             }
+            Event::Sampled { .. } => {}
             Event::Joined { family, nodes } => {
                 tracing::debug!("the DHT over {}: {nodes} nodes known", name(family));
                 if let Some(side) = self.side_mut(family) {

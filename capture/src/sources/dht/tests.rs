@@ -176,6 +176,30 @@ async fn private_torrents_are_asked_of_nobody() {
 }
 
 #[tokio::test]
+async fn a_magnet_that_turns_out_private_is_looked_up_no_more() {
+    let (serving, others) = (folder(), folder());
+    let server = Watched::start(serving.path(), &[], Some(1), swarm(None)).await;
+    let magnet = swarm(None);
+    let mut watcher = Watched::start(others.path(), &[server.address], None, Arc::clone(&magnet)).await;
+    let mut public = Watched::start(&others.path().join("b"), &[server.address], Some(3), swarm(None)).await;
+    let peer = BTreeSet::from([([127, 0, 0, 1], 3).into()]);
+    watcher.named(&peer).await;
+    let private = swarm(Some(true)).metadata().cloned().unwrap();
+    assert!(magnet.learn(private));
+    // A look-up later nothing is under way any more, and another one later nothing has come.
+    public.named(&peer).await;
+    public.named(&peer).await;
+    while watcher.answers.try_recv().is_ok() {}
+    while watcher.rows.try_recv().is_ok() {}
+    public.named(&peer).await;
+    public.named(&peer).await;
+    assert!(watcher.answers.try_recv().is_err());
+    assert_eq!(watcher.end().await, []);
+    public.end().await;
+    server.end().await;
+}
+
+#[tokio::test]
 async fn nodes_that_may_not_be_contacted_are_not() {
     let (serving, strict) = (folder(), folder());
     let server = Watched::start(serving.path(), &[], Some(1), swarm(None)).await;

@@ -23,6 +23,7 @@ use super::{
     node_id::NodeId,
     random::Random,
     server::Server,
+    walk::Sampled,
 };
 use crate::{InfoHash, tracker::Family};
 
@@ -32,6 +33,8 @@ const MAINTENANCE_EVERY: Duration = Duration::from_secs(1);
 const ROTATE_EVERY: Duration = Duration::from_mins(5);
 /// Datagrams that may wait to be taken; answers beyond that are dropped.
 const OUT_MAX: usize = 256;
+/// Nodes that may wait to be asked for samples.
+const SAMPLINGS_MAX: usize = 64;
 /// Queries of others answered per second, at most: we are no amplifier.
 const ANSWERS_PER_SECOND: u32 = 500;
 
@@ -130,6 +133,13 @@ pub enum Event {
         /// Nodes that did not.
         failed: u32,
     },
+    /// A node was asked for a sample of its swarms, see [`Node::sample`].
+    Sampled {
+        /// Which.
+        node: SocketAddr,
+        /// What it answered; `None` for nothing that could be understood in time.
+        answer: Option<Sampled>,
+    },
     /// The search for our own neighbourhood is over; it is repeated by itself.
     Joined {
         /// Of this family.
@@ -151,6 +161,7 @@ struct Pending {
 #[derive(Clone, Copy)]
 enum Purpose {
     Ping,
+    Sample,
     Search(SearchId, Asked),
 }
 
@@ -167,6 +178,7 @@ pub struct Node {
     /// In the order in which they fall due.
     deadlines: VecDeque<(Instant, Transaction)>,
     pings: VecDeque<SocketAddr>,
+    samplings: VecDeque<(SocketAddr, NodeId)>,
     server: Option<Server>,
     queries: Budget,
     answers: Budget,
@@ -196,6 +208,7 @@ impl Node {
             pending: HashMap::new(),
             deadlines: VecDeque::new(),
             pings: VecDeque::new(),
+            samplings: VecDeque::new(),
             server,
             queries: Budget::new(config.queries_per_second, now),
             answers: Budget::new(ANSWERS_PER_SECOND, now),
@@ -247,13 +260,24 @@ impl Node {
         if let Some(answer) = self.out.pop_front() {
             return Some(answer);
         }
-        self.held_back = self.queries.next() > now && !(self.pings.is_empty() && self.searches.is_empty());
+        let is_idle = self.pings.is_empty() && self.samplings.is_empty() && self.searches.is_empty();
+        self.held_back = self.queries.next() > now && !is_idle;
         if self.held_back {
             return None;
         }
         if let Some(to) = self.pings.pop_front() {
             return Some(self.query(now, to, Purpose::Ping, Query::Ping));
         }
+        // Searches come first: they wait for each other's answers, so that they leave room.
+        if let Some(datagram) = self.next_of_searches(now) {
+            return Some(datagram);
+        }
+        let (to, target) = self.samplings.pop_front()?;
+        let query = self.with_want(Query::SampleInfohashes { target, want: None });
+        Some(self.query(now, to, Purpose::Sample, query))
+    }
+
+    fn next_of_searches(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
         let order: Vec<SearchId> = self
             .searches
             .range(SearchId(self.turn.0 + 1)..)
@@ -360,6 +384,28 @@ impl Node {
             *want = Some(Want { ipv4: true, ipv6: true });
         }
         query
+    }
+
+    /// Asks a node for a sample of the swarms it holds and for nodes near `target` (BEP 51); false where it may not be
+    /// asked, or too many wait.
+    pub fn sample(&mut self, node: SocketAddr, target: NodeId) -> bool {
+        let is_asked = (self.config.allows)(node)
+            && self.families.contains_key(&super::family_of(node))
+            && self.has_room_to_sample();
+        if is_asked {
+            self.samplings.push_back((node, target));
+        }
+        is_asked
+    }
+
+    /// Whether [`Self::sample`] may be called.
+    pub fn has_room_to_sample(&self) -> bool {
+        self.samplings.len() < SAMPLINGS_MAX
+    }
+
+    /// Ends a search without a further word: nothing more is asked, and what is under way is told no more.
+    pub fn cancel(&mut self, search: SearchId) {
+        self.searches.remove(&search);
     }
 
     fn state_of(&mut self, address: SocketAddr) -> Option<&mut FamilyState> {

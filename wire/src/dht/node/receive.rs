@@ -11,8 +11,9 @@ use super::{
         krpc::{Body, Message, Query, Response},
         node_id::{NodeId, is_local},
         server::Asker,
+        walk::Sampled,
     },
-    Node, OUT_MAX, Outcome, Pending, Purpose, Transaction,
+    Event, Node, OUT_MAX, Outcome, Pending, Purpose, Transaction,
 };
 
 /// Peers of one answer that are taken.
@@ -63,13 +64,18 @@ impl Node {
         external: Option<SocketAddr>,
         response: Response,
     ) {
-        let Response { id, nodes, values, token, scrape, .. } = response;
+        let Response { id, nodes, values, token, scrape, samples } = response;
         let from = NodeInfo { id, address: pending.to };
         if let Some(state) = self.state_of(from.address) {
             state.table.answered(now, from);
         }
         if let Some(external) = external {
             self.hear_vote(now, from.address, canonical(external).ip());
+        }
+        if matches!(pending.purpose, Purpose::Sample) {
+            let sampled = Sampled { id, nodes, samples };
+            self.events.push_back(Event::Sampled { node: from.address, answer: Some(sampled) });
+            return;
         }
         let family = family_of(from.address);
         let (of_family, others): (Vec<_>, Vec<_>) =

@@ -133,7 +133,14 @@ impl Node {
 
     /// A query ended: tells of it and lets its search go on.
     pub(super) fn end(&mut self, now: Instant, pending: &Pending, outcome: Outcome) {
-        let Purpose::Search(id, asked) = pending.purpose else { return };
+        let (id, asked) = match pending.purpose {
+            Purpose::Ping => return,
+            Purpose::Sample => {
+                self.events.push_back(Event::Sampled { node: pending.to, answer: None });
+                return;
+            }
+            Purpose::Search(id, asked) => (id, asked),
+        };
         let Some(search) = self.searches.get_mut(&id) else { return };
         search.under_way = search.under_way.saturating_sub(1);
         let is_answered = matches!(outcome, Outcome::Answered { .. });
