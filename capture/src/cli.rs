@@ -34,6 +34,8 @@ Examples:
       capture --torrents list.txt --addresses pseudonym
   Watch a lab on this machine:
       capture --torrents lab.txt --allow-private --for 60s --announce-every 5s --revisit 5s
+  Find swarms to watch in the DHT (see capture discover --help):
+      capture discover --limit 50 > list.txt
   Keep the options in a file (the command line wins over it):
       capture --config capture.toml
 
@@ -384,11 +386,7 @@ impl Options {
 
     /// Where to begin in the DHT; a lab does not get to the routers of the world by itself.
     pub fn dht_routers(&self) -> Vec<String> {
-        match self.network.dht_bootstrap.as_slice() {
-            [] if self.input.allow_private => Vec::new(),
-            [] => dht::WELL_KNOWN.map(ToOwned::to_owned).to_vec(),
-            given => given.to_vec(),
-        }
+        dht::routers_of(&self.network.dht_bootstrap, self.input.allow_private)
     }
 
     /// The interfaces local peers are looked for on, none named for all; `None` for nowhere. A lab does not speak to the
@@ -427,7 +425,7 @@ fn parse_addresses(text: &str) -> Result<Addresses, String> {
     text.parse().map_err(|_unknown| "write full, prefix or pseudonym".to_owned())
 }
 
-fn parse_router(text: &str) -> Result<String, String> {
+pub(crate) fn parse_router(text: &str) -> Result<String, String> {
     let is_router = text
         .rsplit_once(':')
         .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));

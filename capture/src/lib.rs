@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contact;
+pub mod discover;
 pub mod display;
 pub mod explain;
 pub mod gauge;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the user's input or data is at fault, 2 the command line is, 130 ended by a second signal.
 
 use std::{
+    ffi::OsString,
     io::{self, BufWriter, ErrorKind, Write as _},
     process::ExitCode,
     sync::Arc,
@@ -14,12 +15,15 @@ use capture::{
     address::{AddressPolicy, read_exclude},
     cli::{CliError, Options},
     clock::Clock,
+    discover,
     display::Display,
     explain::explain,
     gauge, open_files, run,
     swarm::{self, Swarm},
     torrents::{List, dry_run},
 };
+use clap::Parser as _;
+use schema::conceal::Addresses;
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -36,7 +40,15 @@ const EXIT_SIGNAL: i32 = 130;
 const LINGER: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    let options = match Options::from_arguments(std::env::args_os()) {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|argument| argument == "discover") {
+        arguments.remove(1);
+        return discover(&discover::cli::Options::parse_from(arguments)).unwrap_or_else(|error| {
+            complain(&explain(error.as_ref()));
+            ExitCode::from(EXIT_INPUT)
+        });
+    }
+    let options = match Options::from_arguments(arguments) {
         Ok(options) => options,
         Err(CliError::Arguments(error)) => error.exit(),
         Err(error @ CliError::Config(_)) => {
@@ -114,6 +126,38 @@ fn watch(mut options: Options, list: List) -> anyhow::Result<()> {
     ended
 }
 
+/// Lists swarms of the DHT.
+fn discover(options: &discover::cli::Options) -> anyhow::Result<ExitCode> {
+    let _display = Display::start(options.log_format, Addresses::Full);
+    let exclude = options.exclude.as_deref().map(read_exclude).transpose()?.unwrap_or_default();
+    let cancel = CancellationToken::new();
+    let setup = discover::Setup {
+        clock: Clock::start(),
+        policy: Arc::new(AddressPolicy::new(options.allow_private, &exclude)),
+        bind: options.bind.clone(),
+        routers: options.dht_routers(),
+        queries_per_second: options.dht_queries_per_second,
+        unrestricted: options.allow_private,
+        scrape: options.scrape,
+        format: options.format,
+        limit: usize::try_from(options.limit).unwrap_or(usize::MAX),
+        run_for: options.for_,
+        cancel: cancel.clone(),
+    };
+    ensure!(!setup.routers.is_empty(), "nobody to ask; name a node with --dht-bootstrap HOST:PORT");
+    let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let counts = runtime.block_on(async {
+        let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::spawn(heed(signals, cancel));
+        discover::run(setup, &mut BufWriter::new(io::stdout())).await
+    });
+    runtime.shutdown_timeout(LINGER);
+    let counts = counts.context("cannot write what was found")?;
+    ensure!(counts.answered > 0, "no DHT node answered; name one that is up with --dht-bootstrap HOST:PORT");
+    tracing::info!("{} swarms written; {} nodes answered", counts.swarms, counts.answered);
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Ends the run in good order at the first signal, and at once at the second.
 async fn heed((mut interrupt, mut terminate): (Signal, Signal), cancel: CancellationToken) {
     let mut next = async || {
@@ -123,7 +167,7 @@ async fn heed((mut interrupt, mut terminate): (Signal, Signal), cancel: Cancella
         }
     };
     next().await;
-    tracing::info!("ending: trackers are told, the log is closed; a second signal ends at once");
+    tracing::info!("ending in good order; a second signal ends at once");
     cancel.cancel();
     next().await;
     std::process::exit(EXIT_SIGNAL);

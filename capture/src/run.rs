@@ -45,7 +45,7 @@ use crate::{
     sources::{
         self, Answer, RequestCounts, dht,
         incoming::{Incoming, IncomingCounts, Listeners},
-        lsd,
+        lsd, magnet,
         pex::Pex,
         tracker,
     },
@@ -252,6 +252,8 @@ impl Engine {
         // A host name names the address, and so does the question for it.
         let asks_names = !options.network.no_rdns && options.log.addresses == Addresses::Full;
         let rdns = asks_names.then(|| reverse_lookups(setup, &context.log, &tasks));
+        let magnets = magnet::name(Arc::clone(&setup.swarms), answers.clone(), setup.cancel.clone());
+        tasks.spawn(magnets);
         if let Some(interfaces) = options.lsd_interfaces() {
             let lsd = lsd(setup, &listeners, answers.clone(), &requests, interfaces.to_vec());
             tasks.spawn(lsd::run(lsd, context.log.clone()));
@@ -283,7 +285,6 @@ impl Engine {
 
     /// Runs until the end; tells why it ended.
     async fn run(mut self, mut heard: mpsc::Receiver<ContactEvent>) -> &'static str {
-        self.name_magnet_peers().await;
         let cancel = self.context.cancel.clone();
         let started = self.context.clock.instant();
         let ends_at = self.run_for.map(|duration| started + duration);
@@ -456,13 +457,6 @@ impl Engine {
     fn look_up(&self, ip: std::net::IpAddr) {
         if let Some(rdns) = &self.rdns {
             rdns.offer(ip);
-        }
-    }
-
-    async fn name_magnet_peers(&mut self) {
-        for swarm in Arc::clone(&self.context.swarms).iter().filter(|swarm| !swarm.peers.is_empty()) {
-            let peers = swarm.peers.iter().map(|&address| (address, None)).collect();
-            self.sight(Answer { swarm: swarm.id, source: Source::Magnet, endpoint: None, peers }).await;
         }
     }
 

@@ -4,7 +4,6 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     sync::{Arc, OnceLock},
 };
 
@@ -12,6 +11,7 @@ use schema::{
     InfoHash, InfoHashV2, PeerId,
     table::{Torrent, TorrentOrigin},
 };
+use wire::magnet::PeerName;
 
 /// What is announced as left to download while the size is not known, bytes.
 ///
@@ -62,8 +62,8 @@ pub struct Description {
     pub origin: TorrentOrigin,
     /// Announce URLs by tier (BEP 12).
     pub trackers: Vec<Vec<String>>,
-    /// Addresses named by a magnet's `x.pe`.
-    pub peers: Vec<SocketAddr>,
+    /// Peers named by a magnet's `x.pe`.
+    pub peers: Vec<PeerName>,
     /// Known at once only for a `.torrent` file.
     pub metadata: Option<Metadata>,
 }
@@ -84,8 +84,8 @@ pub struct Swarm {
     pub origin: TorrentOrigin,
     /// Announce URLs by tier (BEP 12); every one of them is asked.
     pub trackers: Vec<Vec<String>>,
-    /// Addresses named by a magnet's `x.pe`.
-    pub peers: Vec<SocketAddr>,
+    /// Peers named by a magnet's `x.pe`.
+    pub peers: Vec<PeerName>,
     name: Option<String>,
     metadata: OnceLock<Metadata>,
 }

@@ -1,6 +1,7 @@
 //! The help text and the command line's mistakes, as the user sees them.
 
-use capture::cli::Options;
+use capture::{cli::Options, discover};
+use clap::Parser as _;
 
 fn mistake(arguments: &[&str]) -> String {
     let options = Options::from_arguments(["capture"].into_iter().chain(arguments.iter().copied()));
@@ -10,6 +11,12 @@ fn mistake(arguments: &[&str]) -> String {
 #[test]
 fn help_teaches() {
     insta::assert_snapshot!(mistake(&["--help"]));
+}
+
+#[test]
+fn help_of_discovery_teaches() {
+    let options = discover::cli::Options::try_parse_from(["capture discover", "--help"]);
+    insta::assert_snapshot!(options.unwrap_err().to_string());
 }
 
 #[test]

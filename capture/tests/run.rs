@@ -71,7 +71,7 @@ impl Running {
             name: None,
             origin: TorrentOrigin::Magnet,
             trackers: vec![],
-            peers,
+            peers: peers.into_iter().map(Into::into).collect(),
             metadata: None,
         }]);
         let (sender, gauges) = gauge::channel();

@@ -2,7 +2,7 @@
 //!
 //! BEP 9 (`xt`, `dn`, `tr`, `x.pe`), BEP 52 (`urn:btmh`). Other parameters, such as BEP 53's `so`, are ignored.
 
-use std::{collections::HashSet, net::SocketAddr, str::FromStr};
+use std::{collections::HashSet, fmt, net::SocketAddr, str::FromStr};
 
 use percent_encoding::percent_decode_str;
 
@@ -10,6 +10,8 @@ use crate::{InfoHash, InfoHashV2, info_hash};
 
 /// The multihash code of SHA-256 and its length in bytes, as hex.
 const SHA2_256: &str = "1220";
+/// Characters of a host name (RFC 1035).
+const HOST_NAME_MAX: usize = 253;
 
 /// A magnet link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +24,67 @@ pub struct Magnet {
     pub name: Option<String>,
     /// `tr` and `tr.N`, in order, repeats left out.
     pub trackers: Vec<String>,
-    /// `x.pe` where it is an address; host names are left out.
-    pub peers: Vec<SocketAddr>,
+    /// `x.pe`, in order, repeats left out.
+    pub peers: Vec<PeerName>,
+    /// `x.pe` that name nobody who can be connected to.
+    pub peers_left_out: usize,
+}
+
+/// What an `x.pe` names: an address, or a host that is to be resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PeerName {
+    /// `192.0.2.1:6881` or `[2001:db8::1]:6881`.
+    Address(SocketAddr),
+    /// `peer.example.org:6881`.
+    Host {
+        /// The name, lower-case.
+        name: String,
+        /// The port, above 0.
+        port: u16,
+    },
+}
+
+/// A text that names no peer of the internet: no port, no sound host name, or a name of another network (I2P, Tor).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a peer is ADDRESS:PORT or HOST:PORT")]
+pub struct NoPeer;
+
+impl FromStr for PeerName {
+    type Err = NoPeer;
+
+    fn from_str(text: &str) -> Result<Self, NoPeer> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        let (name, port) = text.rsplit_once(':').ok_or(NoPeer)?;
+        let port = port.parse().ok().filter(|&port| port > 0).ok_or(NoPeer)?;
+        let name = name.to_ascii_lowercase();
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        };
+        let labels = name.strip_suffix('.').unwrap_or(&name).split('.');
+        let of_another_network = [".i2p", ".onion"].iter().any(|ending| name.ends_with(ending));
+        if name.len() > HOST_NAME_MAX || of_another_network || !labels.clone().all(is_label) {
+            return Err(NoPeer);
+        }
+        Ok(Self::Host { name, port })
+    }
+}
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Host { name, port } => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+impl From<SocketAddr> for PeerName {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
 }
 
 /// A text that is no magnet link for a swarm.
@@ -56,21 +117,28 @@ impl FromStr for Magnet {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let (mut v1, mut v2) = (None, None);
-        let (mut name, mut trackers, mut peers) = (None, Vec::<String>::new(), Vec::new());
+        let (mut name, mut trackers) = (None, Vec::<String>::new());
+        let (mut peers, mut peers_left_out) = (Vec::<PeerName>::new(), 0);
         for (key, value) in parameters(text)? {
             match key {
                 "xt" => topic(&decode(value), &mut v1, &mut v2)?,
                 // Links made by web forms write a space in a name as a plus.
                 "dn" => name = name.or(Some(decode(&value.replace('+', " ")))),
                 "tr" => trackers.push(decode(value).trim().to_owned()),
-                "x.pe" => peers.extend(decode(value).parse::<SocketAddr>()),
+                "x.pe" => match decode(value).trim().parse() {
+                    Ok(peer) => peers.push(peer),
+                    Err(NoPeer) => peers_left_out += 1,
+                },
                 _ => {}
             }
         }
         let mut seen = HashSet::new();
         trackers.retain(|tracker| !tracker.is_empty() && seen.insert(tracker.clone()));
+        let mut seen = HashSet::new();
+        peers.retain(|peer| seen.insert(peer.clone()));
         let info_hash = v1.or(v2.map(|hash| hash.truncated())).ok_or(Error::NoInfoHash)?;
-        Ok(Self { info_hash, info_hash_v2: v2, name: name.filter(|name| !name.is_empty()), trackers, peers })
+        let name = name.filter(|name| !name.is_empty());
+        Ok(Self { info_hash, info_hash_v2: v2, name, trackers, peers, peers_left_out })
     }
 }
 
@@ -138,14 +206,17 @@ mod tests {
     fn every_known_parameter_is_read() {
         let link = format!(
             "magnet:?xt=urn:btih:{V1}&dn=a+b%20%E2%82%AC%2B&tr=http%3A%2F%2Ft.example%2Fa%3Fk%3D1%2B2&tr.1=udp://u.example:80\
-             &tr=udp%3A%2F%2Fu.example%3A80&x.pe=127.0.0.1:6881&x.pe=[::1]:1&x.pe=host.example:5&so=1-2&unknown&xl=5"
+             &tr=udp%3A%2F%2Fu.example%3A80&x.pe=127.0.0.1:6881&x.pe=%5B::1%5D:1&x.pe=Host.example:5&x.pe=abc.b32.i2p:1&x.pe=host:0&x.pe=x&x.pe=host.example:5&so=1-2&unknown&xl=5"
         );
         let magnet: Magnet = link.parse().unwrap();
         assert_eq!(magnet.info_hash.to_string(), V1);
         assert_eq!(magnet.info_hash_v2, None);
         assert_eq!(magnet.name.as_deref(), Some("a b €+"));
         assert_eq!(magnet.trackers, ["http://t.example/a?k=1+2", "udp://u.example:80"]);
-        assert_eq!(magnet.peers, ["127.0.0.1:6881".parse().unwrap(), "[::1]:1".parse().unwrap()]);
+        let host = PeerName::Host { name: "host.example".to_owned(), port: 5 };
+        let address = |text: &str| PeerName::Address(text.parse().unwrap());
+        assert_eq!(magnet.peers, [address("127.0.0.1:6881"), address("[::1]:1"), host]);
+        assert_eq!(magnet.peers_left_out, 3);
     }
 
     #[test]
@@ -185,20 +256,31 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_peer_is_named_as_it_is_read(text in "[a-zA-Z0-9.:\\[\\]_-]{0,40}") {
+            if let Ok(peer) = text.parse::<PeerName>() {
+                prop_assert_eq!(peer.to_string().parse(), Ok(peer));
+            }
+        }
+
+        #[test]
         fn links_round_trip(
             v1: [u8; 20], v2 in proptest::option::of(any::<[u8; 32]>()), name in "[^+]{1,20}",
             trackers in proptest::collection::btree_set("[!-~]{1,20}", 0..4), peers: Vec<(IpAddr, u16)>,
         ) {
             let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
             let trackers: Vec<String> = trackers.into_iter().collect();
-            let peers: Vec<_> = peers.into_iter().map(SocketAddr::from).collect();
+            let mut seen = HashSet::new();
+            let peers: Vec<PeerName> = peers.into_iter().map(|peer| SocketAddr::from(peer).into()).collect();
+            let peers: Vec<_> = peers.into_iter().filter(|peer| seen.insert(peer.clone())).collect();
             let mut parameters = vec![format!("xt=urn:btih:{}", InfoHash(v1)), format!("dn={}", encode(&name))];
             parameters.extend(v2.map(|v2| format!("xt=urn:btmh:1220{}", InfoHashV2(v2))));
             parameters.extend(trackers.iter().map(|tracker| format!("tr={}", encode(tracker))));
             parameters.extend(peers.iter().map(|peer| format!("x.pe={peer}")));
             let link = format!("magnet:?{}", parameters.join("&"));
             let info_hash_v2 = v2.map(InfoHashV2);
-            let magnet = Magnet { info_hash: InfoHash(v1), info_hash_v2, name: Some(name), trackers, peers };
+            let magnet = Magnet {
+                info_hash: InfoHash(v1), info_hash_v2, name: Some(name), trackers, peers, peers_left_out: 0,
+            };
             prop_assert_eq!(link.parse(), Ok(magnet));
         }
 

@@ -5,6 +5,7 @@
 pub mod dht;
 pub mod incoming;
 pub mod lsd;
+pub mod magnet;
 pub mod pex;
 pub mod tracker;
 

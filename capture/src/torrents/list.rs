@@ -11,6 +11,7 @@ use std::{
 };
 
 use schema::{InfoHash, table::TorrentOrigin};
+use wire::magnet::Magnet;
 
 use crate::{
     printable::printable,
@@ -113,7 +114,16 @@ impl List {
             let remark = |message: String| Remark { list: shown.to_owned(), line, message };
             for (text, found) in entry::read(&text, folder) {
                 match found {
-                    Ok(description) => list.add(&mut known, Entry { line, text, description }, remark),
+                    Ok(description) => {
+                        let magnet = text.parse::<Magnet>().ok();
+                        if let Some(left_out) = magnet.map(|magnet| magnet.peers_left_out).filter(|&n| n > 0)
+                        {
+                            let message =
+                                format!("{left_out} x.pe are no ADDRESS:PORT or HOST:PORT; left out");
+                            list.notes.push(remark(message));
+                        }
+                        list.add(&mut known, Entry { line, text, description }, remark);
+                    }
                     Err(reason) => list.defects.push(remark(explain(&text, &reason))),
                 }
             }

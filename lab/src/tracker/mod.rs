@@ -61,6 +61,7 @@ impl Tracker {
         let interval_s = u32::try_from(self.world.interval.as_secs()).unwrap_or(u32::MAX);
         Some(AnnounceResponse {
             peers,
+            left_out: 0,
             interval_s: Some(interval_s),
             min_interval_s: Some(interval_s.saturating_sub(1).max(1)),
             seeders: Some(counts.seeders),

@@ -70,8 +70,8 @@ define_table! {
         duration_us: u64,
         /// How it ended.
         outcome: RequestOutcome,
-        /// The source's own words or the cause of a failure; on success a tracker's warning, or what was left out of a
-        /// pex message; else null.
+        /// The source's own words or the cause of a failure; on success a tracker's warning, or what was left out of
+        /// an answer; else null.
         error: Option<String>,
         /// Addresses in the answer, repeats included; null for scrapes and failures.
         peers: Option<u32>,

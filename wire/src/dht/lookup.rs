@@ -329,7 +329,11 @@ mod tests {
     #[test]
     fn nodes_with_ids_of_their_choice_hide_nobody_and_hold_nothing() {
         let (mut lookup, now) = (Lookup::new(TARGET, PACE), start());
-        let chosen = |n: u8| NodeInfo { id: NodeId([0; 20]), address: ([20, n, 0, 1], 6881).into() };
+        let chosen = |n: u8| {
+            let mut id = [0; 20];
+            id[10] = n;
+            NodeInfo { id: NodeId(id), address: ([20, n, 0, 1], 6881).into() }
+        };
         let sound = |n: u8| {
             let address: SocketAddr = ([30, n, 0, 1], 6881).into();
             NodeInfo { id: NodeId::for_ip(address.ip(), [n; 20]), address }

@@ -289,8 +289,8 @@ mod tests {
         let chosen = |n| node(0x01, n, [20, n, 0, 1]);
         (0..8).for_each(|n| table.answered(now, chosen(n)));
         assert_eq!(table.len(), K);
-        table.answered(now, near(1));
-        assert!(table.closest(now, &near(1).id, 8).contains(&near(1)));
+        table.answered(now, near(20));
+        assert!(table.closest(now, &near(20).id, 8).contains(&near(20)));
         assert_eq!(table.len(), K);
         table.answered(now, chosen(9));
         assert!(!table.closest(now, &chosen(9).id, 8).contains(&chosen(9)), "but not to each other");

@@ -60,6 +60,8 @@ pub struct AnnounceRequest {
 pub struct AnnounceResponse {
     /// Peers of both families, repeats and port 0 included.
     pub peers: Vec<SocketAddr>,
+    /// Peers in dictionaries that cannot be used (HTTP only); not sent.
+    pub left_out: u32,
     /// Seconds until the next announce.
     pub interval_s: Option<u32>,
     /// Seconds that must pass before the next announce.
@@ -133,7 +135,7 @@ pub(crate) mod arbitrary {
             let v4 = v4.into_iter().map(SocketAddr::from);
             AnnounceResponse {
                 peers: v4.chain(v6.into_iter().map(SocketAddr::from)).collect(),
-                interval_s, min_interval_s, seeders, leechers, downloaded, warning, tracker_id,
+                left_out: 0, interval_s, min_interval_s, seeders, leechers, downloaded, warning, tracker_id,
             }
         }
     }

@@ -26,7 +26,7 @@ use wire::{
 };
 
 use super::{
-    LOOK_UP_EVERY, LOOK_UP_EVERY_MIN, Setup,
+    LOOK_UP_EVERY, LOOK_UP_EVERY_MIN, PACE, Setup, TIMEOUT, VERSION,
     plan::{Plan, Turn},
     report::{Query, Report},
     routers,
@@ -39,11 +39,6 @@ use crate::{
     udp::krpc::{Port, receive},
 };
 
-/// How searches go about it: most nodes that answer do so within a second.
-const PACE: Pace = Pace { alpha: 4, late_after: Duration::from_millis(800), restrict: true };
-const TIMEOUT: Duration = Duration::from_secs(4);
-/// Client and version in our messages (BEP 5).
-const VERSION: [u8; 4] = *b"ST\x01\x00";
 /// Nodes are kept on disk this often, and when the run ends.
 const SAVE_EVERY: Duration = Duration::from_mins(5);
 /// Swarms are looked up once our own neighbourhood is found, or this much is known.

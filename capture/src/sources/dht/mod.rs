@@ -6,7 +6,7 @@
 mod driver;
 mod plan;
 mod report;
-mod routers;
+pub(crate) mod routers;
 mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -14,6 +14,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use schema::table::Event;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use wire::dht::lookup::Pace;
 
 use self::{driver::Driver, report::Report};
 use crate::{
@@ -25,8 +26,14 @@ use crate::{
     udp::krpc::Port,
 };
 
-pub use routers::WELL_KNOWN;
+pub use routers::routers_of;
 
+/// How searches go about it: most nodes that answer do so within a second.
+pub(crate) const PACE: Pace = Pace { alpha: 4, late_after: Duration::from_millis(800), restrict: true };
+/// A node that takes longer does not answer.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
+/// Client and version in our messages (BEP 5).
+pub(crate) const VERSION: [u8; 4] = *b"ST\x01\x00";
 /// A swarm is looked up this often, unless the user says otherwise.
 const LOOK_UP_EVERY: Duration = Duration::from_mins(10);
 /// But not more often than this.

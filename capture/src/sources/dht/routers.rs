@@ -14,7 +14,7 @@ use tokio::{net::lookup_host, sync::mpsc, time::sleep};
 use crate::address::AddressPolicy;
 
 /// Nodes that their operators run for others to begin from.
-pub const WELL_KNOWN: [&str; 4] = [
+const WELL_KNOWN: [&str; 4] = [
     "dht.libtorrent.org:25401",
     "dht.transmissionbt.com:6881",
     "router.bittorrent.com:6881",
@@ -26,8 +26,17 @@ const AGAIN: Duration = Duration::from_mins(1);
 /// Addresses of one name that are used.
 const PER_NAME_MAX: usize = 8;
 
+/// Where to begin: those that were given, else the well-known ones; a lab does not get to them by itself.
+pub fn routers_of(given: &[String], allow_private: bool) -> Vec<String> {
+    match given {
+        [] if allow_private => Vec::new(),
+        [] => WELL_KNOWN.map(ToOwned::to_owned).to_vec(),
+        given => given.to_vec(),
+    }
+}
+
 /// Sends the addresses of `routers` that may be contacted, until somebody is known.
-pub(super) async fn resolve(
+pub(crate) async fn resolve(
     routers: Vec<String>,
     policy: Arc<AddressPolicy>,
     is_lost: Arc<AtomicBool>,

@@ -131,7 +131,8 @@ fn allowed(
     }
 }
 
-async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, HostError> {
+/// Every address of a host, each once.
+pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, HostError> {
     let unresolved = |reason: String| HostError::Unresolved { host: host.to_owned(), reason };
     let found = match timeout(LOOKUP_TIMEOUT, lookup_host((host, port))).await {
         Ok(found) => found.map_err(|error: io::Error| unresolved(error.to_string()))?,

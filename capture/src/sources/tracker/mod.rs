@@ -6,7 +6,7 @@
 mod ask;
 #[cfg(test)]
 mod fake;
-mod host;
+pub(crate) mod host;
 mod http;
 mod pace;
 mod report;

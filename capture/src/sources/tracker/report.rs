@@ -59,6 +59,11 @@ impl Reporter {
             Err(trouble) => fail(&mut row, trouble),
             Ok(response) => {
                 row.error.clone_from(&response.warning);
+                if response.left_out > 0 {
+                    let left_out = format!("{} peers left out", response.left_out);
+                    row.error =
+                        Some(row.error.map_or(left_out.clone(), |warning| format!("{warning}; {left_out}")));
+                }
                 row.peers = Some(u32::try_from(response.peers.len()).unwrap_or(u32::MAX));
                 row.interval_s = response.interval_s;
                 row.seeders = response.seeders;

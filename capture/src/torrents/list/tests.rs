@@ -125,6 +125,21 @@ fn duplicates_are_merged_with_a_note() {
 }
 
 #[test]
+fn peers_of_a_magnet_link_are_taken_and_those_that_are_none_are_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = format!(
+        "magnet:?xt=urn:btih:{HASH}&x.pe=[2001:db8::1]:6881&x.pe=a.i2p:1&x.pe=peer.example:2&x.pe=5\n"
+    );
+    let list = read(&folder, link.as_bytes());
+    let peers: Vec<String> = list.entries[0].description.peers.iter().map(ToString::to_string).collect();
+    assert_eq!(peers, ["[2001:db8::1]:6881", "peer.example:2"]);
+    insta::assert_snapshot!(
+        told(&folder, &list.notes),
+        @"list.txt:1: 2 x.pe are no ADDRESS:PORT or HOST:PORT; left out"
+    );
+}
+
+#[test]
 fn files_of_another_kind_are_no_list() {
     let folder = tempfile::tempdir().unwrap();
     let of = |name: &str, bytes: &[u8]| {

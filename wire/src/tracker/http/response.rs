@@ -34,16 +34,20 @@ pub enum ResponseError {
 
 /// Reads the answer to an announce.
 ///
-/// Peers in dictionaries whose `ip` is a host name are left out: BEP 3 allows names, and no tracker of
-/// today sends them.
+/// Peers in dictionaries that are no address and port are left out and counted: BEP 3 allows host names, which no
+/// tracker of today sends, and trackers of I2P name its destinations.
 pub fn decode_announce(body: &[u8]) -> Result<AnnounceResponse, ResponseError> {
     let dict = answer(body)?;
+    let mut left_out = 0;
     let mut peers = match dict.get(b"peers")? {
         None => Vec::new(),
         Some(value) => match (value.as_bytes(), value.as_list()) {
             (Some(packed), _) => compact::decode_v4(packed).map_err(|e| malformed(&e))?,
             (None, Some(list)) => {
-                list.into_iter().map(peer).filter_map(Result::transpose).collect::<Result<_, _>>()?
+                let peers: Vec<Option<SocketAddr>> = list.into_iter().map(peer).collect();
+                left_out =
+                    u32::try_from(peers.iter().filter(|peer| peer.is_none()).count()).unwrap_or(u32::MAX);
+                peers.into_iter().flatten().collect()
             }
             (None, None) => return Err(malformed(&"\"peers\" is neither a string nor a list")),
         },
@@ -53,6 +57,7 @@ pub fn decode_announce(body: &[u8]) -> Result<AnnounceResponse, ResponseError> {
     }
     Ok(AnnounceResponse {
         peers,
+        left_out,
         interval_s: seconds(dict, b"interval")?,
         min_interval_s: seconds(dict, b"min interval")?,
         seeders: count(dict, b"complete")?,
@@ -95,15 +100,13 @@ fn trimmed(body: &[u8]) -> &[u8] {
     body.trim_ascii_end()
 }
 
-/// A peer of the dictionary form; `None` for one named by a host name.
-fn peer(value: Value<'_>) -> Result<Option<SocketAddr>, ResponseError> {
-    let dict = value.as_dict().ok_or_else(|| malformed(&"a peer is no dictionary"))?;
-    let ip =
-        dict.get(b"ip")?.and_then(|ip| ip.as_bytes()).ok_or_else(|| malformed(&"a peer has no \"ip\""))?;
-    let port = dict.get(b"port")?.and_then(|port| u16::try_from(port.as_u64()?).ok());
-    let port = port.ok_or_else(|| malformed(&"a peer has no sound \"port\""))?;
-    let ip = str::from_utf8(ip).ok().and_then(|ip| ip.parse::<IpAddr>().ok());
-    Ok(ip.map(|ip| SocketAddr::new(ip, port)))
+/// A peer of the dictionary form; `None` for what is no address and port.
+fn peer(value: Value<'_>) -> Option<SocketAddr> {
+    let dict = value.as_dict()?;
+    let field = |key: &[u8]| dict.get(key).ok().flatten();
+    let port = u16::try_from(field(b"port")?.as_u64()?).ok()?;
+    let ip = str::from_utf8(field(b"ip")?.as_bytes()?).ok()?.parse::<IpAddr>().ok()?;
+    Some(SocketAddr::new(ip, port))
 }
 
 fn count(dict: Dict<'_>, key: &[u8]) -> Result<Option<u64>, ResponseError> {
