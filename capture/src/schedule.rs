@@ -475,11 +475,11 @@ impl Schedule {
             return None;
         }
         let tick = self.tick(now);
-        let (open, plans, pacing) = (&self.open, &self.plans, &self.pacing);
+        let (open, plans) = (&self.open, &self.plans);
         let contact = self.held.least_useful(&mut self.random, |contact| {
             let open = open.get(&contact)?;
             let plan = plans.get(open.peer?.index())?;
-            open.uselessness(now, tick, plan, pacing)
+            open.uselessness(tick, plan)
         })?;
         Some(self.close(contact, Why::Limit))
     }

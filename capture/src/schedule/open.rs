@@ -17,10 +17,8 @@ use crate::{registry::PeerKey, swarm::SwarmId};
 const DOUBT: Duration = Duration::from_secs(3);
 /// Shortest time without a HAVE before a fresh handshake.
 const PATIENCE_MIN: Duration = Duration::from_secs(4);
-/// A contact is held at least this long before it makes place for another.
-const HELD_MIN: Duration = Duration::from_secs(5);
-/// A contact whose peer is this near to the threshold makes place for nobody.
-const NEAR: Duration = Duration::from_secs(15);
+/// A contact whose peer is this near to the threshold makes place for nobody: another visit would take as long.
+const NEAR: Duration = Duration::from_secs(5);
 /// An estimate is trusted to no less than a piece, but no more than this.
 const DOUBTFUL_PIECE_MAX: Duration = Duration::from_secs(5);
 /// Held contacts looked at to find the least useful one.
@@ -192,15 +190,8 @@ impl Open {
     }
 
     /// How long it would take until the contact tells what it is held for; `None` if it keeps its place.
-    pub(super) fn uselessness(
-        &self,
-        now: Instant,
-        tick: Tick,
-        plan: &Plan,
-        pacing: &Pacing,
-    ) -> Option<Duration> {
-        let held = now.saturating_duration_since(self.settled_at?);
-        if self.closing.is_some() || held < HELD_MIN.min(pacing.hold) {
+    pub(super) fn uselessness(&self, tick: Tick, plan: &Plan) -> Option<Duration> {
+        if self.closing.is_some() || self.settled_at.is_none() {
             return None;
         }
         let eta = plan.eta(tick, self.piece_count).unwrap_or_else(|| {
