@@ -28,8 +28,8 @@ A crossing is the moment in which a peer of the lab comes to have 0.98 of the pi
 above that when they come, and super-seeders, whatever they reveal, have none.
 
 A row of the report is true if its swarm and IP address are those of a crossing which it does not
-precede, and if it is the only one of that peer; ports are not compared, because a peer behind a NAT
-is seen at another. All others are false: precision is the share of the true ones.
+precede, and if it is the only one of that peer; ports are compared only where several peers were at
+an address, because a peer behind a NAT is seen at another. All others are false: precision is the share of the true ones.
 
 A crossing happened while the capture ran if it lies between the swarm's first announce and its
 `stopped`, as told by requests.csv beside the truth; without that file the capture always ran. It
@@ -162,6 +162,11 @@ pub enum Bench {
     /// Both contact every peer of the same swarm of seeders, in turn, and the peers say how long that took from the
     /// first handshake to the last. The ratio is that of the medians. Build with --release to compare like with like.
     Contacts(BenchContacts),
+
+    /// Confirmed downloads under several budgets: the capture's schedule against visits at a fixed interval
+    ///
+    /// Both play the same swarm on a simulated clock and without sockets; the fixed interval is the best of several.
+    Schedule(BenchSchedule),
     /// Rows per second made durable by a capture's log, and bytes per row, of a realistic log
     ///
     /// A day's rows of 200 Zipf swarms with churn and IPv6 are prepared, appended as fast as the log takes them, and the
@@ -212,6 +217,37 @@ impl BenchLog {
         let Self { rows, appenders, rotate_size, ref out, seed, .. } = *self;
         let appenders = usize::try_from(appenders).unwrap_or(1);
         LogBenchOptions { rows, appenders, rotate_size, out: out.clone(), seed }
+    }
+}
+
+/// Options of `lab bench schedule`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchSchedule {
+    /// Peers over all swarms
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..60_000))]
+    pub peers: u32,
+
+    /// Swarms
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=128))]
+    pub swarms: u32,
+
+    /// Simulated time
+    #[arg(long = "for", value_name = "DURATION", default_value = "20m", value_parser = humantime::parse_duration)]
+    pub for_: Duration,
+
+    /// Another seed is another swarm
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Exit with 1 if the ratio is lower under any budget
+    #[arg(long, value_name = "RATIO")]
+    pub require_ratio: Option<f64>,
+}
+
+impl BenchSchedule {
+    /// The options as the simulation takes them.
+    pub const fn options(&self) -> PlanOptions {
+        PlanOptions { peers: self.peers, swarms: self.swarms, length: self.for_, seed: self.seed }
     }
 }
 

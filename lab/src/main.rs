@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 use lab::{
-    bench::{self, contacts},
-    cli::{Bench, BenchContacts, BenchLog, Cli, Command, LogArgs, Score, Swarm},
+    bench::{self, contacts, schedule},
+    cli::{Bench, BenchContacts, BenchLog, BenchSchedule, Cli, Command, LogArgs, Score, Swarm},
     log, score, swarm,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Bench(Bench::Contacts(options)) => bench_contacts(options),
+        Command::Bench(Bench::Schedule(options)) => bench_schedule(&options),
         Command::Bench(Bench::Log(options)) => bench_log(&options),
         Command::Log(options) => write_log(options),
         Command::Swarm(options) => run_swarm(options),
@@ -80,6 +81,16 @@ fn bench_log(options: &BenchLog) -> Result<bool> {
         measured.compacted_bytes_per_row(),
     );
     Ok(fast && fresh && compacted)
+}
+
+fn bench_schedule(options: &BenchSchedule) -> Result<bool> {
+    let mut lowest = f64::INFINITY;
+    for budget in schedule::BUDGETS {
+        let found = schedule::measure(&options.options(), budget);
+        writeln!(std::io::stdout(), "{found}")?;
+        lowest = lowest.min(found.ratio());
+    }
+    Ok(reached(options.require_ratio, "the lowest ratio", lowest))
 }
 
 fn write_log(options: LogArgs) -> Result<bool> {

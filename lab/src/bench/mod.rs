@@ -2,4 +2,5 @@
 
 pub mod contacts;
 pub mod log;
+pub mod schedule;
 pub mod tally;
