@@ -215,8 +215,14 @@ pub enum Role {
     Hostile(Hostile),
     /// Downloads and leaves on finishing.
     Leaves,
+    /// Downloads and stays, but its program starts anew on the way at another port: the same peer ID and pieces.
+    Moves,
+    /// Downloads and stays, and shares its address with another one, at another port.
+    Neighbours,
     /// Has some files only and wants no more (BEP 21).
     PartialSeed,
+    /// Downloads, goes, and comes back complete at another port under another peer ID.
+    Rejoins,
     /// Downloads and stays, but its program starts anew on the way: a new peer ID, the same pieces.
     Restarts,
     /// Complete from the start.
@@ -242,6 +248,8 @@ pub enum Hostile {
     GiantLength,
     /// HAVEs for pieces that do not exist.
     HaveOutOfRange,
+    /// Claims little on its first connection and everything on the next: faster than anyone could download it.
+    Leaps,
     /// A bitfield with spare bits set, or of a wrong length.
     LyingBitfield,
     /// A complete peer that says nothing and closes on its first connections.
@@ -263,13 +271,17 @@ impl Role {
         (Self::Hostile(Hostile::Garbage), "garbage", 4),
         (Self::Hostile(Hostile::GiantLength), "giant_length", 4),
         (Self::Hostile(Hostile::HaveOutOfRange), "have_out_of_range", 4),
+        (Self::Hostile(Hostile::Leaps), "leaps", 4),
         (Self::Hostile(Hostile::LyingBitfield), "lying_bitfield", 4),
         (Self::Hostile(Hostile::MuteFirst), "mute_first", 6),
         (Self::Hostile(Hostile::SilentClose), "silent_close", 4),
         (Self::Hostile(Hostile::Slowloris), "slowloris", 2),
         (Self::Hostile(Hostile::WrongInfoHash), "wrong_info_hash", 3),
         (Self::Leaves, "leaves", 280),
+        (Self::Moves, "moves", 12),
+        (Self::Neighbours, "neighbours", 16),
         (Self::PartialSeed, "partial_seed", 30),
+        (Self::Rejoins, "rejoins", 12),
         (Self::Restarts, "restarts", 25),
         (Self::Seeder, "seeder", 150),
         (Self::Slow, "slow", 50),
@@ -280,7 +292,27 @@ impl Role {
 
     /// Whether peers of this role download pieces.
     pub const fn downloads(self) -> bool {
-        matches!(self, Self::Crashes | Self::Leaves | Self::Restarts | Self::Slow | Self::Stays)
+        matches!(
+            self,
+            Self::Crashes
+                | Self::Leaves
+                | Self::Moves
+                | Self::Neighbours
+                | Self::Rejoins
+                | Self::Restarts
+                | Self::Slow
+                | Self::Stays
+        )
+    }
+
+    /// Whether its program starts anew on the way.
+    pub const fn comes_back(self) -> bool {
+        matches!(self, Self::Moves | Self::Rejoins | Self::Restarts)
+    }
+
+    /// Whether it comes back at another port, and so as another endpoint.
+    pub const fn moves(self) -> bool {
+        matches!(self, Self::Moves | Self::Rejoins)
     }
 
     /// Its name in a profile.

@@ -195,14 +195,15 @@ impl World {
     fn truth_of(&self, peer: &Peer, joined: Instant, left: Instant) -> Truth {
         let schedule = &peer.plan.schedule;
         let pieces = peer.pieces(left);
-        let gained = pieces.saturating_sub(schedule.initial());
+        let gained = pieces.saturating_sub(peer.pieces(joined));
         let last_piece = schedule.time_of(pieces).and_then(|at| self.moment(at));
         // Who was up when the lab started began its download with that, not with coming up.
         let began = self.started.get().map_or(joined, |started| joined.max(*started));
         let took = last_piece.map(|last| last.saturating_duration_since(began).as_secs_f64());
         let bytes = f64::from(gained) * peer.torrent.piece_length as f64;
         let crossed = schedule.crosses().and_then(|at| self.moment(at)).filter(|crossed| {
-            pieces >= crate::plan::schedule::threshold_pieces(peer.torrent.piece_count) && *crossed <= left
+            pieces >= crate::plan::schedule::threshold_pieces(peer.torrent.piece_count)
+                && (joined..=left).contains(crossed)
         });
         Truth {
             info_hash: peer.torrent.info_hash_text(),
@@ -333,7 +334,12 @@ fn write_inputs(plan: &Plan, [compact, dictionary, udp]: &[String; 3], out: &Pat
         std::fs::write(&file, torrent.file(&trackers))
             .with_context(|| format!("cannot write {}", file.display()))?;
         let file = file.canonicalize().unwrap_or(file);
-        list += &if number % 2 == 0 { file.display().to_string() } else { torrent.magnet(&trackers) };
+        // Nobody in the liars' swarm would give its metadata.
+        list += &if number % 2 == 0 || torrent.is_vast() {
+            file.display().to_string()
+        } else {
+            torrent.magnet(&trackers)
+        };
         list.push('\n');
     }
     let path = out.join("list.txt");

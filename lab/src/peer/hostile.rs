@@ -97,7 +97,8 @@ fn write_opening(peer: &Peer, kind: Hostile, nth: u32, out: &mut Vec<u8>) {
             }
             message::encode(&Message::Bitfield(bits), out);
         }
-        Hostile::MuteFirst => {
+        Hostile::Leaps if nth == 0 => message::encode(&Message::Bitfield(part(1)), out),
+        Hostile::Leaps | Hostile::MuteFirst => {
             message::encode(&Message::Bitfield(Bitfield::full(piece_count).to_bytes()), out);
         }
         Hostile::Garbage | Hostile::SilentClose | Hostile::Slowloris | Hostile::WrongInfoHash => {}

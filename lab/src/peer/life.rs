@@ -97,12 +97,19 @@ impl Up {
         let mut peer = Arc::clone(&self.peer);
         if let Some((from, to)) = self.peer.plan.away {
             self.serve_until(Some(from)).await;
-            world.members.leave(peer.plan.swarm, peer.address);
+            let moves = peer.plan.profile.role.moves();
+            if moves {
+                world.left(&peer);
+            } else {
+                world.members.leave(peer.plan.swarm, peer.address);
+            }
             match come_back(&world, &peer, to).await {
                 Ok(Some(up)) => {
                     peer = Arc::clone(&up.peer);
                     up.serve_until(peer.plan.leaves).await;
                 }
+                // Its endpoint went before.
+                Ok(None) if moves => return,
                 Ok(None) => {}
                 Err(error) => tracing::error!("a peer could not come back: {error:#}"),
             }
@@ -135,18 +142,27 @@ impl Up {
     }
 }
 
-/// The same peer again, under a new peer ID; `None` if the lab ends before.
+/// The same peer again: under a new peer ID, at another port, or both; `None` if the lab ends before.
 async fn come_back(world: &Arc<World>, peer: &Peer, at: Duration) -> Result<Option<Up>> {
     tokio::select! {
         () = world.reaches(Some(at)) => {}
         () = world.end.cancelled() => return Ok(None),
     }
-    let address = peer.address;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let role = peer.plan.profile.role;
+    let at = if role.moves() { SocketAddr::new(peer.address.ip(), 0) } else { peer.address };
+    let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
+    let address = listener.local_addr()?;
     let mut plan = peer.plan.clone();
-    plan.peer_id.iter_mut().skip(plan.profile.client.peer_id_prefix.len()).for_each(|byte| *byte = !*byte);
-    world.members.join(plan.swarm, address, false);
+    if role != Role::Moves {
+        let prefix = plan.profile.client.peer_id_prefix.len();
+        plan.peer_id.iter_mut().skip(prefix).for_each(|byte| *byte = !*byte);
+    }
     let peer = Arc::new(Peer::new(plan, Arc::clone(&peer.torrent), Arc::clone(world), address));
+    if role.moves() {
+        world.joined(&peer);
+    } else {
+        world.members.join(peer.plan.swarm, address, false);
+    }
     Ok(Some(Up { peer, listener: Some(listener), plugs: Vec::new() }))
 }
 

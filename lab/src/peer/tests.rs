@@ -68,7 +68,7 @@ impl Lab {
             profile,
             peer_id: [1; 20],
             joins: Duration::ZERO,
-            away: (profile.role == Role::Restarts)
+            away: (profile.role.comes_back())
                 .then_some((Duration::from_millis(30), Duration::from_millis(300))),
             leaves: leaves.filter(|_| matches!(profile.role, Role::Crashes | Role::Leaves)),
             schedule: Schedule::fixed(PIECES, pieces, arrivals_ms),
@@ -398,6 +398,12 @@ async fn each_hostile_peer_breaks_the_protocol_in_its_way() {
             },
             Hostile::HaveOutOfRange => {
                 assert_eq!(visit.unwrap().unwrap().have().await.unwrap(), Some(PIECES));
+            }
+            Hostile::Leaps => {
+                let first = visit.unwrap().unwrap().next().await.unwrap().unwrap();
+                let second = lab.visit(address).await.unwrap().next().await.unwrap().unwrap();
+                assert_eq!(pieces_in(&[first]), Some(PIECES / 10));
+                assert_eq!(pieces_in(&[second]), Some(PIECES));
             }
             Hostile::Backwards => {
                 let first = visit.unwrap().unwrap().next().await.unwrap().unwrap();

@@ -12,8 +12,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     plan::{schedule::Schedule, torrent::Torrent},
-    profile::{self, CLIENTS, Client, Obfuscation, Profile, Role, Tells},
+    profile::{self, CLIENTS, Client, Hostile, Obfuscation, Profile, Role, Tells},
 };
+
+/// Labs of more swarms than this give the last one to those who claim what nobody can have downloaded.
+const LIARS_FROM: u32 = 8;
 
 /// What a plan is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,17 +92,34 @@ impl Plan {
 
     /// Draws the plan.
     pub fn draw(options: &PlanOptions) -> Self {
-        let torrents: Vec<Torrent> =
-            (0..options.swarms).map(|number| Torrent::draw(options.seed, number)).collect();
+        let liars = options.swarms.checked_sub(1).filter(|last| *last >= LIARS_FROM);
+        let draw = |number| match liars {
+            Some(last) if number == last => Torrent::vast(options.seed, number),
+            _ => Torrent::draw(options.seed, number),
+        };
+        let torrents: Vec<Torrent> = (0..options.swarms).map(draw).collect();
+        let others = torrents.len() - usize::from(liars.is_some());
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        let mut roles = deal_roles(options.peers, &mut rng);
+        let mut roles = deal_roles(options.peers, liars.is_some(), &mut rng);
         let mut peers = Vec::with_capacity(roles.len());
+        let mut neighbour = None;
         for (number, role) in roles.drain(..).enumerate() {
             let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
             rng.set_stream(u64::try_from(number).unwrap_or(u64::MAX).saturating_add(1));
-            let swarm = draw_swarm(torrents.len(), &mut rng);
+            let swarm = match role {
+                Role::Hostile(Hostile::Leaps) => others,
+                _ => draw_swarm(others, &mut rng),
+            };
+            let mut place = (swarm, address(swarm, number));
+            if role == Role::Neighbours {
+                // The second of each two moves in with the first.
+                match neighbour.take() {
+                    Some(first) => place = first,
+                    None => neighbour = Some(place),
+                }
+            }
+            let (swarm, ip) = place;
             let Some(torrent) = torrents.get(swarm) else { continue };
-            let ip = address(swarm, number);
             peers.push(draw_peer(role, swarm, ip, torrent.piece_count, options.length, &mut rng));
         }
         peers.sort_by_key(|peer| (peer.joins, peer.ip));
@@ -108,10 +128,10 @@ impl Plan {
 }
 
 /// Roles in exactly their shares (largest remainders), so that small labs have no accidental lack of downloaders.
-fn deal_roles(peers: u32, rng: &mut ChaCha8Rng) -> Vec<Role> {
-    let total: u32 = Role::TABLE.iter().map(|(_, _, share)| share).sum();
-    let mut shares: Vec<(Role, u32, u32)> = Role::TABLE
-        .iter()
+fn deal_roles(peers: u32, liars: bool, rng: &mut ChaCha8Rng) -> Vec<Role> {
+    let table = Role::TABLE.iter().filter(|(role, ..)| liars || *role != Role::Hostile(Hostile::Leaps));
+    let total: u32 = table.clone().map(|(_, _, share)| share).sum();
+    let mut shares: Vec<(Role, u32, u32)> = table
         .map(|(role, _, share)| {
             let product = u64::from(peers) * u64::from(*share);
             let whole = u32::try_from(product / u64::from(total)).unwrap_or(0);
@@ -198,8 +218,12 @@ fn draw_peer(
     let joins =
         if rng.random_bool(0.45) { Duration::ZERO } else { length.mul_f64(rng.random_range(0.0..0.6)) };
     let mut schedule = Schedule::draw(role, piece_count, joins, length, rng);
-    let away = (role == Role::Restarts).then(|| {
+    let away = role.comes_back().then(|| {
         let ends = schedule.time_of(piece_count).unwrap_or(joins);
+        if role == Role::Rejoins {
+            let goes = ends + length.mul_f64(0.1);
+            return (goes, goes + length.mul_f64(0.05));
+        }
         let goes = joins + ends.saturating_sub(joins).mul_f64(rng.random_range(0.4..0.7));
         let returns = goes + ends.saturating_sub(goes).mul_f64(rng.random_range(0.2..0.4));
         schedule.pause(goes, returns);
@@ -218,7 +242,8 @@ fn draw_peer(
         _ => None,
     };
     // Behind a NAT, who never tells of progress cannot be seen at all.
-    let can_nat = role.downloads() && role != Role::Restarts && client.tells != Tells::OnHandshake;
+    let shows_its_port = role.comes_back() || role == Role::Neighbours;
+    let can_nat = role.downloads() && !shows_its_port && client.tells != Tells::OnHandshake;
     let nat = can_nat && rng.random_bool(0.1);
     let dials = nat || (role.downloads() && rng.random_bool(0.15));
     let peer_id = draw_peer_id(client, rng);

@@ -38,7 +38,10 @@ impl Schedule {
         let arrivals_ms = if role.downloads() {
             let room = length.saturating_sub(joins);
             let earliest = length.mul_f64(0.2).min(room.mul_f64(0.6));
-            let latest = length.mul_f64(0.93).saturating_sub(joins);
+            // Who goes after finishing needs time to come back.
+            let ends = if role == Role::Rejoins { 0.75 } else { 0.93 };
+            let latest = length.mul_f64(ends).saturating_sub(joins);
+            let earliest = earliest.min(latest);
             let takes = match role {
                 Role::Slow => room.mul_f64(rng.random_range(1.3..4.0)),
                 _ => earliest + latest.saturating_sub(earliest).mul_f64(rng.random()),
@@ -117,15 +120,21 @@ fn initial_share(role: Role, rng: &mut ChaCha8Rng) -> f64 {
     match role {
         Role::Blackhole | Role::Unresponsive => 0.0,
         Role::Hostile(Hostile::Backwards) => 0.6,
+        Role::Hostile(Hostile::Leaps) => 0.1,
         Role::Hostile(_) | Role::Seeder | Role::SuperSeeder => 1.0,
         Role::PartialSeed => rng.random_range(0.3..0.9),
-        Role::Crashes | Role::Leaves | Role::Restarts | Role::Slow | Role::Stays => {
-            match rng.random_range(0..20) {
-                0..=10 => 0.0,
-                11..=17 => rng.random_range(0.05..0.8),
-                _ => rng.random_range(0.8..0.93),
-            }
-        }
+        Role::Crashes
+        | Role::Leaves
+        | Role::Moves
+        | Role::Neighbours
+        | Role::Rejoins
+        | Role::Restarts
+        | Role::Slow
+        | Role::Stays => match rng.random_range(0..20) {
+            0..=10 => 0.0,
+            11..=17 => rng.random_range(0.05..0.8),
+            _ => rng.random_range(0.8..0.93),
+        },
     }
 }
 

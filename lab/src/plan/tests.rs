@@ -13,8 +13,13 @@ fn the_same_seed_gives_the_same_plan() {
 #[test]
 fn every_peer_has_an_address_of_its_own() {
     let plan = Plan::draw(&PlanOptions { peers: 1_000, swarms: 9, ..MINUTE });
+    let (neighbours, others): (Vec<_>, Vec<_>) =
+        plan.peers.iter().partition(|peer| peer.profile.role == Role::Neighbours);
     let addresses: HashSet<_> = plan.peers.iter().map(|peer| peer.ip).collect();
-    assert_eq!(addresses.len(), 1_000);
+    let shared: HashSet<_> = neighbours.iter().map(|peer| (peer.swarm, peer.ip)).collect();
+    assert!(neighbours.len() >= 10);
+    assert_eq!(shared.len(), neighbours.len().div_ceil(2), "two live at each");
+    assert_eq!(addresses.len(), others.len() + shared.len());
     assert!(addresses.iter().all(Ipv4Addr::is_loopback));
 }
 
@@ -46,7 +51,7 @@ fn downloads_run_as_their_role_says() {
         let crosses = schedule.crosses().is_some_and(|at| at <= end);
         let finishes = schedule.time_of(schedule.piece_count()).is_some_and(|at| at <= end);
         match peer.profile.role {
-            Role::Leaves | Role::Restarts | Role::Stays => {
+            Role::Leaves | Role::Moves | Role::Neighbours | Role::Rejoins | Role::Restarts | Role::Stays => {
                 assert!(crosses && finishes, "{peer:?}");
                 crossings += 1;
             }
@@ -91,11 +96,13 @@ fn counts_and_times_of_a_schedule_agree() {
 
 #[test]
 fn every_kind_of_actor_is_on_stage() {
-    let plan = Plan::draw(&MINUTE);
+    let plan = Plan::draw(&PlanOptions { swarms: 10, ..MINUTE });
     let roles: HashSet<_> = plan.peers.iter().map(|peer| peer.profile.role).collect();
     assert_eq!(roles.len(), Role::TABLE.len());
     let clients: HashSet<_> = plan.peers.iter().map(|peer| peer.profile.client.name).collect();
     assert_eq!(clients.len(), CLIENTS.len());
+    let liars = |peer: &&PeerPlan| peer.swarm == 9;
+    assert!(plan.peers.iter().filter(liars).all(|peer| peer.profile.role == Role::Hostile(Hostile::Leaps)));
     assert!(plan.peers.iter().any(|peer| peer.profile.nat));
     assert!(plan.peers.iter().any(|peer| peer.dials && !peer.profile.nat));
 }

@@ -15,6 +15,9 @@ const SHAPES: &[(u32, u64)] = &[
     (17, 1 << 20),
 ];
 
+/// A torrent of 128 GiB: nobody downloads most of it while a lab lasts.
+const VAST: (u32, u64) = (8_192, 16 << 20);
+
 /// One swarm's torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torrent {
@@ -36,7 +39,20 @@ impl Torrent {
     /// Draws the n-th torrent of a seed.
     pub fn draw(seed: u64, number: u32) -> Self {
         let index = usize::try_from(number).unwrap_or(0) % SHAPES.len();
-        let (piece_count, piece_length) = SHAPES.get(index).copied().unwrap_or((64, 1 << 16));
+        Self::draw_shape(seed, number, SHAPES.get(index).copied().unwrap_or((64, 1 << 16)))
+    }
+
+    /// As [`Self::draw`], but too large to be downloaded while a lab lasts.
+    pub fn vast(seed: u64, number: u32) -> Self {
+        Self::draw_shape(seed, number, VAST)
+    }
+
+    /// Whether it is one that nobody downloads while a lab lasts.
+    pub fn is_vast(&self) -> bool {
+        (self.piece_count, self.piece_length) == VAST
+    }
+
+    fn draw_shape(seed: u64, number: u32, (piece_count, piece_length): (u32, u64)) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(u64::MAX - u64::from(number));
         let size_bytes = u64::from(piece_count - 1) * piece_length + rng.random_range(1..=piece_length);

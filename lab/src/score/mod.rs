@@ -182,13 +182,21 @@ pub fn score(
         Some(watches) => watches.get(truth.info_hash.as_str()).copied(),
         None => Some(ALWAYS),
     };
-    let peers: HashMap<(&str, IpAddr), &Truth> =
-        truths.iter().map(|truth| ((truth.info_hash.as_str(), truth.ip), truth)).collect();
-    let mut rows: HashMap<(String, IpAddr), Confirmed> = HashMap::new();
+    let mut peers: HashMap<(&str, IpAddr), Vec<&Truth>> = HashMap::new();
+    for truth in truths {
+        peers.entry((truth.info_hash.as_str(), truth.ip)).or_default().push(truth);
+    }
+    let mut rows: HashMap<(String, IpAddr, u16), Confirmed> = HashMap::new();
     let mut false_ones = Vec::new();
     for row in confirmed {
-        let truth = peers.get(&(row.info_hash.as_str(), row.ip)).copied();
-        let key = (row.info_hash.clone(), row.ip);
+        let here = peers.get(&(row.info_hash.as_str(), row.ip)).map(Vec::as_slice).unwrap_or_default();
+        // Where several were at an address, the port says who; elsewhere it says nothing.
+        let truth = match here {
+            [one] => Some(*one),
+            several => several.iter().find(|truth| Some(truth.port) == row.port).or(several.first()).copied(),
+        };
+        let port = truth.map_or(0, |truth| truth.port);
+        let key = (row.info_hash.clone(), row.ip, port);
         let cause = match truth.map(|truth| truth.crossed_at) {
             None => FalseCause::NoSuchPeer,
             Some(None) => FalseCause::NeverCrossed,
@@ -206,7 +214,7 @@ pub fn score(
     let mut crossings: Vec<Crossing> = truths
         .iter()
         .filter_map(|truth| {
-            let row = rows.remove(&(truth.info_hash.clone(), truth.ip));
+            let row = rows.remove(&(truth.info_hash.clone(), truth.ip, truth.port));
             judge(truth, watch_of(truth), row, rules)
         })
         .collect();

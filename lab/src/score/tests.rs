@@ -151,3 +151,16 @@ fn the_text_names_misses_and_false_ones() {
     let rows = vec![row(3, 29.0, 30.1), row(9, 1.0, 9.0)];
     insta::assert_snapshot!(score(&truths, None, rows, Rules::default()).to_string());
 }
+
+#[test]
+fn peers_that_share_an_address_are_told_apart_by_their_ports() {
+    let first = truth(1, "neighbours:qbittorrent", 0.0, Some(30.0), 60.0);
+    let second = Truth { port: 7000, crossed_at: Some(at(40.0)), ..first.clone() };
+    let at_port = |port, below, confirmed| Confirmed { port: Some(port), ..row(1, below, confirmed) };
+    let rows = vec![at_port(6881, 29.0, 31.0), at_port(7000, 39.0, 41.0)];
+    let both = score(&[first.clone(), second.clone()], None, rows, Rules::default());
+    assert_eq!((both.precision(), both.recall()), (1.0, 1.0));
+    let rejoined = Truth { crossed_at: None, ..second };
+    let wrong = score(&[first, rejoined], None, vec![at_port(7000, 39.0, 41.0)], Rules::default());
+    assert_eq!(wrong.false_ones[0].cause, FalseCause::NeverCrossed);
+}
