@@ -170,7 +170,7 @@ BEHIND_NAT = Scenario(
         leecher("qbittorrent", 36, "qbittorrent", late=True, nat=True),
         leecher("aria2", 36, "aria2", late=True, nat=True),
         leecher("transmission", 33, "transmission", late=True, nat=True),
-        leecher("webtorrent", 40, "webtorrent", late=True, nat=True),
+        leecher("webtorrent", 55, "webtorrent", late=True, nat=True),
     ],
     downloads=5,
     contacts={"direction": "in"},
@@ -253,7 +253,10 @@ INTRODUCED = Scenario(
 # The longest first.
 SCENARIOS = [
     ONLY_BY_PEX,
+    BEHIND_NAT,
+    ONLY_BY_LSD,
     ONLY_ENCRYPTED,
+    ONLY_OVER_UTP,
     TWO_VANTAGES,
     EVERY_CLIENT,
     PARTIAL_SEEDS,

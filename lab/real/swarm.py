@@ -13,7 +13,7 @@ from tracker import OpenTracker, Tracker, WebTorrentTracker
 
 THRESHOLD_PIECES = math.ceil(0.98 * PIECE_COUNT)
 START_TIMEOUT_S = 60
-DOWNLOAD_TIMEOUT_S = 150
+DOWNLOAD_TIMEOUT_S = 180
 # Whoever is there so long on both sides of the threshold must be confirmed.
 OBSERVABLE_S = 5
 
