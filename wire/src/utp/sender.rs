@@ -26,8 +26,9 @@ const TIMEOUTS_MAX: u8 = 8;
 const TIMEOUT_FIRST: Duration = Duration::from_secs(1);
 const TIMEOUT_MIN: Duration = Duration::from_millis(500);
 const TIMEOUT_MAX: Duration = Duration::from_secs(30);
-/// A peer that takes nothing is tried again after this time.
-const CLOSED_WINDOW_RETRY: Duration = Duration::from_secs(10);
+/// A peer that takes nothing is tried with a packet after this time. transmission 3.00 says that its window is closed
+/// whenever its download limit is reached, and takes what comes all the same: a handshake must not wait for long.
+const CLOSED_WINDOW_RETRY: Duration = Duration::from_millis(500);
 /// Acknowledgements of packets that are no longer under way, this many back, are old; others are forged.
 const OLD_ACK: u16 = 512;
 
@@ -251,5 +252,33 @@ fn smoothed(rtt: Option<(Duration, Duration)>, sample: Duration) -> (Duration, D
     match rtt {
         None => (sample, sample / 2),
         Some((rtt, variation)) => ((rtt * 7 + sample) / 8, (variation * 3 + rtt.abs_diff(sample)) / 4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::packet::Header, *};
+
+    /// The acknowledgement of all up to `ack` by a peer that says it takes nothing.
+    fn closed(ack: u16) -> Packet<'static> {
+        let header =
+            Header { kind: Kind::State, connection: 1, sent_us: 0, delay_us: 0, window: 0, seq: 1, ack };
+        Packet { header, selective_ack: &[], payload: &[] }
+    }
+
+    #[test]
+    fn a_peer_that_always_says_its_window_is_closed_gets_a_handshake_within_two_seconds() {
+        let began = Instant::now();
+        let (mut now, mut sender) = (began, Sender::new(7));
+        for message in [&b"key"[..], b"request", b"handshake"] {
+            assert_eq!(sender.write(message), message.len());
+            assert!(sender.next(now, true).is_none());
+            now = sender.deadline().unwrap();
+            assert!(sender.handle_timeout(now));
+            let seq = sender.next(now, true).unwrap().seq;
+            sender.acknowledge(now, &closed(seq));
+            assert!(sender.is_drained());
+        }
+        assert!(now - began <= Duration::from_secs(2), "{:?}", now - began);
     }
 }
