@@ -24,10 +24,16 @@ def test_every_client_was_reached(happened):
             assert {(name, seen) for name, seen in others if seen != value} == set()
 
 
-def test_sources_are_those_of_the_scenario(happened):
-    if happened.scenario.named_by is None:
+def test_leechers_are_named_by_the_scenarios_source(happened):
+    """Beside it there are only peers themselves: those that come to us, and those that tell of others (PEX)."""
+    named_by = happened.scenario.named_by
+    if named_by is None:
         return
-    leechers = {client.address for client in happened.clients if not client.seeds}
     for capture in happened.captures.values():
-        rows = capture.rows("sightings", ["ip", "source"])
-        assert {row["source"] for row in rows if row["ip"] in leechers} <= happened.scenario.named_by
+        sources = {client.address: set() for client in happened.clients if not client.seeds}
+        for row in capture.rows("sightings", ["ip", "source"]):
+            if row["ip"] in sources:
+                sources[row["ip"]].add(row["source"])
+        assert set.union(*sources.values()) <= {named_by, "incoming", "pex"}
+        assert [ip for ip, named in sources.items() if named.isdisjoint({named_by, "incoming"})] == []
+        assert any(named_by in named for named in sources.values())
