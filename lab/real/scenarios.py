@@ -259,7 +259,6 @@ INTRODUCED = Scenario(
 # The longest first.
 SCENARIOS = [
     ONLY_BY_PEX,
-    INTRODUCED,
     BEHIND_NAT,
     ONLY_ENCRYPTED,
     TWO_VANTAGES,
