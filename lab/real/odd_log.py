@@ -24,6 +24,7 @@ WITH_HANDSHAKE = [
     "visit_done",
 ]
 WITHOUT_HANDSHAKE = ["refused", "connect_timed_out", "handshake_malformed"]
+PEER_TABLES = {"contacts", "progress", "sightings"}
 SOURCES = ["dht", "incoming", "lsd", "magnet", "pex", "tracker_http", "tracker_udp"]
 OPENINGS = ["bitfield", "bitfield", "bitfield", "have_all", "have_none", "silence"]
 
@@ -155,6 +156,9 @@ class OddLog:
             path = folder / table / "date=2026-01-02"
             path.mkdir(parents=True)
             self.random.shuffle(rows)
+            order = ["info_hash", "ip", "port", "time"] if table in PEER_TABLES else ["info_hash", "time"]
+            rows.sort(key=lambda row: [row[name] for name in order if name in row])
             for part in range(2):
                 columns = {name: [row.get(name) for row in rows[part::2]] for name in schema.names}
-                parquet.write_table(pa.table(columns, schema=schema), path / f"odd-{part:06}.parquet")
+                segment = path / f"20260102T000000Z-0dd0109{part}-{part:06}.parquet"
+                parquet.write_table(pa.table(columns, schema=schema), segment, compression="zstd")

@@ -55,7 +55,7 @@ def csv_rows(path):
 
 def compare(programs, data, out, options=()):
     """Demands equal rows and returns how many each table has."""
-    analyze = programs / "analyze"
+    analyze = programs.analyze
     report = [analyze, "report", data, "--out", out, "--only", TABLES, *options]
     subprocess.run(report, check=True, capture_output=True)
     views = subprocess.run([analyze, "sql", data, *options], check=True, capture_output=True, text=True).stdout
