@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use schema::conceal::Addresses;
 
 use crate::{
     replay::{Identity, Threshold},
@@ -20,6 +21,7 @@ Examples:
   analyze report data/ --geoip-city city.mmdb               cities and a better country
   analyze verify data/                                      is anything damaged or missing?
   analyze compact data/                                     smaller and faster, the same rows
+  analyze anonymize data/ --out shared/                     the same log with pseudonyms for addresses
 ";
 
 /// Replays a Swarmtally log into tables, figures and a report.
@@ -56,6 +58,40 @@ pub enum Command {
     /// are microseconds since the Unix epoch. Countries and names of clients are the report's alone.
     #[command(before_help = SQL_EXAMPLES)]
     Sql(SqlOptions),
+    /// Write a log again without addresses, as `capture --addresses prefix|pseudonym` would have
+    ///
+    /// A pseudonym stands for every peer's and node's address, made with a key in a file of its own, which is made at
+    /// first use and may be destroyed afterwards. Identity stays exact: reports over the copy say the same, but for the
+    /// addresses and host names. Exit code 1: a file is damaged and left out.
+    Anonymize(AnonymizeOptions),
+}
+
+/// Options of `analyze anonymize`.
+#[derive(Clone, Debug, Args)]
+pub struct AnonymizeOptions {
+    /// A folder that `capture --out` wrote to
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+
+    /// New folder for the copy
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Keep of an address its pseudonym and its /24 or /48 (prefix), or the pseudonym alone (pseudonym)
+    #[arg(long, value_name = "MODE", default_value = "pseudonym", value_parser = parse_addresses)]
+    pub addresses: Addresses,
+
+    /// File of the key, made at first use [default: state/address-key in the copy's folder]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+
+    /// MMDB for the addresses' countries [default: an embedded table of the registries]
+    #[arg(long, value_name = "FILE")]
+    pub geoip_city: Option<PathBuf>,
+
+    /// MMDB for the addresses' networks
+    #[arg(long, value_name = "FILE")]
+    pub geoip_asn: Option<PathBuf>,
 }
 
 /// Options of `analyze verify`.
@@ -216,6 +252,13 @@ pub struct ReportOptions {
         help_heading = "Output"
     )]
     pub format: Vec<Format>,
+}
+
+fn parse_addresses(text: &str) -> Result<Addresses, String> {
+    match text.parse() {
+        Ok(addresses) if addresses != Addresses::Full => Ok(addresses),
+        _ => Err("write prefix or pseudonym".to_owned()),
+    }
 }
 
 fn parse_info_hash(text: &str) -> Result<String, String> {

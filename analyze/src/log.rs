@@ -18,6 +18,7 @@ use polars::{
     },
 };
 use schema::{
+    SCHEMA_VERSION,
     disk::Reader,
     layout,
     segment::{self, checksum::Checked},
@@ -109,6 +110,7 @@ impl Log {
         let mut seen = BTreeSet::new();
         let mut replaced = BTreeSet::new();
         let mut found = Vec::new();
+        let mut newer = BTreeMap::new();
         let mut repeated = 0_u64;
         for folder in folders {
             check_folder(folder)?;
@@ -122,6 +124,9 @@ impl Log {
                     }
                     let footer = footer(table, &file);
                     if let Ok(footer) = &footer {
+                        if let Some(writer) = &footer.newer {
+                            *newer.entry(writer.clone()).or_default() += 1;
+                        }
                         let sibling = |name: &String| in_table.with_file_name(name);
                         replaced.extend(footer.replaces.iter().map(sibling));
                     }
@@ -132,6 +137,7 @@ impl Log {
         for (table, file, _, footer) in found.into_iter().filter(|(.., name, _)| !replaced.contains(name)) {
             log.add(table, file, footer);
         }
+        log.note_newer(newer);
         if repeated > 0 {
             log.notes.push(format!("{repeated} segments lie in more than one data folder and count once."));
         }
@@ -173,6 +179,16 @@ impl Log {
         }
     }
 
+    /// Tells of segments of later versions: they are read as far as this one knows them.
+    fn note_newer(&mut self, newer: BTreeMap<String, u64>) {
+        for (writer, segments) in newer {
+            self.notes.push(format!(
+                "{segments} segments were written by a later version ({writer}) than this one (schema version \
+                 {SCHEMA_VERSION}): of their columns only those known here are read."
+            ));
+        }
+    }
+
     /// Tells of a write-ahead log that a capture still fills, or that a killed one left.
     fn note_open_wal(&mut self, folder: &Path) {
         let wal = folder.join(layout::WAL_FOLDER);
@@ -191,6 +207,13 @@ impl Log {
     /// Number of readable segments.
     pub fn segments(&self) -> u64 {
         self.tables.values().flatten().map(|group| group.files.len() as u64).sum()
+    }
+
+    /// Every readable segment.
+    pub fn files(&self) -> impl Iterator<Item = (Table, &Path)> {
+        self.tables.iter().flat_map(|(table, groups)| {
+            groups.iter().flat_map(|group| &group.files).map(|file| (*table, file.as_path()))
+        })
     }
 
     /// Rows of a table, by the footers.
@@ -311,6 +334,8 @@ struct Footer {
     rows: u64,
     /// Names of the files in its folder that it stands for.
     replaces: Vec<String>,
+    /// The program and the schema version that wrote it, where that is a later version than ours.
+    newer: Option<String>,
 }
 
 /// A file's footer, or what is wrong with the file.
@@ -341,8 +366,11 @@ fn footer(table: Table, file: &Path) -> Result<Footer, String> {
     if checked == Checked::Damaged {
         return Err("its checksum is wrong: its bytes are not those that were written".to_owned());
     }
-    let replaces = segment::metadata(table, &bytes).map(|metadata| metadata.replaces).unwrap_or_default();
-    Ok(Footer { schema, rows: rows as u64, replaces })
+    let metadata = segment::metadata(table, &bytes).unwrap_or_default();
+    let newer = metadata.schema_version.filter(|version| *version > SCHEMA_VERSION).map(|version| {
+        format!("{}, schema version {version}", metadata.program.as_deref().unwrap_or("an unnamed program"))
+    });
+    Ok(Footer { schema, rows: rows as u64, replaces: metadata.replaces, newer })
 }
 
 /// Decodes every column the replay reads.

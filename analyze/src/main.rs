@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let done = match &cli.command {
+        Command::Anonymize(options) => analyze::anonymize::run(options),
         Command::Compact(options) => analyze::compact::run(options),
         Command::Report(options) => analyze::run::report(options).map(|()| true),
         Command::Sql(options) => analyze::sql::print(options).map(|()| true),

@@ -108,14 +108,28 @@ pub fn write<'a, W: Write + Send>(
 /// The file is damaged, or no segment of this table.
 pub fn read(table: Table, file: impl ChunkReader + 'static) -> Result<Vec<(RunId, Event)>, ReadError> {
     let mut rows = Vec::new();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+    for batch in batches(table, file)? {
+        rows.extend(batch?);
+    }
+    Ok(rows)
+}
+
+/// Reads a segment of a table some thousand rows at a time, in the file's order.
+///
+/// # Errors
+/// The file is damaged, or no segment of this table; so for every batch.
+pub fn batches(
+    table: Table,
+    file: impl ChunkReader + 'static,
+) -> Result<impl Iterator<Item = Result<Vec<(RunId, Event)>, ReadError>>, ReadError> {
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
+    Ok(batches.map(move |batch| {
         let batch = batch?;
         let times = crate::table::column_values::<Timestamp>(&batch, "time")?;
         let runs = crate::table::column_values::<String>(&batch, "run")?;
         let events = times.into_iter().zip(table.rows(&batch)?).map(|(time, row)| Event { time, row });
-        rows.extend(runs.into_iter().map(RunId).zip(events));
-    }
-    Ok(rows)
+        Ok(runs.into_iter().map(RunId).zip(events).collect())
+    }))
 }
 
 /// The given rows, which are all of `table`, as a batch.

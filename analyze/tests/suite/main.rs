@@ -7,6 +7,7 @@
     reason = "in a helper of a test as in the test itself, what goes wrong fails it"
 )]
 
+mod anonymize;
 mod bad_data;
 mod cli;
 mod common;
@@ -19,4 +20,5 @@ mod identity;
 mod properties;
 mod reference;
 mod truth;
+mod versions;
 mod whole_log;
