@@ -436,6 +436,9 @@ impl Engine {
             let sighted = self.registry.sight(swarm, address);
             if let (Sighted::New(peer) | Sighted::Known(peer), Some(flags)) = (sighted, flags) {
                 self.schedule.hinted(peer, Flags(flags));
+                if Flags(flags).has(Flags::HOLEPUNCH) && self.schedule.is_unreached(peer) {
+                    self.context.introductions.failed(swarm, address);
+                }
             }
             if let Sighted::New(peer) = sighted {
                 self.schedule.add(now, peer, origin(source));

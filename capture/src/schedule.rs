@@ -326,6 +326,14 @@ impl Schedule {
         true
     }
 
+    /// Whether a peer was dialled, and never reached so far.
+    pub fn is_unreached(&self, peer: PeerKey) -> bool {
+        self.plans.get(peer.index()).is_some_and(|plan| {
+            let is_free = matches!(plan.stage, Stage::Queued | Stage::Waiting);
+            is_free && plan.attempts > 0 && !plan.flags.has(Flags::REACHED)
+        })
+    }
+
     /// The peer connects to us over uTP now, and can be reached by that alone: it is dialled at once, or not at all.
     pub fn introduced(&mut self, now: Instant, peer: PeerKey, registry: &Registry) -> Option<Action> {
         self.grow(peer);

@@ -26,6 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The other peer is told the address that the one asked sees us at, which over a TCP connection of ours has another port
 /// than uTP: a NAT that heeds ports will not let us in. Such a contact waits this long for a better one to ask.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A contact looks so soon after it named some: it may not be open for long.
+const LOOK_SOON: Duration = Duration::from_millis(500);
 /// For this long after it named any; until then they were dialled.
 const LOOK_FOR: Duration = Duration::from_mins(2);
 /// Peers a contact is asked for in all.
@@ -96,6 +98,8 @@ impl Introductions {
 pub(super) struct Broker {
     swarm: SwarmId,
     peers: Vec<SocketAddr>,
+    /// When it may ask at first.
+    asks_from: Instant,
     look_at: Instant,
     look_until: Instant,
     asked: u32,
@@ -105,8 +109,16 @@ pub(super) struct Broker {
 impl Broker {
     /// `seen_at_port`: whether the peer sees us at the port of our uTP.
     pub(super) fn new(now: Instant, swarm: SwarmId, seen_at_port: bool) -> Self {
-        let look_at = if seen_at_port { now } else { now + PATIENCE };
-        Self { swarm, peers: Vec::new(), look_at, look_until: now, asked: 0, introduced: 0 }
+        let asks_from = if seen_at_port { now } else { now + PATIENCE };
+        Self {
+            swarm,
+            peers: Vec::new(),
+            asks_from,
+            look_at: asks_from,
+            look_until: now,
+            asked: 0,
+            introduced: 0,
+        }
     }
 
     /// The contact named peers that it can introduce.
@@ -120,6 +132,7 @@ impl Broker {
             if self.peers.len() < OF_CONTACT_MAX && !self.peers.contains(&peer) {
                 self.peers.push(peer);
                 shared.name(self.swarm, peer);
+                self.look_at = self.asks_from.max(now + LOOK_SOON);
             }
         }
         self.look_until = now + LOOK_FOR;
@@ -177,6 +190,8 @@ mod tests {
         assert_eq!((broker.due(start, &shared), broker.deadline()), (None, None));
         shared.failed(SWARM, peer(1));
         broker.named(start, (1..=3).map(peer), &shared);
+        assert_eq!(broker.deadline(), Some(start + LOOK_SOON));
+        let start = start + LOOK_SOON;
         assert_eq!(broker.due(start, &shared), None, "it was not known to be of interest when it failed");
         shared.failed(SWARM, peer(1));
         shared.failed(SWARM, peer(2));
@@ -188,7 +203,7 @@ mod tests {
         assert_eq!(broker.peers, [peer(1), peer(3)]);
         let mut other = Broker::new(later, SWARM, true);
         other.named(later, (1..=3).map(peer), &shared);
-        assert_eq!(other.due(later, &shared), None, "it was asked for");
+        assert_eq!(other.due(later + LOOK_SOON, &shared), None, "it was asked for");
         assert_eq!(broker.due(start + LOOK_FOR, &shared), None);
         assert_eq!(broker.deadline(), None);
         assert!(shared.lock().len() <= 1, "what another still waits for");
@@ -207,8 +222,9 @@ mod tests {
         let mut asked = 0;
         let mut broker = Broker::new(start, SWARM, true);
         for round in 0..1000_u16 {
-            let now = start + LOOK_EVERY * u32::from(round);
-            broker.named(now, (0..100).map(|n| peer(round.wrapping_mul(100).wrapping_add(n))), &shared);
+            let before = start + LOOK_EVERY * u32::from(round);
+            let now = before + LOOK_EVERY;
+            broker.named(before, (0..100).map(|n| peer(round.wrapping_mul(100).wrapping_add(n))), &shared);
             broker.peers.iter().for_each(|&peer| shared.failed(SWARM, peer));
             asked += u32::from(broker.due(now, &shared).is_some());
             assert!(broker.peers.len() <= OF_CONTACT_MAX);
