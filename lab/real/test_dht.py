@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.dataset as dataset
 import pytest
+from conftest import TARGET
 from network import Host, Network
 
 AGENT = Path(__file__).parent / "agents" / "run_dht.py"
@@ -29,9 +30,16 @@ class Dht:
 
 
 @pytest.fixture(scope="module")
+def capture():
+    path = TARGET / "debug" / "capture"
+    assert path.exists(), f"{path} is missing: run `cargo build --workspace` first"
+    return path
+
+
+@pytest.fixture(scope="module")
 def dht(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dht")
-    with Network() as network:
+    with Network("dht") as network:
         watcher = network.host("watcher", WATCHER)
         nodes = network.host("nodes", NODES[0])
         for address in NODES[1:]:
@@ -51,10 +59,10 @@ def rows(log, table):
     return dataset.dataset(log / table, partitioning="hive").to_table().to_pylist()
 
 
-def test_all_peers_of_a_swarm_are_found_within_ten_seconds_of_the_first_lookup(dht, programs, tmp_path):
+def test_all_peers_of_a_swarm_are_found_within_ten_seconds_of_the_first_lookup(dht, capture, tmp_path):
     (tmp_path / "list.txt").write_text(f"{LARGE}\n")
     log = tmp_path / "log"
-    arguments = [programs / "capture", "--torrents", tmp_path / "list.txt", "--out", log, "--for", "20s"]
+    arguments = [capture, "--torrents", tmp_path / "list.txt", "--out", log, "--for", "20s"]
     arguments += ["--listen", f"{WATCHER}:6881", "--dht-bootstrap", f"{NODES[0]}:6881", "--announce-every", "5s"]
     done = dht.watcher.run(arguments)
     assert done.returncode == 0, done.stderr
@@ -84,8 +92,8 @@ def test_all_peers_of_a_swarm_are_found_within_ten_seconds_of_the_first_lookup(d
     assert any(row["outcome"] == "ok" for row in requests if row["kind"] == "announce")
 
 
-def test_discovery_lists_every_swarm_and_its_size(dht, programs, tmp_path):
-    arguments = [programs / "capture", "discover", "--dht-bootstrap", f"{NODES[0]}:6881"]
+def test_discovery_lists_every_swarm_and_its_size(dht, capture, tmp_path):
+    arguments = [capture, "discover", "--dht-bootstrap", f"{NODES[0]}:6881"]
     arguments += ["--for", "40s", "--limit", str(1 + len(SMALL)), "--dht-queries-per-second", "200"]
     done = dht.watcher.run([*arguments, "--scrape", "--format", "json"])
     assert done.returncode == 0, done.stderr
@@ -97,7 +105,7 @@ def test_discovery_lists_every_swarm_and_its_size(dht, programs, tmp_path):
     done = dht.watcher.run([*arguments, "--scrape"])
     assert done.returncode == 0, done.stderr
     (tmp_path / "list.txt").write_text(done.stdout)
-    dry_run = [programs / "capture", "--torrents", tmp_path / "list.txt", "--dry-run", "--format", "json"]
+    dry_run = [capture, "--torrents", tmp_path / "list.txt", "--dry-run", "--format", "json"]
     checked = dht.watcher.run(dry_run)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert {json.loads(line)["info_hash"] for line in checked.stdout.splitlines()} == set(dht.peers)

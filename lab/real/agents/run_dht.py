@@ -22,7 +22,7 @@ SETTINGS = {
     "enable_natpmp": False,
     "enable_upnp": False,
     "dht_announce_interval": 60,
-    # As LIBRARIES has it: a few networks only are no reason to distrust the others.
+    # All nodes stand in a few networks: that is no reason to distrust them.
     "dht_restrict_routing_ips": False,
     "dht_restrict_search_ips": False,
     "dht_ignore_dark_internet": False,
@@ -32,11 +32,13 @@ SETTINGS = {
 
 
 def node(address):
-    return libtorrent.session({
-        **SETTINGS,
-        "listen_interfaces": f"{address}:{PORT}",
-        "outgoing_interfaces": address,
-    })
+    return libtorrent.session(
+        {
+            **SETTINGS,
+            "listen_interfaces": f"{address}:{PORT}",
+            "outgoing_interfaces": address,
+        }
+    )
 
 
 def join(session, info_hash, folder):
