@@ -69,8 +69,12 @@ pub fn run(options: &AnonymizeOptions) -> anyhow::Result<bool> {
         }
     }
     copy.leave()?;
-    log.notes.iter().for_each(|note| tracing::warn!("{note}"));
-    damaged.iter().for_each(|damaged| tracing::warn!("{}: left out, {}", damaged.file, damaged.problem));
+    for note in &log.notes {
+        tracing::warn!("{note}");
+    }
+    for damaged in &damaged {
+        tracing::warn!("{}: left out, {}", damaged.file, damaged.problem);
+    }
     writeln!(std::io::stdout(), "{} rows in {} files in {}", copy.rows, copy.files, options.out.display())?;
     Ok(damaged.is_empty())
 }
@@ -181,10 +185,12 @@ impl Copy<'_> {
 
     fn conceal(&mut self, run: RunId, mut event: Event, rows: &mut BTreeMap<RunId, Vec<Event>>) {
         if self.hidden.contains(&run) {
-            if let Row::Address(address) = &mut event.row
-                && self.addresses == Addresses::Pseudonym
-            {
-                address.prefix = None;
+            match &mut event.row {
+                Row::Address(address) if self.addresses == Addresses::Pseudonym => address.prefix = None,
+                Row::Run(row) if self.addresses == Addresses::Pseudonym => {
+                    row.config = row.config.replace(r#""addresses":"prefix""#, r#""addresses":"pseudonym""#);
+                }
+                _ => {}
             }
             rows.entry(run).or_default().push(event);
             return;

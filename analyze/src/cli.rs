@@ -17,6 +17,7 @@ Examples:
   analyze report data/                                      tables, figures and report/report.html
   analyze report data/ --threshold 0.95 --out report-95     another threshold, no new capture
   analyze report berlin/ tokyo/ --since 2026-01-02          two captures together, from a day on
+  analyze report s3://bucket/berlin s3://bucket/tokyo       ... from where they uploaded it
   analyze report data/ --only summary,confirmed_downloads   only these tables
   analyze report data/ --geoip-city city.mmdb               cities and a better country
   analyze verify data/                                      is anything damaged or missing?
@@ -97,7 +98,7 @@ pub struct AnonymizeOptions {
 /// Options of `analyze verify`.
 #[derive(Clone, Debug, Args)]
 pub struct VerifyOptions {
-    /// Folders that `capture --out` wrote to
+    /// What `capture --out` wrote to: folders, or s3://BUCKET/PREFIX (also gs://, az://)
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<PathBuf>,
 
@@ -174,7 +175,7 @@ pub enum Engine {
 /// Options of `analyze report`.
 #[derive(Clone, Debug, Args)]
 pub struct ReportOptions {
-    /// Folders that `capture --out` wrote to
+    /// What `capture --out` wrote to: folders, or s3://BUCKET/PREFIX (also gs://, az://)
     #[arg(required = true, value_name = "DATA", help_heading = "Input")]
     pub data: Vec<PathBuf>,
 

@@ -16,6 +16,7 @@ pub mod log;
 pub mod map;
 pub mod place;
 pub mod raw;
+pub mod remote;
 pub mod replay;
 pub mod report;
 pub mod run;

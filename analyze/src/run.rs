@@ -14,6 +14,7 @@ use crate::{
     geo::Geo,
     log::{Log, Selection},
     raw,
+    remote::Data,
     replay::{self, Rules},
     report,
     table::{self, Input, Tables},
@@ -72,17 +73,18 @@ pub fn compute(options: &ReportOptions) -> anyhow::Result<Report> {
     }
     let geo = Geo::open(options.geoip_city.as_deref(), options.geoip_asn.as_deref())?;
     let rules = rules(options);
-    let mut log = Log::open(&options.data)?;
+    let data = Data::bring(&options.data)?;
+    let mut log = Log::open(&data.folders)?;
     let mut computed = compute_from(&log, &rules, options, &geo);
     for _ in 0..REOPENED {
         if computed.is_ok() || log.is_there() {
             break;
         }
         tracing::info!("a compaction has replaced files of the log; reading it again");
-        log = Log::open(&options.data)?;
+        log = Log::open(&data.folders)?;
         computed = compute_from(&log, &rules, options, &geo);
     }
-    let report = match computed {
+    let mut report = match computed {
         Ok(report) => report,
         // A footer may be whole and a page behind it not: find such files and go on without them.
         Err(error) if log.leave_out_damaged() => {
@@ -91,6 +93,9 @@ pub fn compute(options: &ReportOptions) -> anyhow::Result<Report> {
         }
         Err(error) => return Err(error).context("cannot replay the log"),
     };
+    for damaged in &mut report.facts.damaged {
+        damaged.file = data.name(&damaged.file);
+    }
     Ok(report)
 }
 

@@ -5,7 +5,7 @@
 use std::{
     ffi::OsString,
     net::{AddrParseError, IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -32,6 +32,8 @@ Examples:
       capture --torrents list.txt --shard 3/16 --vantage ams-3
   Keep no addresses, but who is who:
       capture --torrents list.txt --addresses pseudonym
+  Upload what is seen to a bucket, with the credentials of the environment:
+      AWS_REGION=eu-central-1 capture --torrents list.txt --out s3://bucket/ams-1
   Watch a lab on this machine:
       capture --torrents lab.txt --allow-private --for 60s --announce-every 5s --revisit 5s
   Find swarms to watch in the DHT (see capture discover --help):
@@ -91,9 +93,15 @@ pub struct Input {
     #[arg(long, value_name = "LIST", required = true)]
     pub torrents: PathBuf,
 
-    /// Folder of the log; made if it is missing
-    #[arg(long, value_name = "DIR", default_value = "data", value_parser = parse_out)]
-    pub out: PathBuf,
+    /// Folder of the log, made if it is missing; or s3://BUCKET/PREFIX (also gs://, az://), which closed
+    /// segments are uploaded to
+    #[arg(long, value_name = "DIR|URL", default_value = "data", value_parser = parse_out)]
+    pub out: Out,
+
+    /// Folder of the log until it is uploaded, with --out s3://BUCKET/PREFIX
+    /// [default: staging/BUCKET/PREFIX]
+    #[arg(long, value_name = "DIR")]
+    pub staging: Option<PathBuf>,
 
     /// Watch only this part of the list, such as 3/16: the third of sixteen servers, with no word between them
     #[arg(long, value_name = "I/N")]
@@ -359,6 +367,24 @@ pub enum LogFormat {
     Text,
 }
 
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Out {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A prefix of a bucket, as a URL.
+    Store(String),
+}
+
+impl Serialize for Out {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Folder(folder) => folder.serialize(serializer),
+            Self::Store(url) => url.serialize(serializer),
+        }
+    }
+}
+
 /// A place to accept connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
@@ -402,9 +428,20 @@ impl Options {
         self.network.bind.iter().copied().find(|ip| ip.is_ipv4() == remote.is_ipv4())
     }
 
+    /// The folder of this machine that the log is written in; of one that is uploaded, what is not uploaded yet.
+    pub fn folder(&self) -> PathBuf {
+        match &self.input.out {
+            Out::Folder(folder) => folder.clone(),
+            Out::Store(url) => self.input.staging.clone().unwrap_or_else(|| {
+                // The URL was checked when it was read.
+                Path::new("staging").join(store::check(url).unwrap_or_default())
+            }),
+        }
+    }
+
     /// Where the key of the log's pseudonyms is.
     pub fn address_key(&self) -> PathBuf {
-        self.log.address_key.clone().unwrap_or_else(|| self.input.out.join(DEFAULT_PLACE))
+        self.log.address_key.clone().unwrap_or_else(|| self.folder().join(DEFAULT_PLACE))
     }
 
     /// The options in force as JSON, for the log's `runs` table.
@@ -413,12 +450,13 @@ impl Options {
     }
 }
 
-fn parse_out(text: &str) -> Result<PathBuf, String> {
-    match text.split_once("://") {
-        Some((scheme, _)) => Err(format!("{scheme}:// is not supported; give a folder of this machine")),
-        None if text.is_empty() => Err("give a folder".to_owned()),
-        None => Ok(PathBuf::from(text)),
+fn parse_out(text: &str) -> Result<Out, String> {
+    if store::is_url(text) {
+        return store::check(text)
+            .map(|_place| Out::Store(text.to_owned()))
+            .map_err(|error| error.to_string());
     }
+    if text.is_empty() { Err("give a folder".to_owned()) } else { Ok(Out::Folder(PathBuf::from(text))) }
 }
 
 fn parse_addresses(text: &str) -> Result<Addresses, String> {

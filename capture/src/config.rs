@@ -234,7 +234,7 @@ mod tests {
             "torrents = 'a'\ntorrents = 'b'\n",
             "config = 'other.toml'\n",
             "format = 'csv'\n",
-            "out = 's3://bucket/prefix'\n",
+            "out = 'ftp://bucket/prefix'\n",
         ];
         insta::assert_snapshot!(files.map(mistake).join("\n"));
     }

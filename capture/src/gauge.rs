@@ -12,6 +12,7 @@ use crate::{
     schedule::Schedule,
     sources::incoming::IncomingCounts,
     udp::UdpCounts,
+    upload::UploadStats,
 };
 
 /// The latest gauge, for whoever shows it; none before the first.
@@ -37,6 +38,8 @@ pub struct Parts<'a> {
     pub traffic: &'a Traffic,
     /// The log's state.
     pub log: LogStats,
+    /// How uploading goes; `None` where nothing is uploaded.
+    pub uploads: Option<UploadStats>,
 }
 
 /// Reads every figure.
@@ -44,6 +47,7 @@ pub fn read(parts: &Parts<'_>) -> Gauge {
     let (registry, schedule) = (parts.registry.counts(), parts.schedule.counts());
     let incoming = |read: fn(&IncomingCounts) -> u64| parts.incoming.map_or(0, read);
     let (requests_ok, requests_failed) = parts.requests;
+    let uploads = parts.uploads.as_ref();
     Gauge {
         swarms: parts.swarms as u64,
         peers_known: parts.registry.len() as u64,
@@ -83,6 +87,9 @@ pub fn read(parts: &Parts<'_>) -> Gauge {
         log_wals_waiting: Some(parts.log.wals_waiting),
         udp_dropped: Some(parts.udp.dropped),
         utp_syns: Some(parts.udp.syns),
+        uploads_waiting: uploads.map(|uploads| uploads.waiting),
+        uploads_waiting_bytes: uploads.map(|uploads| uploads.waiting_bytes),
+        uploads: uploads.map(|uploads| uploads.uploaded),
     }
 }
 

@@ -23,3 +23,4 @@ pub mod swarm;
 pub mod torrents;
 pub mod udp;
 pub mod units;
+pub mod upload;

@@ -17,6 +17,7 @@ use schema::{
     place::Places,
     table::{Event, Gauge, Run, RunEvent, Sighting, Source},
 };
+use store::Store;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval_at, sleep_until, timeout},
@@ -30,7 +31,7 @@ use wire::{
 
 use crate::{
     address::AddressPolicy,
-    cli::{self, Options},
+    cli::{self, Options, Out},
     clock::Clock,
     contact::{
         ContactEvent, Context, KeepAlives, Traffic, What,
@@ -51,6 +52,7 @@ use crate::{
     },
     swarm::Swarm,
     udp::{self, Udp, UdpGauge},
+    upload::{UploadProgress, Uploads},
 };
 
 /// Contact events that may wait for the scheduler; contacts wait beyond that.
@@ -90,7 +92,14 @@ pub struct Setup {
 /// Watches swarms until the run is cancelled or the time of `--for` is over; then the log is closed.
 pub async fn run(setup: Setup) -> anyhow::Result<()> {
     let listeners = Listeners::bind(setup.options.listen())?;
-    let log = Log::open(log_options(&setup.options, setup.clock), setup.clock)?;
+    let store = match &setup.options.input.out {
+        Out::Folder(_) => None,
+        Out::Store(url) => Some(Store::from_env(url)?),
+    };
+    let log_options = log_options(&setup.options, setup.clock);
+    let run = log_options.run.clone();
+    let log = Log::open(log_options, setup.clock)?;
+    let uploads = store.map(|store| start_uploads(store, &setup.options, &run));
     let log = log.concealed(concealer(&setup.options)?);
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
     let (answers, answered) = sources::channel();
@@ -102,12 +111,27 @@ pub async fn run(setup: Setup) -> anyhow::Result<()> {
     for swarm in &*setup.swarms {
         log.append(swarm.torrent_row(swarm.origin)).await;
     }
-    let sources = Sources { answers, answered, requests, udp };
+    let uploading = uploads.as_ref().map(Uploads::progress);
+    let sources = Sources { answers, answered, requests, udp, uploads: uploading };
     let reason = Engine::start(&setup, context, listeners, sources).run(heard).await;
     if !log.append_now(run_row(&setup.options, RunEvent::Stopped, Some(reason.to_owned()))) {
         warn!("the log has no room for the row that tells the end of the run");
     }
-    log.close().await.context("the log did not close in good order")
+    let closed = log.close().await.context("the log did not close in good order");
+    // What was closed before a failure is uploaded all the same.
+    let uploaded = match uploads {
+        Some(uploads) => uploads.finish().await,
+        None => Ok(()),
+    };
+    closed.and_then(|()| uploaded.map_err(anyhow::Error::from))
+}
+
+/// Begins to upload closed segments; a mark of the run goes first.
+fn start_uploads(store: Store, options: &Options, run: &RunId) -> Uploads {
+    let Run { vantage, version, .. } = run_row(options, RunEvent::Started, None);
+    let mark = serde_json::json!({ "run": run.0, "vantage": vantage, "version": version });
+    let mark = (format!("captures/{run}.json"), mark.to_string().into_bytes());
+    Uploads::start(store, options.folder(), mark)
 }
 
 /// What hides addresses; `None` where full ones are kept. The log's folder is ours by then, so its key is too.
@@ -127,7 +151,7 @@ fn concealer(options: &Options) -> anyhow::Result<Option<Concealer>> {
 
 fn log_options(options: &Options, clock: Clock) -> LogOptions {
     LogOptions {
-        folder: options.input.out.clone(),
+        folder: options.folder(),
         run: run_id(clock.now(), rand::random()),
         rotate_every: options.log.rotate_every,
         rotate_size: options.log.rotate_size,
@@ -193,6 +217,7 @@ struct Sources {
     answered: mpsc::Receiver<Answer>,
     requests: Arc<RequestCounts>,
     udp: Udp,
+    uploads: Option<UploadProgress>,
 }
 
 /// The task that decides.
@@ -208,6 +233,7 @@ struct Engine {
     _answers: mpsc::Sender<Answer>,
     incoming: Option<Arc<IncomingCounts>>,
     requests: Arc<RequestCounts>,
+    uploads: Option<UploadProgress>,
     rdns: Option<hostnames::Offers>,
     udp: UdpGauge,
     gauges: watch::Sender<Option<Gauge>>,
@@ -240,7 +266,7 @@ impl Engine {
         for address in listeners.addresses() {
             registry.mark_own(address);
         }
-        let Sources { answers, answered, requests, mut udp } = sources;
+        let Sources { answers, answered, requests, mut udp, uploads } = sources;
         if !options.network.no_trackers {
             let trackers = trackers(setup, &context, &listeners, answers.clone(), Arc::clone(&requests));
             tasks.spawn(trackers);
@@ -275,6 +301,7 @@ impl Engine {
             _answers: answers,
             incoming,
             requests,
+            uploads,
             rdns,
             udp: figures,
             gauges: setup.gauges.clone(),
@@ -476,6 +503,7 @@ impl Engine {
             udp: self.udp.read(),
             traffic: &self.context.traffic,
             log: self.context.log.stats(),
+            uploads: self.uploads.as_ref().map(UploadProgress::stats),
         });
         self.gauges.send_replace(Some(row.clone()));
         if !self.context.log.append_now(row) {
@@ -602,7 +630,7 @@ fn dht(
         serve: network.dht_serve,
         unrestricted: input.allow_private,
         routers: setup.options.dht_routers(),
-        state: input.out.join("state").join("dht-nodes"),
+        state: setup.options.folder().join("state").join("dht-nodes"),
         keeps_nodes: setup.options.log.addresses == Addresses::Full,
         ending: setup.cancel.clone(),
     }

@@ -27,7 +27,7 @@ fn mistakes_say_what_to_do() {
         &["--torrents", "l", "--for", "5"],
         &["--torrents", "l", "--rotate-size", "64"],
         &["--torrents", "l", "--listen", "localhost"],
-        &["--torrents", "l", "--out", "s3://bucket"],
+        &["--torrents", "l", "--out", "ftp://bucket"],
         &["--torrents", "l", "--max-opne", "1"],
     ];
     insta::assert_snapshot!(lines.map(mistake).join("----\n"));

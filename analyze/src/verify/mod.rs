@@ -21,7 +21,10 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use self::times::Times;
-use crate::cli::{VerifyFormat, VerifyOptions};
+use crate::{
+    cli::{VerifyFormat, VerifyOptions},
+    remote::Data,
+};
 
 /// What a log holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -145,16 +148,17 @@ pub enum WalState {
 pub fn run(options: &VerifyOptions) -> anyhow::Result<bool> {
     // What the decoder thinks of damaged bytes is told in the report.
     std::panic::set_hook(Box::new(|_| {}));
-    let verified = verify(&options.data, options.gap);
+    let data = Data::bring(&options.data);
+    let verified = data.and_then(|data| Ok((verify(&data.folders, options.gap)?, data)));
     drop(std::panic::take_hook());
-    let verified = verified?;
+    let (verified, data) = verified?;
     let mut out = io::stdout().lock();
     match options.format {
         VerifyFormat::Json => {
-            serde_json::to_writer_pretty(&mut out, &verified)?;
-            writeln!(out)?;
+            let text = serde_json::to_string_pretty(&verified)?;
+            writeln!(out, "{}", data.name(&text))?;
         }
-        VerifyFormat::Text => out.write_all(print::text(&verified).as_bytes())?,
+        VerifyFormat::Text => out.write_all(data.name(&print::text(&verified)).as_bytes())?,
     }
     Ok(verified.whole)
 }

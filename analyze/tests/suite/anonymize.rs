@@ -180,6 +180,8 @@ fn anonymize_writes_what_a_capture_would_have() {
     let (data, out) = (path("prefix"), path("less"));
     let output = analyze(&["anonymize", data.to_str().unwrap(), "--out", out.to_str().unwrap()]);
     assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(rows(&out).len(), rows(&data).len());
+    assert!(rows(&out).iter().all(|row| !row.contains("prefix: Some")));
 }
 
 #[test]

@@ -187,6 +187,9 @@ mod tests {
             log_wals_waiting: None,
             udp_dropped: None,
             utp_syns: None,
+            uploads_waiting: None,
+            uploads_waiting_bytes: None,
+            uploads: None,
         }
     }
 

@@ -9,6 +9,8 @@ mod actors;
 mod log;
 mod privacy;
 mod programs;
+mod servers;
+mod store;
 
 use std::{
     collections::BTreeSet,

@@ -35,7 +35,7 @@ fn is_over(deadline: Instant) -> bool {
 }
 
 /// A program of the workspace, built beside this test.
-fn program(name: &str) -> Command {
+pub fn program(name: &str) -> Command {
     let lab = Path::new(env!("CARGO_BIN_EXE_lab"));
     let path = lab.with_file_name(name);
     assert!(
@@ -53,7 +53,8 @@ pub struct Program {
 }
 
 impl Program {
-    fn start(name: &'static str, command: &mut Command) -> Self {
+    /// Starts a program.
+    pub fn start(name: &'static str, command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).spawn();
         Self { name, child: child.unwrap_or_else(|error| panic!("cannot start {name}: {error}")) }
     }
@@ -86,7 +87,8 @@ impl Program {
         assert!(status.success(), "{} ended with {status}", self.name);
     }
 
-    fn ends_within(&mut self, patience: Duration) -> ExitStatus {
+    /// Waits for its end, which is to come within this time.
+    pub fn ends_within(&mut self, patience: Duration) -> ExitStatus {
         let deadline = deadline(patience);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -140,7 +142,8 @@ impl Lab {
         Program::start("capture", command.env("CAPTURE_LOG", "trace").stderr(told))
     }
 
-    fn capture_command(&self, log: &Path, options: &[&str]) -> Command {
+    /// A capture of its swarms, to be started.
+    pub fn capture_command(&self, log: &Path, options: &[&str]) -> Command {
         let mut command = program("capture");
         command.arg("--torrents").arg(self.file("list.txt")).arg("--out").arg(log);
         command.args(["--allow-private", "--listen", "127.0.0.1:0", "--revisit", "5s"]);

@@ -25,6 +25,8 @@ use crate::{
 
 /// The first byte of every pseudonym: unique local addresses (RFC 4193), which no route leads to.
 const PSEUDONYM: u8 = 0xfd;
+/// The option of a run that says what it keeps of addresses, as it stands in the JSON of its options.
+const ADDRESSES_OPTION: &str = "\"addresses\":";
 /// Addresses remembered as told; more begin anew, and their rows are repeated.
 const TOLD_MAX: usize = 1 << 20;
 
@@ -174,7 +176,7 @@ impl Concealer {
                 None
             }
             Row::Run(run) => {
-                run.config = self.text(&run.config).into_owned();
+                run.config = self.options(&run.config);
                 hide(&mut run.reason, |text| self.text(text));
                 None
             }
@@ -196,6 +198,24 @@ impl Concealer {
     /// A text with pseudonyms for the addresses in it.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         replace_addresses(text, |ip| (!ip.is_unspecified()).then(|| self.key.pseudonym(ip)))
+    }
+
+    /// A run's options, which say that its addresses are hidden, also where they were not when it ran.
+    fn options(&self, config: &str) -> String {
+        let config = self.text(config);
+        let hides = format!(
+            "{ADDRESSES_OPTION}\"{}\"",
+            if self.keeps_prefix { Addresses::Prefix } else { Addresses::Pseudonym }
+        );
+        let kept = format!("{ADDRESSES_OPTION}\"{}\"", Addresses::Full);
+        match config.strip_suffix('}') {
+            // A version that knew no such option.
+            Some(options) if !config.contains(ADDRESSES_OPTION) => {
+                let comma = if options.ends_with('{') { "" } else { "," };
+                format!("{options}{comma}{hides}}}")
+            }
+            _ => config.replace(&kept, &hides),
+        }
     }
 
     /// The row about an address, unless it has been given out.

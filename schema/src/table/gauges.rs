@@ -75,5 +75,11 @@ define_table! {
         /// Counter: uTP connections asked for by peers, repeats and forged senders included; null in logs of versions
         /// that did not count them.
         utp_syns: Option<u64>,
+        /// Segments that are not uploaded yet; null without `--out s3://…` and the like.
+        uploads_waiting: Option<u64>,
+        /// Their bytes; null without.
+        uploads_waiting_bytes: Option<u64>,
+        /// Counter: segments uploaded; null without.
+        uploads: Option<u64>,
     }
 }

@@ -145,6 +145,9 @@ impl LogWriter {
                 log_wals_waiting: None,
                 udp_dropped: None,
                 utp_syns: None,
+                uploads_waiting: None,
+                uploads_waiting_bytes: None,
+                uploads: None,
             },
         )
     }

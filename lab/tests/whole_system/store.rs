@@ -1,0 +1,288 @@
+//! Captures into an S3-compatible server on loopback, as it is there, as it refuses, and as it comes and goes.
+//!
+//! The server is s3s-fs, which checks signatures and keeps objects as files. `./test object` installs it and runs
+//! these; alone they need its path in `S3S_FS`.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use schema::{
+    segment,
+    table::{Row, RunEvent, Table},
+};
+use tempfile::{TempDir, tempdir};
+
+use crate::{
+    log::files_below,
+    programs::{Lab, Program, program, wait_until},
+};
+
+const KEY: &str = "test-key";
+const SECRET: &str = "test-secret";
+const URL: &str = "s3://bucket/some/prefix";
+
+/// A server that may be stopped and started again on the same port.
+struct Server {
+    root: PathBuf,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    fn start(root: &Path) -> Self {
+        // The port is free at this moment; nothing else in these tests asks for one so.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut server = Self { root: root.to_owned(), port, child: None };
+        fs::create_dir_all(root.join("bucket")).unwrap();
+        server.come();
+        server
+    }
+
+    fn come(&mut self) {
+        let path = std::env::var_os("S3S_FS").expect("S3S_FS is the path of s3s-fs; run ./test object");
+        let mut command = Command::new(path);
+        command.args(["--host", "127.0.0.1", "--port", &self.port.to_string()]);
+        command.args(["--access-key", KEY, "--secret-key", SECRET]).arg(&self.root);
+        self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let port = self.port;
+        wait_until("the server is there", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+    }
+
+    fn go(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn environment(&self, secret: &str) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
+        ]
+    }
+
+    /// The prefix as the folder that the server keeps it in.
+    fn prefix(&self) -> PathBuf {
+        self.root.join("bucket/some/prefix")
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        files_below(&self.prefix(), ".parquet")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.go();
+    }
+}
+
+/// A folder, a server, and captures of a swarm that nobody is in.
+struct Scene {
+    folder: TempDir,
+    server: Server,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempdir().unwrap();
+        fs::write(folder.path().join("list.txt"), "0123456789abcdef0123456789abcdef01234567\n").unwrap();
+        let server = Server::start(&folder.path().join("server"));
+        Self { folder, server }
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.folder.path().join("staging")
+    }
+
+    fn waiting(&self) -> Vec<PathBuf> {
+        files_below(&self.staging(), ".parquet")
+    }
+
+    fn told(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
+    fn capture(&self, url: &str, secret: &str, for_: &str) -> Program {
+        let mut command = program("capture");
+        command.arg("--torrents").arg(self.folder.path().join("list.txt"));
+        command.args(["--no-dht", "--no-listen", "--rotate-every", "1s", "--gauge-every", "100ms"]);
+        command.args(["--out", url, "--for", for_, "--staging"]).arg(self.staging());
+        command.envs(self.server.environment(secret));
+        command.stderr(File::create(self.folder.path().join("stderr")).unwrap());
+        Program::start("capture", &mut command)
+    }
+
+    fn analyze(&self, arguments: &[&str]) -> Program {
+        let mut command = program("analyze");
+        command.args(arguments).envs(self.server.environment(SECRET)).stdout(Stdio::null());
+        Program::start("analyze", &mut command)
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn a_capture_is_uploaded_and_a_report_reads_it_there() {
+    let scene = Scene::new();
+    let mut lab =
+        Lab::start(&scene.folder.path().join("lab"), &["--peers", "40", "--swarms", "2", "--for", "20s"]);
+    let mut command =
+        lab.capture_command(Path::new(URL), &["--for", "19s", "--rotate-every", "3s", "--no-dht"]);
+    command.arg("--staging").arg(scene.staging()).envs(scene.server.environment(SECRET));
+    Program::start("capture", &mut command).ends_well_within(Duration::from_mins(1));
+    lab.ends_well();
+    assert_eq!(scene.waiting(), Vec::<PathBuf>::new(), "everything is uploaded");
+    assert!(scene.server.segments().len() > 10);
+
+    let report = |data: &str, out: &str| {
+        let out = scene.folder.path().join(out);
+        scene
+            .analyze(&["report", data, "--out", out.to_str().unwrap()])
+            .ends_well_within(Duration::from_mins(1));
+        files_below(&out, ".csv").into_iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()
+    };
+    let here = report(scene.server.prefix().to_str().unwrap(), "here");
+    assert!(here == report(URL, "there") && here.len() > 10);
+    scene.analyze(&["verify", URL]).ends_well_within(PATIENCE);
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn a_wrong_secret_or_bucket_is_told_and_loses_nothing() {
+    let scene = Scene::new();
+    let status = scene.capture(URL, "wrong", "3s").ends_within(PATIENCE);
+    let told = scene.told();
+    assert_eq!(status.code(), Some(1), "{told}");
+    assert!(told.contains("segments cannot be uploaded, the capture goes on"), "{told}");
+    assert!(told.contains("access is denied (SignatureDoesNotMatch)"), "{told}");
+    assert!(!told.contains(SECRET) && !told.contains("wrong"), "{told}");
+    assert!(told.lines().last().unwrap().contains("are not uploaded"), "{told}");
+    let waiting = scene.waiting().len();
+    assert!(waiting > 3, "{waiting}");
+
+    // This server takes what is put into a bucket that is not there, but does not list it.
+    let mut report = program("analyze");
+    report.args(["report", "s3://nowhere/p", "--out"]).arg(scene.folder.path().join("report"));
+    let output = report.envs(scene.server.environment(SECRET)).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && told.contains("there is no such bucket"), "{told}");
+
+    scene.capture(URL, SECRET, "1s").ends_well_within(PATIENCE);
+    assert_eq!(scene.waiting(), Vec::<PathBuf>::new());
+    assert!(scene.server.segments().len() > waiting);
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn an_object_that_is_there_is_compared_and_never_replaced() {
+    let mut scene = Scene::new();
+    scene.server.go();
+    assert_eq!(scene.capture(URL, SECRET, "3s").ends_within(PATIENCE).code(), Some(1));
+    assert!(scene.told().contains("the server cannot be reached"), "{}", scene.told());
+    let waiting = scene.waiting();
+    let (same, other, longer) = (&waiting[0], &waiting[1], &waiting[2]);
+    let object = |file: &Path| scene.server.prefix().join(file.strip_prefix(scene.staging()).unwrap());
+    for file in [same, other, longer] {
+        fs::create_dir_all(object(file).parent().unwrap()).unwrap();
+    }
+    fs::copy(same, object(same)).unwrap();
+    let mut bytes = fs::read(other).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(object(other), &bytes).unwrap();
+    fs::write(object(longer), [fs::read(longer).unwrap(), vec![0]].concat()).unwrap();
+
+    scene.server.come();
+    assert_eq!(scene.capture(URL, SECRET, "2s").ends_within(PATIENCE).code(), Some(1));
+    let told = scene.told();
+    assert!(told.contains("exists and is another file"), "{told}");
+    let mut left = vec![other.clone(), longer.clone()];
+    left.sort();
+    assert_eq!(scene.waiting(), left, "{told}");
+    let object = |file: &Path| scene.server.prefix().join(file.strip_prefix(scene.staging()).unwrap());
+    assert_eq!(fs::read(object(other)).unwrap(), bytes, "what is there is not replaced");
+    assert!(scene.server.segments().len() >= waiting.len());
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn a_server_that_goes_away_and_comes_back_gets_everything() {
+    let mut scene = Scene::new();
+    let mut capture = scene.capture(URL, SECRET, "60s");
+    wait_until("segments are uploaded", || !scene.server.segments().is_empty());
+    scene.server.go();
+    wait_until("segments wait", || scene.waiting().len() > 6);
+    assert!(scene.told().contains("the server cannot be reached"), "{}", scene.told());
+    scene.server.come();
+    wait_until("what waited is uploaded", || scene.told().contains("segments are uploaded again"));
+    capture.terminate();
+    capture.ends_well_within(PATIENCE);
+    assert_eq!(scene.waiting(), Vec::<PathBuf>::new());
+    assert!(backlog(&scene.server) > Some(6), "the gauges show what waited");
+    scene.analyze(&["verify", URL]).ends_well_within(PATIENCE);
+}
+
+/// The most segments that waited, by the gauges.
+fn backlog(server: &Server) -> Option<u64> {
+    let rows = |file: &PathBuf| segment::read(Table::Gauges, File::open(file).unwrap()).unwrap();
+    let gauges = files_below(&server.prefix().join("gauges"), ".parquet");
+    let waiting = gauges.iter().flat_map(rows).filter_map(|(_, event)| match event.row {
+        Row::Gauge(gauge) => gauge.uploads_waiting,
+        _ => None,
+    });
+    waiting.max()
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn kill_9_at_any_moment_uploads_every_row_once() {
+    const LIVES: usize = 8;
+    let scene = Scene::new();
+    // A large one goes in parts: the first life is likely to end between two of them.
+    let large = scene.staging().join("gauges/date=2026-01-02/20260102T000000Z-00000000-000000.parquet");
+    fs::create_dir_all(large.parent().unwrap()).unwrap();
+    let bytes: Vec<u8> =
+        (0..40_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    fs::write(&large, &bytes).unwrap();
+    let mut capture = scene.capture(URL, SECRET, "60s");
+    wait_until("a part is uploaded", || {
+        !files_below(&scene.server.root, ".part-1").is_empty() || !large.exists()
+    });
+    capture.kill();
+    for life in 1..LIVES {
+        let before = scene.server.segments().len();
+        let mut capture = scene.capture(URL, SECRET, "60s");
+        // Each life ends a little later in the upload of what the one before left.
+        wait_until("something is uploaded", || scene.server.segments().len() >= before + life);
+        capture.kill();
+    }
+    scene.capture(URL, SECRET, "2s").ends_well_within(PATIENCE);
+    assert_eq!(scene.waiting(), Vec::<PathBuf>::new());
+
+    let object = scene.server.prefix().join(large.strip_prefix(scene.staging()).unwrap());
+    assert!(fs::read(&object).unwrap() == bytes, "the large one is whole");
+    fs::remove_file(object).unwrap();
+    let mut times = BTreeSet::new();
+    let mut starts = 0;
+    for table in [Table::Gauges, Table::Runs] {
+        for file in files_below(&scene.server.prefix().join(table.name()), ".parquet") {
+            for (run, event) in segment::read(table, File::open(&file).unwrap()).unwrap() {
+                assert!(times.insert((table, run, event.time)), "{} repeats a row", file.display());
+                starts += usize::from(matches!(&event.row, Row::Run(run) if run.event == RunEvent::Started));
+            }
+        }
+    }
+    // A life that is killed within the first second may not have had a durable row; no row is there twice.
+    assert!((2..=LIVES + 1).contains(&starts), "{starts}");
+    scene.analyze(&["verify", URL]).ends_well_within(PATIENCE);
+}
