@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     clock::plus,
-    profile::Tells,
+    profile::{Role, Tells},
     truth::{self, Request, Truth},
 };
 
@@ -195,6 +195,11 @@ pub fn score(
             [one] => Some(*one),
             several => several.iter().find(|truth| Some(truth.port) == row.port).or(several.first()).copied(),
         };
+        // Who moved on the way is one peer with one peer ID: its download may be told of either endpoint, once.
+        let truth = truth.map(|truth| match truth.profile.role {
+            Role::Moves => here.iter().find(|truth| truth.crossed_at.is_some()).copied().unwrap_or(truth),
+            _ => truth,
+        });
         let port = truth.map_or(0, |truth| truth.port);
         let key = (row.info_hash.clone(), row.ip, port);
         let cause = match truth.map(|truth| truth.crossed_at) {

@@ -164,3 +164,18 @@ fn peers_that_share_an_address_are_told_apart_by_their_ports() {
     let wrong = score(&[first, rejoined], None, vec![at_port(7000, 39.0, 41.0)], Rules::default());
     assert_eq!(wrong.false_ones[0].cause, FalseCause::NeverCrossed);
 }
+
+#[test]
+fn the_download_of_a_peer_that_moved_counts_once_at_either_endpoint() {
+    let first = truth(1, "moves:qbittorrent", 0.0, None, 20.0);
+    let second =
+        Truth { port: 7000, crossed_at: Some(at(40.0)), ..truth(1, "moves:qbittorrent", 22.0, None, 60.0) };
+    let at_port = |port| Confirmed { port: Some(port), ..row(1, 39.0, 41.0) };
+    let truths = [first, second];
+    for port in [6881, 7000] {
+        let score = score(&truths, None, vec![at_port(port)], Rules::default());
+        assert_eq!((score.precision(), score.recall()), (1.0, 1.0));
+    }
+    let twice = score(&truths, None, vec![at_port(6881), at_port(7000)], Rules::default());
+    assert_eq!(twice.false_ones[0].cause, FalseCause::Twice);
+}
