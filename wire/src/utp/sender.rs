@@ -267,6 +267,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "only differences are used")]
     fn a_peer_that_always_says_its_window_is_closed_gets_a_handshake_within_two_seconds() {
         let began = Instant::now();
         let (mut now, mut sender) = (began, Sender::new(7));
