@@ -259,6 +259,7 @@ INTRODUCED = Scenario(
 # The longest first.
 SCENARIOS = [
     ONLY_BY_PEX,
+    INTRODUCED,
     BEHIND_NAT,
     ONLY_ENCRYPTED,
     TWO_VANTAGES,

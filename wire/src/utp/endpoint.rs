@@ -195,8 +195,9 @@ impl Endpoint {
                 ack: seq,
             },
             Kind::Data | Kind::Fin if self.config.accepts && self.accept(now, from, packet) => return,
-            // Who knows a connection that we do not is told so.
-            Kind::Data | Kind::Fin | Kind::State => {
+            // Who knows a connection that we do not is told so, and who would begin one where we take none: libtorrent
+            // refuses a connection of ours while its own attempt to reach us is pending.
+            Kind::Data | Kind::Fin | Kind::State | Kind::Syn => {
                 self.counts.strays += 1;
                 Header {
                     kind: Kind::Reset,
@@ -208,7 +209,7 @@ impl Endpoint {
                     ack: seq,
                 }
             }
-            Kind::Reset | Kind::Syn => {
+            Kind::Reset => {
                 self.counts.strays += 1;
                 return;
             }

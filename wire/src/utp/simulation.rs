@@ -333,6 +333,16 @@ fn who_is_unknown_is_told_so_and_who_is_refused_knows() {
 }
 
 #[test]
+fn who_calls_where_no_calls_are_taken_is_told_so() {
+    let mut world = World::new(Link::default(), 1);
+    let now = world.now;
+    world.side(LISTENS).endpoint = Endpoint::new(config(false), now);
+    world.connect();
+    world.run(Duration::from_millis(100));
+    assert_eq!(world.side(ASKS).ended, Some(End::Refused));
+}
+
+#[test]
 fn a_dead_peer_is_given_up_and_one_that_left_is_forgotten() {
     let mut world = World::new(Link::default(), 1);
     world.side(ASKS).unwritten = bytes(68, 1);
