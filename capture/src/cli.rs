@@ -95,12 +95,14 @@ pub struct Input {
 
     /// Folder of the log, made if it is missing; or s3://BUCKET/PREFIX (also gs://, az://), which closed
     /// segments are uploaded to
+    #[expect(clippy::doc_markdown, reason = "it is the text of the help")]
     #[arg(long, value_name = "DIR|URL", default_value = "data", value_parser = parse_out)]
     pub out: Out,
 
     /// Folder of the log until it is uploaded, with --out s3://BUCKET/PREFIX
     /// [default: staging/BUCKET/PREFIX]
     #[arg(long, value_name = "DIR")]
+    #[expect(clippy::doc_markdown, reason = "it is the text of the help")]
     pub staging: Option<PathBuf>,
 
     /// Watch only this part of the list, such as 3/16: the third of sixteen servers, with no word between them

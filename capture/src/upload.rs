@@ -194,7 +194,7 @@ impl Uploader {
                     stats.uploaded += 1;
                 }
                 Err(error @ (StoreError::Differs { .. } | StoreError::File { .. })) => {
-                    own_failure = Some(error)
+                    own_failure = Some(error);
                 }
                 Err(error) => return Err(error),
             }
@@ -227,12 +227,13 @@ impl Uploader {
         if stats.failure == text {
             return;
         }
-        match &text {
-            Some(cause) => tracing::error!(
+        if let Some(cause) = &text {
+            tracing::error!(
                 waiting = stats.waiting, staging = %self.folder.display(),
                 "segments cannot be uploaded, the capture goes on: {cause}"
-            ),
-            None => tracing::info!("segments are uploaded again"),
+            );
+        } else {
+            tracing::info!("segments are uploaded again");
         }
         stats.failure = text;
     }
