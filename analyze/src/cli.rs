@@ -98,7 +98,7 @@ pub struct AnonymizeOptions {
 /// Options of `analyze verify`.
 #[derive(Clone, Debug, Args)]
 pub struct VerifyOptions {
-    /// What `capture --out` wrote to: folders, or s3://BUCKET/PREFIX (also gs://, az://)
+    /// What `capture --out` wrote to: folders, or `s3://BUCKET/PREFIX` (also `gs://`, `az://`)
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<PathBuf>,
 
@@ -175,7 +175,7 @@ pub enum Engine {
 /// Options of `analyze report`.
 #[derive(Clone, Debug, Args)]
 pub struct ReportOptions {
-    /// What `capture --out` wrote to: folders, or s3://BUCKET/PREFIX (also gs://, az://)
+    /// What `capture --out` wrote to: folders, or `s3://BUCKET/PREFIX` (also `gs://`, `az://`)
     #[arg(required = true, value_name = "DATA", help_heading = "Input")]
     pub data: Vec<PathBuf>,
 

@@ -45,7 +45,9 @@ impl Server {
     }
 
     fn come(&mut self) {
-        let path = std::env::var_os("S3S_FS").expect("S3S_FS is the path of s3s-fs; run ./test object");
+        let Some(path) = std::env::var_os("S3S_FS") else {
+            panic!("S3S_FS is the path of s3s-fs; run ./test object")
+        };
         let mut command = Command::new(path);
         command.args(["--host", "127.0.0.1", "--port", &self.port.to_string()]);
         command.args(["--access-key", KEY, "--secret-key", SECRET]).arg(&self.root);
