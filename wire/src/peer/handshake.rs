@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn another_protocol_is_refused_at_its_first_byte() {
         assert_eq!(begins(b""), None);
-        assert_eq!(begins(b"\x13BitTorrent protoco"), None);
+        assert_eq!(begins(b"\x13BitTorrent pro"), None);
         assert_eq!(begins(b"\x13BitTorrent protocol, and more"), Some(true));
         assert_eq!(begins(b"\x13BitTorrent Pr"), Some(false));
         assert_eq!(Handshake::decode(b"GET / HTTP/1.1"), Err(Error { offset: 0, byte: b'G' }));
