@@ -2,7 +2,7 @@
 //!
 //! A handshake proves that a peer is there until the contact ends; an outgoing connection that is refused, times out or
 //! finds no route, that it is gone. What lies between two proofs of presence is presence. A session ends with the first
-//! failure after its last proof, unless the peer is there again within [`BRIDGE_US`]. Times are microseconds.
+//! failure after its last proof, unless the peer is there again within `BRIDGE_US`. Times are microseconds.
 
 use polars::prelude::{
     DataFrame, Expr, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, SortMultipleOptions,

@@ -50,7 +50,7 @@ fn log() -> LogWriter {
     log.run_event(0.0, RunEvent::Started).torrent(hash(1)).torrent(hash(2));
     for event in &mut log.events {
         if let Row::Run(run) = &mut event.row {
-            run.config = r#"{"listen":[6881],"bind":["198.51.100.1"]}"#.to_owned();
+            r#"{"listen":[6881],"bind":["198.51.100.1"]}"#.clone_into(&mut run.config);
         }
     }
     for peer in 1..60_u8 {

@@ -94,7 +94,9 @@ fn rewrite(folder: &Path, version: u32, change: impl Fn(RecordBatch) -> RecordBa
             let properties = WriterProperties::builder().set_key_value_metadata(Some(metadata)).build();
             let file = File::create(&file).unwrap();
             let mut writer = ArrowWriter::try_new(file, batches[0].schema(), Some(properties)).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            for batch in &batches {
+                writer.write(batch).unwrap();
+            }
             writer.close().unwrap();
         }
     }
