@@ -34,7 +34,7 @@ use crate::{
 /// Rows of a row group: small enough that a range of info-hashes skips most of a file.
 pub const ROW_GROUP_ROWS: usize = 16 * 1024;
 
-/// The metadata key of [`SCHEMA_VERSION`].
+/// The metadata key of [`crate::SCHEMA_VERSION`].
 pub const VERSION_KEY: &str = "swarmtally.schema_version";
 /// The metadata key of the program that wrote the file, name and version.
 pub const PROGRAM_KEY: &str = "swarmtally.program";
