@@ -25,6 +25,10 @@ const WRONG_SWARM_FAILURES: u8 = 7;
 const UNKNOWN_SPEED: Duration = Duration::from_secs(10);
 /// A peer that hangs up while it downloads is looked for again after this time at the latest.
 const HUNG_UP_MAX: Duration = Duration::from_mins(1);
+/// A peer with this part of the pieces that gains none is visited this often before its visits grow rarer: transmission
+/// waits for its last pieces for half a minute, and may leave soon after.
+const NEAR_PERCENT: u64 = 90;
+const NEAR_VISITS: u8 = 12;
 /// A peer that will reach the threshold within this time is visited as often as may be.
 const SPRINT: Duration = Duration::from_secs(6);
 /// More pieces than these were kept quiet about, beyond what the time between two contacts explains.
@@ -264,7 +268,11 @@ fn follow_up(
         return (class, SPACING);
     }
     let by_speed = eta.map_or(UNKNOWN_SPEED, |eta| eta / 2).clamp(SPACING, pacing.revisit.max(SPACING));
-    let doubled = |base: Duration| base.saturating_mul(1 << plan.stale.min(10));
+    // Just below the threshold a pause is more often the wait for the last pieces than the end.
+    let near =
+        open.piece_count.is_some_and(|count| u64::from(plan.pieces) * 100 >= u64::from(count) * NEAR_PERCENT);
+    let stale = if near { plan.stale.saturating_sub(NEAR_VISITS) } else { plan.stale };
+    let doubled = |base: Duration| base.saturating_mul(1 << stale.min(10));
     let visited = open.habit == Habit::Silent || plan.is_known_quiet();
     let delay = match (outcome, open.closing) {
         (ContactOutcome::OurLimit, _) | (_, Some(Why::Limit)) => doubled(by_speed.max(UNKNOWN_SPEED)),

@@ -336,6 +336,32 @@ fn a_stalled_client_that_had_been_fast_is_asked_ever_less() {
 }
 
 #[test]
+fn a_peer_that_waits_for_its_last_pieces_is_visited_often_for_a_while() {
+    let mut world = World::new(pacing());
+    world.meet(1, 1);
+    let mut visits = Vec::new();
+    // As transmission 3.00 with a download limit: fast until shortly before the threshold, then nothing.
+    let mut contact = world.dialled(secs(0));
+    world.opens(contact, b"-TR3000-abcdefghijkl", 700, true);
+    for pieces in [800, 900, 970] {
+        world.now += secs(5);
+        world.has(contact, pieces);
+    }
+    let stalled = world.now;
+    while world.now < stalled + secs(3600) {
+        assert_eq!(world.closed(secs(700)), contact);
+        world.ends(contact, ContactOutcome::VisitDone);
+        contact = world.dialled(secs(700));
+        visits.push((world.now - stalled).as_secs_f64());
+        world.opens(contact, b"-TR3000-abcdefghijkl", 970, true);
+    }
+    let gaps: Vec<f64> = visits.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let first = gaps.iter().zip(&visits).filter(|&(_, &visit)| visit < 40.0);
+    assert!(first.clone().count() > 5 && first.clone().all(|(&gap, _)| gap < 6.0), "{visits:?}");
+    assert!(visits.len() < 60, "{} visits in an hour of nothing", visits.len());
+}
+
+#[test]
 fn a_leecher_that_hangs_up_is_looked_for_at_once() {
     let mut world = World::new(pacing());
     world.meet(1, 1);
