@@ -134,7 +134,7 @@ pub struct CompactOptions {
 
 const SQL_EXAMPLES: &str = "\
 Examples:
-  analyze sql data/ > views.sql && duckdb -init views.sql    then: SELECT * FROM confirmed_downloads;
+  analyze sql data/ > views.sql && duckdb -init views.sql    SELECT * FROM peers; …
   analyze sql --engine spark data/ > views.sql               for spark-sql -i views.sql
   analyze sql data/ --threshold 0.95                         another threshold
 ";
