@@ -438,7 +438,9 @@ impl Engine {
                 self.schedule.incoming(contact, swarm, ip, &peer_id, rung);
             }
             What::Introduced { peer } => {
-                if self.context.policy.check_endpoint(peer).is_ok()
+                // It is dialled at once or not at all: while nobody is dialled, not at all.
+                if !self.context.log.is_paused()
+                    && self.context.policy.check_endpoint(peer).is_ok()
                     && let Some(swarm) = self.schedule.swarm_of(contact)
                     && let Sighted::Known(peer) | Sighted::New(peer) = self.registry.register(swarm, peer)
                     && let Some(Action::Dial { contact, peer, attempt, rung }) =

@@ -25,7 +25,7 @@ use support::Rows;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::watch,
     task::JoinHandle,
     time::timeout,
@@ -34,8 +34,9 @@ use tokio_util::sync::CancellationToken;
 use wire::{
     InfoHash, PeerId,
     peer::{
-        extension::{ExtendedHandshake, HANDSHAKE_ID},
+        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_HOLEPUNCH},
         handshake::{self, Handshake, Reserved},
+        holepunch::UtHolepunch,
         message::{Decoder, Message, encode},
         mse::{Established, Initiator, Method, Methods, Responder, Secret},
     },
@@ -387,4 +388,39 @@ async fn one_address_cannot_take_every_place() {
     drop(crowd);
     let rows = running.stop().await;
     assert_eq!(incoming(&rows, 4).outcome, ContactOutcome::Shutdown);
+}
+
+#[tokio::test]
+async fn while_the_log_is_paused_not_even_who_is_introduced_is_dialled() {
+    let (listener, address) = listen(2).await;
+    let mut running = Running::start(vec![address], &[]);
+    let (mut broker, _) = listener.accept().await.unwrap();
+    greet(&mut broker, SWARM, id(b'a')).await;
+    let extended = ExtendedHandshake { m: [(UT_HOLEPUNCH.to_owned(), 5)].into(), ..Default::default() };
+    say(&mut broker, &Message::Extended { id: HANDSHAKE_ID, payload: extended.encode() }).await;
+    let (_, ours) = hear_greeting(&mut broker).await;
+    let holepunch = *ours.m.get(UT_HOLEPUNCH).unwrap();
+    running.until(|gauge| gauge.contacts_open == 1 && gauge.log_lag_rows == 0).await;
+
+    // Where the log was, there is a file for a while.
+    let folder = running.folder.path().to_owned();
+    let elsewhere = folder.with_extension("elsewhere");
+    std::fs::rename(&folder, &elsewhere).unwrap();
+    std::fs::write(&folder, b"in the way").unwrap();
+    running.until(|gauge| gauge.log_paused == Some(true)).await;
+    let introduced = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 3), 0)).await.unwrap();
+    let connect = UtHolepunch::Connect(introduced.local_addr().unwrap()).encode();
+    say(&mut broker, &Message::Extended { id: holepunch, payload: connect }).await;
+    drop(broker);
+    // What a contact tells is heard in order: first whom it introduced, then that it ended.
+    running.until(|gauge| gauge.contacts_open == 0).await;
+    assert_eq!(running.gauges.borrow().as_ref().unwrap().contacts_started, 1);
+    let heard = introduced.try_recv_from(&mut [0; 64]);
+    assert_eq!(heard.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+
+    std::fs::remove_file(&folder).unwrap();
+    running.until(|gauge| gauge.log_paused == Some(false) && gauge.log_lag_rows == 0).await;
+    let rows = running.stop().await;
+    std::fs::remove_dir_all(&elsewhere).unwrap();
+    assert_eq!(rows.contact().outcome, ContactOutcome::ClosedByRemote);
 }

@@ -67,7 +67,7 @@ pub enum Command {
 /// Options of `lab swarm`.
 #[derive(Args, Debug)]
 pub struct Swarm {
-    /// Folder for list.txt, torrents/, truth.csv, requests.csv and offences.csv; made if it is missing
+    /// Folder for list.txt, torrents/, truth.csv, requests.csv, connections.csv and offences.csv; made if it is missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 

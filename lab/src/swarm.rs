@@ -69,10 +69,19 @@ pub struct World {
     begun: CancellationToken,
     requests: Mutex<Growing>,
     offences: Mutex<Growing>,
+    connections: Mutex<Growing>,
     up: Mutex<Vec<(SocketAddr, Instant)>>,
     named: Mutex<HashMap<SocketAddr, Instant>>,
     met: Mutex<HashMap<SocketAddr, Instant>>,
     truths: Mutex<Vec<Truth>>,
+}
+
+#[derive(Serialize)]
+struct ConnectionRow {
+    time: String,
+    info_hash: String,
+    peer: SocketAddr,
+    by: SocketAddr,
 }
 
 #[derive(Serialize)]
@@ -90,6 +99,7 @@ impl World {
     pub fn new(plan: &Plan, options: &SwarmOptions) -> Result<Self> {
         let requests = ["time", "tracker", "kind", "info_hash", "ip", "port", "event", "left", "peers"];
         let offences = ["time", "info_hash", "peer", "profile", "by", "offence"];
+        let connections = ["time", "info_hash", "peer", "by"];
         Ok(Self {
             clock: Clock::start(),
             end: CancellationToken::new(),
@@ -104,6 +114,7 @@ impl World {
             begun: CancellationToken::new(),
             requests: Mutex::new(Growing::create(&options.out.join("requests.csv"), &requests)?),
             offences: Mutex::new(Growing::create(&options.out.join("offences.csv"), &offences)?),
+            connections: Mutex::new(Growing::create(&options.out.join("connections.csv"), &connections)?),
             up: Mutex::default(),
             named: Mutex::default(),
             met: Mutex::default(),
@@ -225,6 +236,23 @@ impl World {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = requests.push(request) {
             tracing::error!(%error, "cannot write requests.csv");
+        }
+    }
+
+    /// A peer has accepted a connection; one from outside is written down.
+    pub fn note_connection(&self, peer: &Peer, by: SocketAddr) {
+        if self.own.contains(&by.ip()) {
+            return;
+        }
+        let row = ConnectionRow {
+            time: clock::to_text(self.clock.now()),
+            info_hash: peer.torrent.info_hash_text(),
+            peer: peer.address,
+            by,
+        };
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = connections.push(&row) {
+            tracing::error!(%error, "cannot write connections.csv");
         }
     }
 

@@ -170,6 +170,7 @@ async fn accept_all(peer: &Arc<Peer>, listener: &TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
+                peer.world.note_connection(peer, remote);
                 let peer = Arc::clone(peer);
                 tokio::spawn(async move {
                     if let Err(error) = connection::accept(&peer, stream, remote).await {

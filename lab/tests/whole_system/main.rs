@@ -7,6 +7,8 @@
 
 mod actors;
 mod log;
+mod namespace;
+mod pause;
 mod privacy;
 mod programs;
 mod servers;
