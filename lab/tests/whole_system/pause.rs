@@ -29,8 +29,10 @@ use crate::{
 const ROUND: usize = 5;
 const SIZE: [&str; 6] = ["--peers", "240", "--swarms", "4", "--for", "150s"];
 const PACE: [&str; 6] = ["--rotate-every", "2s", "--gauge-every", "200ms", "--sync-every", "100ms"];
-const PAUSED: &str = "the log cannot be written";
-const RESUMED: &str = "the log is written again";
+/// What a capture says when its disk takes nothing.
+pub const PAUSED: &str = "the log cannot be written";
+/// … and when it does again.
+pub const RESUMED: &str = "the log is written again";
 
 /// A capture of a lab, and what both tell.
 struct Scene {
@@ -127,7 +129,7 @@ impl Scene {
 }
 
 /// No row that was appended to this log is missing or there twice.
-fn whole(log: &Log) {
+pub fn whole(log: &Log) {
     let mut gauges: Vec<_> = log.rows(Table::Gauges).into_iter().map(|(_, event)| event).collect();
     gauges.sort_by_key(|event| event.time);
     let Some(Row::Gauge(last)) = gauges.pop().map(|last| last.row) else { panic!("no gauge") };

@@ -19,7 +19,9 @@ use schema::{
 use tempfile::{TempDir, tempdir};
 
 use crate::{
-    log::files_below,
+    log::{Log, files_below},
+    namespace::{done, in_namespace, mounted},
+    pause::{PAUSED, RESUMED, whole},
     programs::{Lab, Program, program, wait_until},
 };
 
@@ -91,23 +93,25 @@ impl Drop for Server {
 /// A folder, a server, and captures of a swarm that nobody is in.
 struct Scene {
     folder: TempDir,
+    staging: PathBuf,
     server: Server,
 }
 
 impl Scene {
     fn new() -> Self {
         let folder = tempdir().unwrap();
-        fs::write(folder.path().join("list.txt"), "0123456789abcdef0123456789abcdef01234567\n").unwrap();
-        let server = Server::start(&folder.path().join("server"));
-        Self { folder, server }
+        let staging = folder.path().join("staging");
+        Self::staged(folder, staging)
     }
 
-    fn staging(&self) -> PathBuf {
-        self.folder.path().join("staging")
+    fn staged(folder: TempDir, staging: PathBuf) -> Self {
+        fs::write(folder.path().join("list.txt"), "0123456789abcdef0123456789abcdef01234567\n").unwrap();
+        let server = Server::start(&folder.path().join("server"));
+        Self { folder, staging, server }
     }
 
     fn waiting(&self) -> Vec<PathBuf> {
-        files_below(&self.staging(), ".parquet")
+        files_below(&self.staging, ".parquet")
     }
 
     fn told(&self) -> String {
@@ -118,7 +122,7 @@ impl Scene {
         let mut command = program("capture");
         command.arg("--torrents").arg(self.folder.path().join("list.txt"));
         command.args(["--no-dht", "--no-listen", "--rotate-every", "1s", "--gauge-every", "100ms"]);
-        command.args(["--out", url, "--for", for_, "--staging"]).arg(self.staging());
+        command.args(["--out", url, "--for", for_, "--staging"]).arg(&self.staging);
         command.envs(self.server.environment(secret));
         command.stderr(File::create(self.folder.path().join("stderr")).unwrap());
         Program::start("capture", &mut command)
@@ -141,7 +145,7 @@ fn a_capture_is_uploaded_and_a_report_reads_it_there() {
         Lab::start(&scene.folder.path().join("lab"), &["--peers", "40", "--swarms", "2", "--for", "20s"]);
     let mut command =
         lab.capture_command(Path::new(URL), &["--for", "19s", "--rotate-every", "3s", "--no-dht"]);
-    command.arg("--staging").arg(scene.staging()).envs(scene.server.environment(SECRET));
+    command.arg("--staging").arg(&scene.staging).envs(scene.server.environment(SECRET));
     Program::start("capture", &mut command).ends_well_within(Duration::from_mins(1));
     lab.ends_well();
     assert_eq!(scene.waiting(), Vec::<PathBuf>::new(), "everything is uploaded");
@@ -194,7 +198,7 @@ fn an_object_that_is_there_is_compared_and_never_replaced() {
     assert!(scene.told().contains("the server cannot be reached"), "{}", scene.told());
     let waiting = scene.waiting();
     let (same, other, longer) = (&waiting[0], &waiting[1], &waiting[2]);
-    let object = |file: &Path| scene.server.prefix().join(file.strip_prefix(scene.staging()).unwrap());
+    let object = |file: &Path| scene.server.prefix().join(file.strip_prefix(&scene.staging).unwrap());
     for file in [same, other, longer] {
         fs::create_dir_all(object(file).parent().unwrap()).unwrap();
     }
@@ -211,7 +215,7 @@ fn an_object_that_is_there_is_compared_and_never_replaced() {
     let mut left = vec![other.clone(), longer.clone()];
     left.sort();
     assert_eq!(scene.waiting(), left, "{told}");
-    let object = |file: &Path| scene.server.prefix().join(file.strip_prefix(scene.staging()).unwrap());
+    let object = |file: &Path| scene.server.prefix().join(file.strip_prefix(&scene.staging).unwrap());
     assert_eq!(fs::read(object(other)).unwrap(), bytes, "what is there is not replaced");
     assert!(scene.server.segments().len() >= waiting.len());
 }
@@ -235,6 +239,37 @@ fn a_server_that_goes_away_and_comes_back_gets_everything() {
     scene.analyze(&["verify", URL]).ends_well_within(PATIENCE);
 }
 
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn child_staging_on_a_disk_that_fills() {
+    const ROOM: usize = 300 << 10;
+    let Some(disk) = mounted() else { return };
+    fs::write(disk.join("ballast"), vec![0; (1 << 20) - ROOM]).unwrap();
+    let mut scene = Scene::staged(tempdir().unwrap(), disk.join("staging"));
+    scene.server.go();
+    let mut capture = scene.capture(URL, SECRET, "5m");
+    wait_until("the disk is full", || scene.told().contains(PAUSED));
+    assert!(scene.told().contains("No space left on device"), "{}", scene.told());
+    assert_eq!(scene.server.segments(), Vec::<PathBuf>::new());
+    // Nothing but the uploads makes room.
+    scene.server.come();
+    wait_until("the log is written again", || scene.told().contains(RESUMED));
+    let uploaded = scene.server.segments().len();
+    wait_until("later segments are uploaded", || scene.server.segments().len() > uploaded + 10);
+    capture.terminate();
+    capture.ends_well_within(PATIENCE);
+    assert_eq!(scene.waiting(), Vec::<PathBuf>::new());
+    whole(&Log::at(&scene.server.prefix()));
+    scene.analyze(&["verify", URL]).ends_well_within(PATIENCE);
+    done();
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn a_staging_disk_that_fills_pauses_the_capture_until_uploads_make_room() {
+    in_namespace("store::child_staging_on_a_disk_that_fills", 1);
+}
+
 /// The most segments that waited, by the gauges.
 fn backlog(server: &Server) -> Option<u64> {
     let rows = |file: &PathBuf| segment::read(Table::Gauges, File::open(file).unwrap()).unwrap();
@@ -252,7 +287,7 @@ fn kill_9_at_any_moment_uploads_every_row_once() {
     const LIVES: usize = 8;
     let scene = Scene::new();
     // A large one goes in parts: the first life is likely to end between two of them.
-    let large = scene.staging().join("gauges/date=2026-01-02/20260102T000000Z-00000000-000000.parquet");
+    let large = scene.staging.join("gauges/date=2026-01-02/20260102T000000Z-00000000-000000.parquet");
     fs::create_dir_all(large.parent().unwrap()).unwrap();
     let bytes: Vec<u8> =
         (0..40_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
@@ -272,7 +307,7 @@ fn kill_9_at_any_moment_uploads_every_row_once() {
     scene.capture(URL, SECRET, "2s").ends_well_within(PATIENCE);
     assert_eq!(scene.waiting(), Vec::<PathBuf>::new());
 
-    let object = scene.server.prefix().join(large.strip_prefix(scene.staging()).unwrap());
+    let object = scene.server.prefix().join(large.strip_prefix(&scene.staging).unwrap());
     assert!(fs::read(&object).unwrap() == bytes, "the large one is whole");
     fs::remove_file(object).unwrap();
     let mut times = BTreeSet::new();
