@@ -17,7 +17,7 @@ pub fn mounted() -> Option<PathBuf> {
 
 /// Ends a child well.
 pub fn done() {
-    println!("{DONE}");
+    eprintln!("{DONE}");
 }
 
 /// Runs a child on a file system of this size.
