@@ -80,28 +80,50 @@ FROM contacts_shown c
 LEFT JOIN own_endpoints e ON e.ip = c.ip AND e.port = c.port
 LEFT JOIN own_ids i ON i.info_hash = c.info_hash AND i.peer_id = c.peer_id;
 
--- Who a contact was with: (info-hash, IP, port), merged across directions by peer ID and IP. An incoming connection's
--- remote port names nothing: it takes the port of an outgoing contact, or the one it said, or one it said elsewhere;
--- else its peer ID is its alias.
+-- A peer ID at one address is one peer, whatever the ports. It is named by the lowest port at which an outgoing contact
+-- met it, else by the lowest it said it listens on: an incoming connection's remote port names nothing.
+CREATE OR REPLACE TEMPORARY VIEW contacts_named AS
+SELECT
+    *,
+    CASE
+        WHEN peer_id IS NULL THEN NULL
+        ELSE coalesce(
+            min(CASE WHEN direction = 'out' AND handshake = 1 AND own = 0 THEN port ELSE NULL END) OVER same_id,
+            min(CASE WHEN handshake = 1 AND own = 0 THEN listen_port ELSE NULL END) OVER same_id
+        )
+    END AS id_port
+FROM contacts_marked
+WINDOW same_id AS (PARTITION BY info_hash, ip, peer_id);
+
+-- The endpoints whose last met peer is named by another port.
+CREATE OR REPLACE TEMPORARY VIEW endpoints_moved AS
+SELECT info_hash, ip, port, id_port AS moved_port
+FROM (
+    SELECT
+        info_hash, ip, port, id_port,
+        row_number() OVER (PARTITION BY info_hash, ip, port ORDER BY time_us DESC, run DESC, contact DESC) AS nth
+    FROM contacts_named
+    WHERE direction = 'out' AND handshake = 1 AND own = 0 AND peer_id IS NOT NULL
+) met
+WHERE nth = 1 AND id_port <> port;
+
+-- Who a contact was with: (info-hash, IP, port), else the peer ID as alias. What shows no peer ID belongs to whom was met
+-- last at its endpoint.
 CREATE OR REPLACE TEMPORARY VIEW contacts_resolved AS
 SELECT
     *,
     CASE WHEN peer_port = -1 THEN coalesce(peer_id, 'lost') ELSE '' END AS alias
 FROM (
     SELECT
-        *,
+        c.*,
         CASE
-            WHEN direction = 'out' THEN port
-            WHEN peer_id IS NULL THEN coalesce(listen_port, -1)
-            ELSE coalesce(
-                min(CASE WHEN direction = 'out' AND handshake = 1 AND own = 0 THEN port ELSE NULL END) OVER same_id,
-                listen_port,
-                min(CASE WHEN handshake = 1 AND own = 0 THEN listen_port ELSE NULL END) OVER same_id,
-                -1
-            )
+            WHEN c.id_port IS NOT NULL THEN c.id_port
+            WHEN c.direction = 'out' THEN coalesce(m.moved_port, c.port)
+            ELSE coalesce(c.listen_port, -1)
         END AS peer_port
-    FROM contacts_marked
-    WINDOW same_id AS (PARTITION BY info_hash, ip, peer_id)
+    FROM contacts_named c
+    LEFT JOIN endpoints_moved m
+        ON c.peer_id IS NULL AND c.direction = 'out' AND m.info_hash = c.info_hash AND m.ip = c.ip AND m.port = c.port
 ) named;
 
 -- Torrents: the latest metadata; the piece count is else what the peers' rows tell.
@@ -145,7 +167,7 @@ FULL OUTER JOIN (
 CREATE OR REPLACE TEMPORARY VIEW observations_joined AS
 SELECT
     p.run, p.contact, p.time_us, p.info_hash, p.ip, p.kind, p.pieces,
-    coalesce(r.peer_port, CASE WHEN p.direction = 'out' THEN p.port ELSE -1 END) AS peer_port,
+    coalesce(r.peer_port, CASE WHEN p.direction = 'out' THEN coalesce(m.moved_port, p.port) ELSE -1 END) AS peer_port,
     coalesce(r.alias, CASE WHEN p.direction = 'out' THEN '' ELSE 'lost' END) AS alias,
     CASE WHEN r.run IS NULL AND p.direction <> 'out' THEN 1 ELSE 0 END AS nameless,
     CASE WHEN p.settled THEN 1 ELSE 0 END AS settled,
@@ -153,6 +175,8 @@ SELECT
     r.peer_id
 FROM progress_raw p
 LEFT JOIN contacts_resolved r ON r.run = p.run AND r.contact = p.contact
+LEFT JOIN endpoints_moved m
+    ON p.direction = 'out' AND m.info_hash = p.info_hash AND m.ip = p.ip AND m.port = p.port
 WHERE p.kind IS NOT NULL AND coalesce(r.own, 0) = 0;
 
 CREATE OR REPLACE TEMPORARY VIEW observations_named AS
@@ -503,11 +527,13 @@ GROUP BY run, info_hash, ip, port;
 CREATE OR REPLACE TEMPORARY VIEW sightings_known AS
 SELECT
     s.time_us, s.info_hash, s.ip, s.source,
-    CASE WHEN s.source = 'incoming' THEN coalesce(c.peer_port, -1) ELSE s.port END AS peer_port,
+    CASE WHEN s.source = 'incoming' THEN coalesce(c.peer_port, -1) ELSE coalesce(m.moved_port, s.port) END AS peer_port,
     CASE WHEN s.source = 'incoming' THEN coalesce(c.alias, 'lost') ELSE '' END AS alias
 FROM sightings_raw s
 LEFT JOIN connections_in c
     ON s.source = 'incoming' AND c.run = s.run AND c.info_hash = s.info_hash AND c.ip = s.ip AND c.port = s.port
+LEFT JOIN endpoints_moved m
+    ON s.source <> 'incoming' AND m.info_hash = s.info_hash AND m.ip = s.ip AND m.port = s.port
 LEFT JOIN own_endpoints e ON e.ip = s.ip AND e.port = s.port
 WHERE CASE WHEN s.source = 'incoming' THEN coalesce(c.own, 0) WHEN e.ip IS NULL THEN 0 ELSE 1 END = 0;
 

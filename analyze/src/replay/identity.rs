@@ -1,9 +1,11 @@
-//! Who a contact was with: (info-hash, IP, port), merged across directions by peer ID and IP.
+//! Who a contact was with: (info-hash, IP, port), merged across ports and directions by peer ID and IP.
 //!
-//! Every contact gets `peer_port` and `alias`, which with `info_hash` and `ip` are its peer's [`KEY`]. An incoming
-//! connection's remote port names nothing, so it takes, first that is there: the port of an outgoing contact with the
-//! same peer ID and IP; the port it says it listens on; the one it said in another contact. Else its peer ID is its
-//! alias. Contacts with ourselves are marked `own`. [`Identity`] may name peers by less, or by something else.
+//! Every contact gets `peer_port` and `alias`, which with `info_hash` and `ip` are its peer's [`KEY`]. A peer ID at one
+//! address is one peer, whatever the ports: it may have moved, or be reached through several at once. It is named by the
+//! lowest port at which an outgoing contact met it; else by the lowest it said it listens on; else by its peer ID, its
+//! alias: an incoming connection's remote port names nothing. What shows no peer ID, a failed contact or a sighting,
+//! belongs to whom was met last at its endpoint. Contacts with ourselves are marked `own`. [`Identity`] may name peers by
+//! less, or by something else.
 
 use polars::prelude::{
     DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, PolarsResult,
@@ -17,7 +19,7 @@ use crate::log::handshake_outcomes;
 /// What makes two contacts, or two sightings, those of one peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Identity {
-    /// Address and port, merged across directions by peer ID and address
+    /// Address and port; a peer ID at one address is one peer, whatever its ports
     #[default]
     #[value(name = "endpoint")]
     Endpoint,
@@ -83,20 +85,20 @@ pub fn resolve(contacts: LazyFrame, ourselves: &Ourselves, identity: Identity) -
             .otherwise(lit(polars::prelude::NULL))
             .alias("listen_port"),
     ]);
-    let known =
-        contacts.clone().filter(col("handshake").and(col("peer_id").is_not_null()).and(col("own").not()));
+    let known = col("handshake").and(col("peer_id").is_not_null()).and(col("own").not());
     let by_id = || [col("info_hash"), col("ip"), col("peer_id")];
-    let out_ports =
-        known.clone().filter(is_out()).group_by(by_id()).agg([col("port").min().alias("out_port")]);
-    let listen_ports = known.group_by(by_id()).agg([col("listen_port").min().alias("said_port")]);
+    let reached_port = when(is_out()).then(col("port")).otherwise(lit(polars::prelude::NULL));
+    let names = contacts
+        .clone()
+        .filter(known)
+        .with_column(reached_port.alias("reached_port"))
+        .group_by(by_id())
+        .agg([col("reached_port").min(), col("listen_port").min().alias("said_port")]);
+    let shown_port = when(is_out()).then(col("port")).otherwise(col("listen_port"));
     let by_endpoint = contacts
-        .join(out_ports, by_id(), by_id(), left_join())
-        .join(listen_ports, by_id(), by_id(), left_join())
+        .join(names, by_id(), by_id(), left_join())
         .with_column(
-            when(is_out())
-                .then(col("port"))
-                .otherwise(coalesce(&[col("out_port"), col("listen_port"), col("said_port"), lit(NO_PORT)]))
-                .alias("peer_port"),
+            coalesce(&[col("reached_port"), col("said_port"), shown_port, lit(NO_PORT)]).alias("peer_port"),
         )
         .with_column(
             when(col("peer_port").eq(lit(NO_PORT)))
@@ -104,13 +106,21 @@ pub fn resolve(contacts: LazyFrame, ourselves: &Ourselves, identity: Identity) -
                 .otherwise(lit(b"".as_slice()))
                 .alias("alias"),
         )
-        .drop(polars::prelude::by_name(["out_port", "said_port"], true, false))
+        .drop(polars::prelude::by_name(["reached_port", "said_port"], true, false))
         .with_column(col("ip").alias("remote_ip"));
     match identity {
-        Identity::Endpoint => Ok(by_endpoint),
+        Identity::Endpoint => with_nameless(by_endpoint.collect()?.lazy()),
         Identity::Ip => Ok(by_ip(by_endpoint)),
         Identity::PeerId => by_peer_id(by_endpoint),
     }
+}
+
+/// Gives outgoing contacts that showed no peer ID to whom was met last at their endpoints.
+fn with_nameless(contacts: LazyFrame) -> PolarsResult<LazyFrame> {
+    let is_nameless = is_out().and(col("peer_id").is_null());
+    let named = contacts.clone().filter(is_nameless.clone().not());
+    let nameless = at_endpoints(contacts.filter(is_nameless), moved(&named), "ip", "peer_port");
+    polars::prelude::concat([named, nameless], polars::prelude::UnionArgs::default())
 }
 
 /// Leaves the address alone to name a peer.
@@ -140,7 +150,7 @@ fn by_peer_id(contacts: LazyFrame) -> PolarsResult<LazyFrame> {
     let named = contacts
         .join(met, [col("info_hash"), col("peer_id_shown")], by_id(), left_join())
         .with_columns([
-            col("peer_port").alias("endpoint_port"),
+            when(is_out()).then(col("port")).otherwise(col("peer_port")).alias("endpoint_port"),
             coalesce(&[col("met_ip"), col("ip")]).alias("ip"),
             coalesce(&[col("met_port"), col("peer_port")]).alias("peer_port"),
             coalesce(&[col("peer_id_shown"), col("alias")]).alias("alias"),
@@ -158,14 +168,31 @@ fn by_peer_id(contacts: LazyFrame) -> PolarsResult<LazyFrame> {
 
 /// Who was met last at each endpoint: `info_hash`, `at_ip`, `at_port`, `of_ip`, `of_port`, `of_alias`.
 fn endpoints(contacts: LazyFrame) -> LazyFrame {
+    met_last(
+        contacts
+            .filter(col("handshake").and(col("own").not()).and(col("endpoint_port").neq(lit(NO_PORT))))
+            .with_columns([col("remote_ip").alias("at_ip"), col("endpoint_port").alias("at_port")]),
+    )
+}
+
+/// The endpoints whose last met peer is named by another port, as [`endpoints`].
+fn moved(contacts: &LazyFrame) -> LazyFrame {
+    let endpoint = || ["info_hash", "at_ip", "at_port"].map(col);
+    let met = contacts
+        .clone()
+        .filter(is_out().and(col("handshake")).and(col("own").not()))
+        .with_columns([col("ip").alias("at_ip"), col("port").alias("at_port")]);
+    let elsewhere = met.clone().filter(col("at_port").neq(col("peer_port"))).select(endpoint());
+    // There are few of them.
+    met_last(met.join(elsewhere, endpoint(), endpoint(), JoinArgs::new(JoinType::Semi)))
+        .filter(col("at_port").neq(col("of_port")))
+}
+
+/// The last of the contacts at each `at_ip` and `at_port`.
+fn met_last(contacts: LazyFrame) -> LazyFrame {
     contacts
-        .filter(col("handshake").and(col("own").not()).and(col("endpoint_port").neq(lit(NO_PORT))))
         .sort(["time", "run", "contact"], SortMultipleOptions::default())
-        .group_by_stable([
-            col("info_hash"),
-            col("remote_ip").alias("at_ip"),
-            col("endpoint_port").alias("at_port"),
-        ])
+        .group_by_stable(["info_hash", "at_ip", "at_port"].map(col))
         .agg([
             col("ip").last().alias("of_ip"),
             col("peer_port").last().alias("of_port"),
@@ -185,14 +212,12 @@ fn at_endpoints(rows: LazyFrame, endpoints: LazyFrame, ip: &str, port: &str) -> 
         .drop(polars::prelude::by_name(["of_ip", "of_port", "of_alias"], true, false))
 }
 
-/// Gives sightings, whose `peer_port` and `alias` are their endpoints', the identity asked for; `contacts` are resolved.
-pub fn of_sightings(sightings: LazyFrame, contacts: &DataFrame, identity: Identity) -> LazyFrame {
+/// Gives rows that know an endpoint only, as `ip` and `peer_port`, the identity asked for; `contacts` are resolved.
+pub fn of_endpoints(rows: LazyFrame, contacts: &DataFrame, identity: Identity) -> LazyFrame {
+    let contacts = contacts.clone().lazy();
     match identity {
-        Identity::Endpoint => sightings,
-        Identity::Ip => by_ip(sightings),
-        Identity::PeerId => {
-            let endpoints = endpoints(contacts.clone().lazy());
-            at_endpoints(sightings, endpoints, "ip", "peer_port")
-        }
+        Identity::Endpoint => at_endpoints(rows, moved(&contacts), "ip", "peer_port"),
+        Identity::Ip => by_ip(rows),
+        Identity::PeerId => at_endpoints(rows, endpoints(contacts), "ip", "peer_port"),
     }
 }

@@ -59,11 +59,14 @@ pub fn observe(
                 .alias("alias"),
         ]);
     let joined = if identity == Identity::Ip { identity::by_ip(joined) } else { joined }.collect()?;
-    let named = joined.clone().lazy().filter(is_lost_incoming().not());
     let rows = match identity {
         Identity::Ip => joined,
         Identity::Endpoint | Identity::PeerId => {
-            concat([named, nameless(&joined, contacts)?], UnionArgs::default())?.collect()?
+            let of_contacts = joined.clone().lazy().filter(col("own").is_not_null());
+            let lost_outgoing = joined.clone().lazy().filter(col("own").is_null().and(is_out()));
+            let lost_outgoing = identity::of_endpoints(lost_outgoing, contacts, identity);
+            let lost_incoming = nameless(&joined, contacts)?;
+            concat([of_contacts, lost_outgoing, lost_incoming], UnionArgs::default())?.collect()?
         }
     };
 

@@ -5,7 +5,7 @@
 //! failure after its last proof, unless the peer is there again within `BRIDGE_US`. Times are microseconds.
 
 use polars::prelude::{
-    DataFrame, Expr, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, SortMultipleOptions,
+    DataFrame, Expr, IntoColumn, IntoLazy, NULL, NamedFrom, PolarsResult, Series, SortMultipleOptions,
     UniqueKeepStrategy, col, lit, when,
 };
 use schema::table::ContactOutcome;
@@ -80,8 +80,16 @@ impl Presence {
             .lazy()
             .filter(col("own").not().and(rules.selection.in_time()).and(there().or(absent)))
             .select(
-                [key(), vec![there().alias("there"), from().alias("from"), col("time").alias("until")]]
-                    .concat(),
+                [
+                    key(),
+                    vec![
+                        there().alias("there"),
+                        from().alias("from"),
+                        col("time").alias("until"),
+                        when(is_out()).then(col("port")).otherwise(lit(NULL)).alias("met_at"),
+                    ],
+                ]
+                .concat(),
             )
             .collect()?;
         let numbers = proofs
@@ -95,8 +103,8 @@ impl Presence {
         let proofs = proofs
             .lazy()
             .join(numbers.clone().lazy(), key(), key(), left_join())
-            .select(["number", "from", "until", "there"].map(col))
-            .sort(["number", "from", "until", "there"], SortMultipleOptions::default())
+            .select(["number", "from", "until", "there", "met_at"].map(col))
+            .sort(["number", "from", "until", "there", "met_at"], SortMultipleOptions::default())
             .collect()?;
         Ok(Self { numbers, sessions: follow_all(&proofs)?, watched })
     }
@@ -182,23 +190,27 @@ fn warmed_up(watched_from: i64, watched_until: i64) -> i64 {
 fn follow_all(proofs: &DataFrame) -> PolarsResult<Vec<(u32, Session)>> {
     let times = proofs.column("from")?.i64()?.iter().zip(proofs.column("until")?.i64()?.iter());
     let rows = proofs.column("number")?.u32()?.iter().zip(times).zip(proofs.column("there")?.bool()?.iter());
+    let ports = proofs.column("met_at")?.i64()?.iter();
     let mut sessions = Vec::new();
     let mut of_peer: (u32, Vec<Proof>) = (0, Vec::new());
+    // The port at which the peer was met last: that it is not at an earlier one any more proves nothing.
+    let mut met_at = None;
     let mut finish = |(number, proofs): &mut (u32, Vec<Proof>)| {
         sessions.extend(follow(proofs).into_iter().map(|session| (*number, session)));
         proofs.clear();
     };
-    for ((number, (from, until)), there) in rows {
+    for (((number, (from, until)), there), port) in rows.zip(ports) {
         let (Some(number), Some(from), Some(until)) = (number, from, until) else { continue };
         if number != of_peer.0 {
             finish(&mut of_peer);
-            of_peer.0 = number;
+            (of_peer.0, met_at) = (number, None);
         }
-        of_peer.1.push(if there.unwrap_or_default() {
-            Proof::There { from, until: until.max(from) }
-        } else {
-            Proof::Gone { at: until }
-        });
+        if there.unwrap_or_default() {
+            met_at = port.or(met_at);
+            of_peer.1.push(Proof::There { from, until: until.max(from) });
+        } else if met_at.is_none_or(|met_at| Some(met_at) == port) {
+            of_peer.1.push(Proof::Gone { at: until });
+        }
     }
     finish(&mut of_peer);
     Ok(sessions)

@@ -90,7 +90,7 @@ pub fn peers(
             col("code"),
             col("first"),
         ]);
-    let named = identity::of_sightings(named, contacts, identity);
+    let named = identity::of_endpoints(named, contacts, identity);
     let connection = || ["run", "info_hash", "ip", "port"].map(col);
     let of_connection = || ["run", "info_hash", "remote_ip", "port"].map(col);
     let came_in = coded.filter(incoming).group_by(connection()).agg([first, col("code").first()]);

@@ -12,26 +12,65 @@ fn confirmed_by(log: &LogWriter, identity: Identity) -> (Vec<String>, String, St
 }
 
 #[test]
-fn a_peer_that_moves_to_another_port_is_one_by_address_and_by_peer_id() {
+fn a_peer_that_moves_to_another_port_is_one() {
     let mut log = LogWriter::new(RUN);
     log.torrent(hash(1));
-    log.sighting(1.0, hash(1), Source::Dht, "2.2.2.2:6881").sighting(
-        90.0,
-        hash(1),
-        Source::Dht,
-        "2.2.2.2:7000",
-    );
-    log.out(10.0, hash(1), "2.2.2.2:6881").bitfield(50).end(20.0);
-    log.out(100.0, hash(1), "2.2.2.2:7000").bitfield(99).end(110.0);
-    let of = |identity| confirmed_by(&log, identity);
-    let counts = |unique: &str, contacted: &str| (unique.to_owned(), contacted.to_owned());
-    let (found, unique, contacted) = of(Identity::Endpoint);
-    assert_eq!((found.len(), unique, contacted), (0, "2".to_owned(), "2".to_owned()));
-    for identity in [Identity::Ip, Identity::PeerId] {
-        let (found, unique, contacted) = of(identity);
-        assert_eq!(found, ["2.2.2.2"], "{identity:?}");
-        assert_eq!((unique, contacted), counts("1", "1"), "{identity:?}");
+    for (at, port) in [(1.0, 7000), (90.0, 6881)] {
+        log.sighting(at, hash(1), Source::Dht, &format!("2.2.2.2:{port}"));
     }
+    log.out(10.0, hash(1), "2.2.2.2:7000").bitfield(50).end(20.0);
+    log.out(100.0, hash(1), "2.2.2.2:6881").bitfield(99).end(110.0);
+    log.out(200.0, hash(1), "2.2.2.2:7000").end_as(201.0, ContactOutcome::Refused);
+    for identity in [Identity::Endpoint, Identity::Ip, Identity::PeerId] {
+        let (found, unique, contacted) = confirmed_by(&log, identity);
+        assert_eq!(found, ["2.2.2.2"], "{identity:?}");
+        assert_eq!((unique.as_str(), contacted.as_str()), ("1", "1"), "{identity:?}");
+    }
+    let report = log.report();
+    assert_eq!(columns(&report, "confirmed_downloads", &["port"]), [["6881"]]);
+    assert_eq!(columns(&report, "visits", &["contacts", "peers_tried"]), [["2", "0"], ["3", "1"]]);
+}
+
+#[test]
+fn who_is_refused_at_a_port_it_moved_from_is_not_gone() {
+    let ended = |refused_at: u16| {
+        let mut log = LogWriter::new(RUN);
+        log.torrent(hash(1));
+        log.out(1.0, hash(1), "2.2.2.1:1").bitfield(100).end(50_000.0);
+        log.out(14_000.0, hash(1), "2.2.2.3:1").bitfield(100).end(40_000.0);
+        log.out(15_000.0, hash(1), "2.2.2.2:6881").bitfield(50).end(15_010.0);
+        log.out(20_000.0, hash(1), "2.2.2.2:7000").bitfield(60).end(20_010.0);
+        let refused = format!("2.2.2.2:{refused_at}");
+        log.out(30_000.0, hash(1), &refused).end_as(30_000.0, ContactOutcome::Refused);
+        columns(&log.report(), "sessions", &["ended"]).concat()
+    };
+    assert!(ended(7000).contains(&"1".to_owned()), "{:?}", ended(7000));
+    assert!(!ended(6881).contains(&"1".to_owned()), "{:?}", ended(6881));
+}
+
+#[test]
+fn a_peer_reached_at_two_ports_and_connecting_to_us_is_counted_once() {
+    let mut log = LogWriter::new(RUN);
+    log.torrent(hash(1));
+    log.out(10.0, hash(1), "2.2.2.2:6881").bitfield(50).end(20.0);
+    log.out(30.0, hash(1), "2.2.2.2:7000").bitfield(60).have(60.0, 100).end(70.0);
+    // It does not say where it listens now.
+    log.incoming(80.0, hash(1), "2.2.2.2:40000").bitfield(100).end(90.0);
+    log.incoming(95.0, hash(1), "2.2.2.2:40001").listens(7000).bitfield(100).end(99.0);
+    let report = log.report();
+    assert_eq!(columns(&report, "confirmed_downloads", &["ip", "port"]), [["2.2.2.2", "6881"]]);
+}
+
+#[test]
+fn a_moved_peer_whose_last_contact_was_lost_in_a_crash_is_counted_once() {
+    let mut log = LogWriter::new(RUN);
+    log.torrent(hash(1));
+    log.out(10.0, hash(1), "2.2.2.2:6881").bitfield(50).end(20.0);
+    log.out(30.0, hash(1), "2.2.2.2:7000").bitfield(60).end(40.0);
+    log.out(50.0, hash(1), "2.2.2.2:7000").bitfield(70).have(80.0, 100).lost();
+    log.out(90.0, hash(1), "2.2.2.2:6881").bitfield(100).end(99.0);
+    let report = log.report();
+    assert_eq!(columns(&report, "confirmed_downloads", &["ip", "port"]), [["2.2.2.2", "6881"]]);
 }
 
 #[test]

@@ -107,18 +107,11 @@ fn log(histories: &[History]) -> LogWriter {
 
 /// Who a contact of one host was with: a port, or a peer ID where no port is known.
 fn identity(history: &History, of_host: &[&History]) -> Result<u16, u8> {
-    let same_id = |other: &&&History| other.id == history.id;
-    let out = of_host.iter().filter(same_id).filter(|other| other.direction == Direction::Out);
-    let said = of_host.iter().filter(same_id).filter(|other| other.direction == Direction::In);
-    match history.direction {
-        Direction::Out => Ok(history.port.expect("an endpoint")),
-        Direction::In => out
-            .filter_map(|other| other.port)
-            .min()
-            .or(history.port)
-            .or(said.filter_map(|other| other.port).min())
-            .ok_or(history.id),
-    }
+    let ports_of_id = |direction: Direction| {
+        let same_id = of_host.iter().filter(|other| other.id == history.id);
+        same_id.filter(move |other| other.direction == direction).filter_map(|other| other.port).min()
+    };
+    ports_of_id(Direction::Out).or(ports_of_id(Direction::In)).ok_or(history.id)
 }
 
 /// `ip`, `port`, `below_at`, `confirmed_at` in seconds, and whether live: rule 3 by looking back again and again.

@@ -189,7 +189,7 @@ impl<'a> Actors<'a> {
         assert!(confirmed * 10 >= self.of(Role::Neighbours).len() * 8, "{confirmed} neighbours confirmed");
     }
 
-    /// Where it finished, or, if it connected to us, where its peer ID was met before.
+    /// By the lowest of its ports that was reached.
     fn who_moves_is_confirmed_once(&self) {
         let mut confirmed = 0;
         for truth in self.of(Role::Moves).into_iter().filter(|truth| truth.crossed_at.is_some()) {
