@@ -500,7 +500,13 @@ impl Schedule {
         Action::Close { contact, why }
     }
 
+    /// Whether another contact would cost nobody his own.
+    fn has_spare(&mut self, now: Instant) -> bool {
+        self.queued == 0 && self.out < self.pacing.max_out && self.rate.is_ready(now)
+    }
+
     fn review_due(&mut self, now: Instant) -> Option<Action> {
+        let has_spare = self.has_spare(now);
         while let Some(&Reverse((at, contact))) = self.reviews.peek() {
             if at > now {
                 return None;
@@ -513,7 +519,7 @@ impl Schedule {
             open.review_at = None;
             let tick = Tick::at(now.saturating_duration_since(self.start));
             let plan = open.peer.and_then(|peer| self.plans.get_mut(peer.index()));
-            match open.review(now, tick, plan, &self.pacing) {
+            match open.review(now, tick, plan, &self.pacing, has_spare) {
                 Some(at) => self.review_at(contact, at),
                 None => return Some(self.close(contact, Why::Done)),
             }

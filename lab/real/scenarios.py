@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from captures import Capture
 from clients import Client
 
+# How long a leecher stays after its completion: it is to be seen within the five seconds that are promised.
+STAYS_S = 6
+
 
 @dataclass
 class Scenario:
@@ -40,14 +43,9 @@ def seeders(count=2, **options):
 def leecher(
     name, speed_kb_per_s, program="libtorrent", *, address=None, country=None, late=False, nat=False, **options
 ):
-    limits = {"download_bytes_per_s": speed_kb_per_s * 1000, "leaves_after_s": STAYS_S.get(program, 6), **options}
+    limits = {"download_bytes_per_s": speed_kb_per_s * 1000, "leaves_after_s": STAYS_S, **options}
     return Client(name, program, address, country, comes_late=late, behind_nat=nat, options=limits)
 
-
-# How long a leecher stays after its completion, else six seconds: it is to be seen within the five that are promised.
-# Known miss: transmission with a download limit may stand still for half a minute before its last pieces, so long that
-# a capture has given up hurrying.
-STAYS_S = {"transmission": 30}
 
 # Watched by torrent file and by magnet link at once, with addresses whose countries the test databases know.
 TWO_VANTAGES = Scenario(

@@ -25,12 +25,6 @@ const WRONG_SWARM_FAILURES: u8 = 7;
 const UNKNOWN_SPEED: Duration = Duration::from_secs(10);
 /// A peer that hangs up while it downloads is looked for again after this time at the latest.
 const HUNG_UP_MAX: Duration = Duration::from_mins(1);
-/// A peer with this part of the pieces that gains none is visited this often before its visits grow rarer: transmission
-/// waits for its last pieces for half a minute, and may leave soon after.
-const NEAR_PERCENT: u64 = 90;
-const NEAR_VISITS: u8 = 12;
-/// A peer that will reach the threshold within this time is visited as often as may be.
-const SPRINT: Duration = Duration::from_secs(6);
 /// More pieces than these were kept quiet about, beyond what the time between two contacts explains.
 const UNEXPLAINED_PIECES: f32 = 3.0;
 
@@ -41,10 +35,16 @@ impl Schedule {
         let tick = self.tick(now);
         let Some(open) = self.open.get_mut(&contact).filter(|open| open.outgoing) else { return };
         let Some(plan) = open.peer.and_then(|peer| self.plans.get(peer.index())) else { return };
-        let below = matches!((pieces, piece_count), (Some(pieces), Some(count)) if !is_above(pieces, count));
+        let Some((pieces, count)) =
+            pieces.zip(piece_count).filter(|&(pieces, count)| !is_above(pieces, count))
+        else {
+            return;
+        };
         let known = plan.belief == Belief::Believed && plan.flags.has(Flags::WAS_BELOW);
         let visited = !matches!(open.habit, Habit::Tells | Habit::Unknown) || plan.is_known_quiet();
-        if below && known && visited && plan.eta(tick, piece_count).is_some_and(|eta| eta < SPRINT) {
+        let mut seen = *plan;
+        seen.see(tick, pieces);
+        if known && visited && seen.is_at_the_brink(tick, Some(count)) {
             open.hurried = true;
             self.review_at(contact, now);
         }
@@ -146,6 +146,7 @@ impl Schedule {
             }
         }
         let tick = self.tick(now);
+        let has_spare = self.has_spare(now);
         let Some(peer) = open.peer else { return };
         let Some(plan) = self.plans.get_mut(peer.index()) else { return };
         if open.outgoing {
@@ -173,7 +174,7 @@ impl Schedule {
             self.wait(peer, class, now + SPACING);
             return;
         }
-        let (class, delay) = follow_up(plan, &open, outcome, tick, now, &self.pacing);
+        let (class, delay) = follow_up(plan, &open, outcome, tick, now, &self.pacing, has_spare);
         let delay = jittered(delay, &mut self.random);
         self.wait(peer, class, now + delay);
     }
@@ -242,6 +243,7 @@ fn follow_up(
     tick: Tick,
     now: Instant,
     pacing: &super::Pacing,
+    has_spare: bool,
 ) -> (Class, Duration) {
     if outcome == ContactOutcome::WrongInfoHash {
         plan.failures = plan.failures.max(WRONG_SWARM_FAILURES);
@@ -268,15 +270,15 @@ fn follow_up(
         return (class, SPACING);
     }
     let by_speed = eta.map_or(UNKNOWN_SPEED, |eta| eta / 2).clamp(SPACING, pacing.revisit.max(SPACING));
-    // Just below the threshold a pause is more often the wait for the last pieces than the end.
-    let near =
-        open.piece_count.is_some_and(|count| u64::from(plan.pieces) * 100 >= u64::from(count) * NEAR_PERCENT);
-    let stale = if near { plan.stale.saturating_sub(NEAR_VISITS) } else { plan.stale };
-    let doubled = |base: Duration| base.saturating_mul(1 << stale.min(10));
+    let doubled = |base: Duration| base.saturating_mul(1 << plan.stale.min(10));
     let visited = open.habit == Habit::Silent || plan.is_known_quiet();
     let delay = match (outcome, open.closing) {
         (ContactOutcome::OurLimit, _) | (_, Some(Why::Limit)) => doubled(by_speed.max(UNKNOWN_SPEED)),
-        (ContactOutcome::VisitDone, _) => doubled(by_speed),
+        (ContactOutcome::VisitDone, _) => match plan.soonest(tick, open.piece_count) {
+            // Where it costs nobody his visit, a pause is followed to its end.
+            Some(soonest) if has_spare => by_speed.min((soonest / 2).max(SPACING)),
+            _ => doubled(by_speed),
+        },
         // It hung up on us while it was downloading, maybe because it is done.
         _ if visited => doubled(by_speed),
         _ => doubled(SPACING).min(HUNG_UP_MAX),

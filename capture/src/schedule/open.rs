@@ -123,13 +123,14 @@ impl Open {
         }
     }
 
-    /// When to look at the contact again; `None` to close it.
+    /// When to look at the contact again; `None` to close it. `has_spare`: another contact would cost nobody his own.
     pub(super) fn review(
         &self,
         now: Instant,
         tick: Tick,
         plan: Option<&mut Plan>,
         pacing: &Pacing,
+        has_spare: bool,
     ) -> Option<Instant> {
         if self.hurried {
             return None;
@@ -159,7 +160,15 @@ impl Open {
         }
         // Past the threshold there is no hurry.
         let eta = plan.eta(tick, self.piece_count).filter(|_| !plan.flags.has(Flags::ABOVE));
-        let ask_at = self.ask_at(now, settled_at, eta, plan);
+        let mut ask_at = self.ask_at(now, settled_at, eta, plan);
+        // What it has not told by then it may not tell before it leaves.
+        let tells_late = matches!(self.habit, Habit::Batches | Habit::Unreliable);
+        if has_spare
+            && tells_late
+            && let Some(pause) = plan.ask_after(self.piece_count)
+        {
+            ask_at = ask_at.min(self.told_at.unwrap_or(settled_at).max(settled_at) + pause);
+        }
         if now >= ask_at {
             plan.flags.set(Flags::ON_TRIAL, !self.told);
             return None;

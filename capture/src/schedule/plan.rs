@@ -122,6 +122,20 @@ pub(super) enum Belief {
     Believed,
 }
 
+/// Pieces a second in two bytes: the upper half of the number, which is right to a hundredth.
+#[derive(Clone, Copy, Debug, Default)]
+struct Speed(u16);
+
+impl Speed {
+    fn of(pieces_per_second: f32) -> Self {
+        Self(u16::try_from(pieces_per_second.to_bits() >> 16).unwrap_or_default())
+    }
+
+    fn get(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Plan {
     /// When it is due; an entry of the queue of waiting peers with another time is void.
@@ -140,6 +154,8 @@ pub(super) struct Plan {
     pub(super) peer_id: u32,
     /// Outgoing contacts so far.
     pub(super) attempts: u16,
+    /// Pieces a second while it gained any, of late.
+    speed: Speed,
     /// How long it had gained nothing when it was last seen, seconds.
     unchanged_s: u16,
     /// How long a held connection may be without a HAVE, seconds; 0 before the first contact.
@@ -165,6 +181,18 @@ pub(super) struct Plan {
 const RATE_OVER_MIN: Duration = Duration::from_secs(2);
 /// A rate is told over about this time at most.
 const RATE_OVER_MAX: Duration = Duration::from_mins(1);
+
+/// A peer of unknown speed with this part of the pieces may cross the threshold at any moment.
+const NEAR_PERCENT: u64 = 90;
+/// A pause is taken for one that ends at any moment for so long: transmission with a download limit waits up to half a
+/// minute for its last tenth, and may leave soon after.
+const PAUSE_MAX: Duration = Duration::from_mins(2);
+/// A peer that may reach the threshold within this time is visited as often as may be.
+const SPRINT: Duration = Duration::from_secs(6);
+/// A peer that gains pieces is asked this long before it is expected to cross the threshold.
+const HEAD_START: Duration = Duration::from_secs(8);
+/// What is left of the highest speed each time the peer is seen at a lower one.
+const SPEED_KEPT: f32 = 0.9;
 
 /// So many pieces must be overdue until a peer counts as stalled.
 const OVERDUE_PIECES: u32 = 3;
@@ -213,6 +241,11 @@ pub(super) fn is_above(pieces: u32, piece_count: u32) -> bool {
     u64::from(pieces) * 100 >= u64::from(piece_count) * THRESHOLD_PERCENT
 }
 
+fn threshold_pieces(piece_count: u32) -> u32 {
+    let threshold = (u64::from(piece_count) * THRESHOLD_PERCENT).div_ceil(100);
+    u32::try_from(threshold).unwrap_or(piece_count)
+}
+
 impl Plan {
     /// Time until the peer is at the threshold, or complete if it is past that; `None` while its rate is unknown.
     pub(super) fn eta(&self, now: Tick, piece_count: Option<u32>) -> Option<Duration> {
@@ -220,8 +253,7 @@ impl Plan {
         if self.rate <= 0.0 || !self.flags.has(Flags::SEEN) {
             return None;
         }
-        let threshold = (u64::from(piece_count) * THRESHOLD_PERCENT).div_ceil(100);
-        let threshold = u32::try_from(threshold).unwrap_or(piece_count);
+        let threshold = threshold_pieces(piece_count);
         let goal = if self.pieces >= threshold { piece_count } else { threshold };
         let seconds = f64::from(goal.saturating_sub(self.pieces)) / f64::from(self.rate);
         let eta = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
@@ -237,6 +269,35 @@ impl Plan {
     pub(super) fn is_stalled(&self) -> bool {
         let unchanged = Duration::from_secs(self.unchanged_s.into());
         self.piece_time().is_none_or(|piece_time| unchanged > piece_time.saturating_mul(OVERDUE_PIECES))
+    }
+
+    /// The least time until the peer crosses the threshold: at its speed, of which a pause takes nothing away, as it may
+    /// end at any moment. `None` if it is past the threshold, has paused for long, or nothing is known of its speed.
+    pub(super) fn soonest(&self, now: Tick, piece_count: Option<u32>) -> Option<Duration> {
+        let piece_count =
+            piece_count.filter(|_| self.flags.has(Flags::SEEN) && !self.flags.has(Flags::ABOVE))?;
+        if Duration::from_secs(self.unchanged_s.into()) >= PAUSE_MAX {
+            return None;
+        }
+        if self.speed.get() <= 0.0 {
+            let near = u64::from(self.pieces) * 100 >= u64::from(piece_count) * NEAR_PERCENT;
+            return near.then_some(Duration::ZERO);
+        }
+        let missing = threshold_pieces(piece_count).saturating_sub(self.pieces);
+        let time = Duration::try_from_secs_f64(f64::from(missing) / f64::from(self.speed.get())).ok()?;
+        Some(if self.unchanged_s == 0 { time.saturating_sub(now.since(self.seen)) } else { time })
+    }
+
+    /// How long after it was last seen a peer that tells late is to be asked; `None` if there is no hurry.
+    pub(super) fn ask_after(&self, piece_count: Option<u32>) -> Option<Duration> {
+        let soonest = self.soonest(self.seen, piece_count)?;
+        let at_once = soonest <= SPRINT || self.unchanged_s > 0;
+        Some(if at_once { Duration::ZERO } else { (soonest / 2).max(soonest.saturating_sub(HEAD_START)) })
+    }
+
+    /// Whether it may cross the threshold before the next visit, however soon that is.
+    pub(super) fn is_at_the_brink(&self, now: Tick, piece_count: Option<u32>) -> bool {
+        self.soonest(now, piece_count).is_some_and(|time| time <= SPRINT)
     }
 
     /// Whether it was below the threshold, and should be past it by now.
@@ -267,12 +328,14 @@ impl Plan {
         if !self.flags.has(Flags::SEEN) || pieces < self.pieces {
             self.flags.set(Flags::SEEN, true);
             self.rate = 0.0;
+            self.speed = Speed::default();
             self.anchor = pieces;
             self.anchored = now;
             self.seen = now;
             self.unchanged_s = 0;
         }
-        if pieces > self.pieces {
+        let gains = pieces > self.pieces;
+        if gains {
             self.stale = 0;
             self.unchanged_s = 0;
         } else {
@@ -288,6 +351,9 @@ impl Plan {
         #[expect(clippy::cast_possible_truncation, reason = "an estimate needs no more digits")]
         let rate = (f64::from(pieces - self.anchor) / elapsed.as_secs_f64()) as f32;
         self.rate = rate;
+        if gains {
+            self.speed = Speed::of(rate.max(self.speed.get() * SPEED_KEPT));
+        }
         if elapsed >= RATE_OVER_MAX {
             self.anchor = pieces;
             self.anchored = now;

@@ -8,6 +8,8 @@ use schema::table::ContactOutcome;
 use super::*;
 use crate::{address::AddressPolicy, registry::Sighted};
 
+mod stand_still;
+
 const SWARM: SwarmId = SwarmId(0);
 const COUNT: u32 = 1000;
 const UNKNOWN_ID: [u8; 20] = *b"-XX0001-abcdefghijkl";
