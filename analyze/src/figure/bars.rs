@@ -1,7 +1,8 @@
 //! Horizontal bars with a name each, stacked of one or more parts: the shape of most comparisons here.
 
+use super::Figure;
 use super::axes::{Key, LABEL, Panel, TICK, horizontal_axis, legend, legend_height};
-use super::number::short;
+use super::number::{count, counted, percent, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, line, rect, text};
 use super::text::{fit, width};
@@ -87,5 +88,60 @@ fn draw_bar(drawing: &mut Drawing, bar: &Bar, panel: Panel, scale: &Scale, top: 
 impl Bar {
     fn total(&self) -> f64 {
         self.parts.iter().map(|part| part.value).sum()
+    }
+}
+
+/// Peers of one kind, and how many of them are confirmed downloads.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// What they have in common.
+    pub name: String,
+    /// Peers.
+    pub peers: f64,
+    /// Confirmed downloads among them.
+    pub confirmed: f64,
+}
+
+/// Groups with a bar of their own in [`grouped`].
+const GROUPS: usize = 15;
+
+/// A figure of groups of peers, the largest first, and the rest of them as one bar named `other <what>`.
+pub fn grouped(
+    stem: &'static str,
+    title: &str,
+    subtitle: String,
+    mut groups: Vec<Group>,
+    what: &str,
+) -> Figure {
+    groups.retain(|group| group.peers > 0.0);
+    groups.sort_by(|a, b| b.peers.total_cmp(&a.peers).then_with(|| a.name.cmp(&b.name)));
+    let all: f64 = groups.iter().map(|group| group.peers).sum();
+    if groups.len() > GROUPS + 1 {
+        let others = groups.split_off(GROUPS);
+        let sum = |value: fn(&Group) -> f64| others.iter().map(value).sum();
+        let name = format!("{} other {what}", count(others.len() as u64));
+        groups.push(Group { name, peers: sum(|group| group.peers), confirmed: sum(|group| group.confirmed) });
+    }
+    let bars: Vec<_> = groups.iter().map(|group| group.bar(all)).collect();
+    let keys = [Key::new("c1", "confirmed downloads"), Key::new("pale", "other peers")];
+    Figure::new(stem, title, subtitle, |width| horizontal(&bars, &keys, "peers", width))
+}
+
+impl Group {
+    fn bar(&self, all: f64) -> Bar {
+        let part = |class, value: f64, what: &str| Part {
+            class,
+            value,
+            tooltip: format!("{}: {} {what}", self.name, counted(value)),
+        };
+        let confirmed = self.confirmed.min(self.peers);
+        Bar {
+            name: self.name.clone(),
+            parts: vec![
+                part("c1", confirmed, "confirmed downloads"),
+                part("pale", self.peers - confirmed, "other peers"),
+            ],
+            note: format!("{} ({})", counted(self.peers), percent(self.peers / all)),
+        }
     }
 }

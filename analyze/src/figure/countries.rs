@@ -2,23 +2,19 @@
 
 use std::collections::HashMap;
 
-use polars::prelude::{DataFrame, PolarsError, PolarsResult};
+use polars::prelude::{DataFrame, PolarsResult};
 
 use super::Figure;
-use super::axes::LABEL;
+use super::choropleth::{self, Area};
 use super::frame::{counts, texts};
 use super::number::{count, counted, percent};
-use super::svg::{Anchor, Drawing, Element, circle, length, rect, text};
-use super::text::width as text_width;
-use crate::map::{Atlas, Shape, World};
+use super::svg::Drawing;
+use crate::map::{Atlas, World, country};
 
 const TITLE: &str = "Confirmed downloads by country";
 
-/// Countries smaller than this, px², get a mark: their shape would not be seen.
-const SMALL: f64 = 12.0;
-
 /// Draws the table `countries`.
-pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
+pub fn draw(rows: &DataFrame, atlas: &Atlas) -> PolarsResult<Figure> {
     let countries = countries(rows)?;
     let sum = |value: fn(&Country) -> f64| -> f64 { countries.values().map(value).sum() };
     if sum(|country| country.peers) == 0.0 {
@@ -35,7 +31,6 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     let classes = classes(most);
     let all = sum(|country| country.confirmed);
     let subtitle = subtitle(&countries, all);
-    let atlas = Atlas::load().map_err(|error| PolarsError::ComputeError(error.to_string().into()))?;
     Ok(Figure::new("countries", TITLE, subtitle, |width| {
         plot(&atlas.world(width), &countries, &classes, all)
     }))
@@ -110,41 +105,18 @@ fn classes(most: f64) -> Vec<Class> {
 }
 
 fn plot(world: &World, countries: &HashMap<String, Country>, classes: &[Class], all: f64) -> Drawing {
-    let legend_top = world.height + 10.0;
-    let entries = legend_entries(classes);
-    let lines = legend_lines(&entries, world.width);
-    let mut drawing = Drawing::new(world.width, legend_top + lines as f64 * 20.0 + 4.0);
-    for shape in world.shapes.iter().filter(|shape| !shape.rings.is_empty()) {
-        drawing.push(outline(shape, countries, classes, all));
-    }
-    // Marks last, so that no neighbour covers them.
-    let mut areas: HashMap<&str, f64> = HashMap::new();
-    for shape in &world.shapes {
-        *areas.entry(shape.code.unwrap_or_default()).or_default() += shape.area;
-    }
-    for shape in &world.shapes {
-        let small = |code: &&str| areas.get(code).is_some_and(|area| *area < SMALL);
-        let known = shape.code.filter(small).and_then(|code| countries.get(code));
-        if let Some(country) = known.filter(|country| country.confirmed > 0.0) {
-            let (x, y) = shape.centre;
-            let mark = circle(class_of(Some(country), classes), x, y, 3.5);
-            drawing.push(mark.tooltip(&tooltip(&shape.name, *country, all)));
-        }
-    }
-    let (mut x, mut y) = (0.0, legend_top);
-    for (class, label) in &entries {
-        let needed = entry_width(label);
-        if x > 0.0 && x + needed > world.width {
-            (x, y) = (0.0, y + 20.0);
-        }
-        drawing.push(rect(class, x, y + 2.0, 16.0, 12.0));
-        drawing.push(text("label", x + 21.0, y + 12.5, Anchor::Start, label));
-        x += needed;
-    }
-    drawing
+    let areas = countries.iter().map(|(code, country)| {
+        let area = Area {
+            class: class_of(country, classes),
+            tooltip: tooltip(&country::name(code), *country, all),
+            is_marked: country.confirmed > 0.0,
+        };
+        (code.clone(), area)
+    });
+    choropleth::draw(world, &areas.collect(), &legend(classes))
 }
 
-fn legend_entries(classes: &[Class]) -> Vec<(&'static str, String)> {
+fn legend(classes: &[Class]) -> Vec<(&'static str, String)> {
     let mut entries = vec![("land", "no peers".to_owned()), ("q0", "peers only".to_owned())];
     entries.extend(classes.iter().map(|class| {
         let label = if class.to < class.from + 1.0 {
@@ -160,67 +132,12 @@ fn legend_entries(classes: &[Class]) -> Vec<(&'static str, String)> {
     entries
 }
 
-fn entry_width(label: &str) -> f64 {
-    21.0 + text_width(label, LABEL) + 16.0
-}
-
-fn legend_lines(entries: &[(&'static str, String)], width: f64) -> usize {
-    let mut lines = 1;
-    let mut x = 0.0;
-    for (_, label) in entries {
-        let needed = entry_width(label);
-        if x > 0.0 && x + needed > width {
-            lines += 1;
-            x = 0.0;
-        }
-        x += needed;
+fn class_of(country: &Country, classes: &[Class]) -> &'static str {
+    if country.confirmed > 0.0 {
+        let class = classes.iter().rev().find(|class| country.confirmed >= class.from);
+        return class.map_or("q0", |class| class.colour);
     }
-    lines
-}
-
-fn class_of(country: Option<&Country>, classes: &[Class]) -> &'static str {
-    match country {
-        Some(country) if country.confirmed > 0.0 => classes
-            .iter()
-            .rev()
-            .find(|class| country.confirmed >= class.from)
-            .map_or("q0", |class| class.colour),
-        Some(country) if country.peers > 0.0 => "q0",
-        _ => "land",
-    }
-}
-
-fn outline(shape: &Shape, countries: &HashMap<String, Country>, classes: &[Class], all: f64) -> Element {
-    let known = shape.code.and_then(|code| countries.get(code));
-    let mut data = String::new();
-    for ring in &shape.rings {
-        ring_data(&mut data, ring);
-    }
-    let element = Element::new("path")
-        .class(class_of(known, classes))
-        .attribute("fill-rule", "evenodd")
-        .attribute("d", &data);
-    match known {
-        Some(country) => element.tooltip(&tooltip(&shape.name, *country, all)),
-        None => element,
-    }
-}
-
-/// A ring in relative steps, which are shorter to write than places.
-fn ring_data(data: &mut String, ring: &[(f64, f64)]) {
-    let mut from: Option<(f64, f64)> = None;
-    for (x, y) in ring {
-        let (command, dx, dy) = match from {
-            Some((from_x, from_y)) => ('l', x - from_x, y - from_y),
-            None => ('M', *x, *y),
-        };
-        data.push(command);
-        data.push_str(&length(dx));
-        data.push(' ');
-        data.push_str(&length(dy));
-        from = Some((*x, *y));
-    }
-    data.push('Z');
+    if country.peers > 0.0 { "q0" } else { "land" }
 }
 
 fn tooltip(name: &str, country: Country, all: f64) -> String {

@@ -227,9 +227,7 @@ const COUNTRIES: [&str; 24] = [
 pub fn many(torrents: usize, hours: usize) -> Tables {
     let mut tables = Tables::default();
     let mut insert = |table: &str, rows: DataFrame| tables.insert(find(table).unwrap(), rows);
-    for table in ["flagged", "health", "hostnames", "population", "seeders_hourly", "sessions", "trackers"] {
-        insert(table, find(table).unwrap().empty().unwrap());
-    }
+    insert("flagged", find("flagged").unwrap().empty().unwrap());
 
     let mut summary = vec![Vec::new(); find("summary").unwrap().columns.len()];
     let unique = |index: usize| pick(index, 40_000) / (1 + index % 50) + 40;
@@ -303,14 +301,199 @@ pub fn many(torrents: usize, hours: usize) -> Tables {
                 peers.into(),
                 (peers / 4).into(),
                 confirmed.into(),
-                512_000.0.into(),
+                if index == 9 {
+                    Value::Null
+                } else {
+                    10.0_f64.powf(5.0 + pick(index, 150) as f64 / 100.0).into()
+                },
                 9.1e6.into(),
             ]
         }),
     );
     sources(&mut tables, hours);
     contacts(&mut tables);
+    swarms(&mut tables, torrents, hours);
+    networks(&mut tables);
+    capture(&mut tables, hours);
     tables
+}
+
+/// What is known of swarms beside their downloads.
+fn swarms(tables: &mut Tables, torrents: usize, hours: usize) {
+    const METHODS: [(&str, &str, &str); 5] = [
+        ("seen", "", "ever"),
+        ("chapman", "dht tracker_udp", "ever"),
+        ("chao2", "", "ever"),
+        ("bep33", "", "at_once"),
+        ("scrape", "udp://tracker0.example:6969/announce", "at_once"),
+    ];
+    let mut insert = |table: &str, rows: DataFrame| tables.insert(find(table).unwrap(), rows);
+    let population = rows("population", torrents.min(500) * 5 + 3, |index| {
+        let (torrent, (method, of, counts)) = (index / 5, METHODS[index % 5]);
+        let is_all = torrent >= torrents.min(500);
+        let peers = (pick(torrent, 900) + 40) * if is_all { torrents } else { 1 }
+            / if counts == "ever" { 1 } else { 3 };
+        let interval = method != "seen";
+        let end = |value: usize| if interval { Value::from(value) } else { Value::Null };
+        vec![
+            if is_all { "all".into() } else { hash(torrent).into() },
+            method.into(),
+            if of.is_empty() { Value::Null } else { of.into() },
+            counts.into(),
+            (peers + peers / 5 * (index % 5)).into(),
+            end(peers),
+            end(peers * 2),
+            if interval { "95%".into() } else { Value::Null },
+            "low: a lower bound".into(),
+            3_usize.into(),
+        ]
+    });
+    insert("population", population);
+    let shown = torrents.min(40);
+    let seeders = rows("seeders_hourly", shown * hours * 2, |index| {
+        let (hour, torrent, told) = (index / 2 / shown, index / 2 % shown, index % 2 == 1);
+        let seeders = pick(torrent, 40) + hour.min(200) / 2 + if told { 9 } else { 0 };
+        let leechers = pick(torrent + 7, 60) + 200 / (hour + 4);
+        let share = seeders as f64 / (seeders + leechers) as f64;
+        vec![
+            Value::Time(START_US + i64::try_from(hour).unwrap() * HOUR_US),
+            hash(torrent).into(),
+            if told { "udp://tracker0.example:6969/announce" } else { "seen" }.into(),
+            seeders.into(),
+            leechers.into(),
+            share.into(),
+            (share * 0.9).into(),
+            (share * 1.05).min(1.0).into(),
+            if told { "range" } else { "wilson" }.into(),
+            "high: complete peers stay longer and are met more easily".into(),
+        ]
+    });
+    insert("seeders_hourly", seeders);
+    let trackers = rows("trackers", torrents * 2, |index| {
+        let downloads = pick(index, 400);
+        vec![
+            hash(index / 2).into(),
+            format!("udp://tracker{}.example:6969/announce", index % 7).into(),
+            if index.is_multiple_of(5) { "ipv6" } else { "ipv4" }.into(),
+            downloads.into(),
+            34_usize.into(),
+            1_000_usize.into(),
+            (1_000 + downloads).into(),
+            usize::from(index % 9 == 0).into(),
+        ]
+    });
+    insert("trackers", trackers);
+    let sessions = rows("sessions", 14, |index| {
+        let share = 0.82_f64.powi(i32::try_from(index).unwrap());
+        vec![
+            (30_000_000 * (1_usize << index) * usize::from(index > 0)).into(),
+            (4_000 / (index + 1)).into(),
+            (120 * index).into(),
+            (40 * index).into(),
+            77_usize.into(),
+            share.into(),
+            (share - 0.02 * index as f64 / 4.0).max(0.0).into(),
+            (share + 0.02 * index as f64 / 4.0).min(1.0).into(),
+            "kaplan_meier".into(),
+            "low: a peer that stops answering, but stays, counts as gone".into(),
+        ]
+    });
+    insert("sessions", sessions);
+}
+
+/// Where peers are, beyond countries.
+fn networks(tables: &mut Tables) {
+    const PLACES: [(&str, &str, f64, f64); 6] = [
+        ("DE", "Berlin", 52.52, 13.41),
+        ("BR", "São Paulo", -23.55, -46.63),
+        ("JP", "Tokyo", 35.68, 139.69),
+        ("US", "Los Angeles", 34.05, -118.24),
+        ("AU", "Sydney", -33.87, 151.21),
+        ("SG", "<i>Singapore</i>", 1.35, 103.82),
+    ];
+    const DOMAINS: [(&str, &str); 6] = [
+        ("t-ipconnect.de", "isp"),
+        ("example-cloud.com", "hosting"),
+        ("seedbox.example", "seedbox"),
+        ("vpn.example", "vpn"),
+        ("<b>odd</b>.net", "unknown"),
+        ("", "unknown"),
+    ];
+    let hostnames = rows("hostnames", DOMAINS.len(), |index| {
+        let (domain, kind) = DOMAINS[index];
+        let peers = 9_000 / (index + 1);
+        let text = |value: &str| if value.is_empty() { Value::Null } else { value.into() };
+        let top = domain.rsplit('.').next().unwrap_or_default();
+        vec![
+            text(domain),
+            text(top),
+            kind.into(),
+            peers.into(),
+            peers.into(),
+            (peers / 3).into(),
+            (peers / 50).into(),
+        ]
+    });
+    tables.insert(find("hostnames").unwrap(), hostnames);
+    let networks = rows("networks", 40, |index| {
+        let peers = 20_000 / (index + 1);
+        let speed = Value::from(700_000.0 / (index + 1) as f64);
+        let name = HOSTILE.get(index).map_or_else(|| format!("Network {index}"), |name| (*name).to_owned());
+        let number = if index == 39 { Value::Null } else { (64_500 + index).into() };
+        let name = if index == 39 { Value::Null } else { name.into() };
+        vec![number, name, peers.into(), (peers / 4).into(), (peers / 45).into(), speed.clone(), speed]
+    });
+    tables.insert(find("networks").unwrap(), networks);
+    let cities = rows("cities", PLACES.len(), |index| {
+        let (country, city, latitude, longitude) = PLACES[index];
+        let peers = 9_000 / (index + 1);
+        vec![
+            country.into(),
+            city.into(),
+            latitude.into(),
+            longitude.into(),
+            peers.into(),
+            (peers / 4).into(),
+            (peers / 12).into(),
+            640_000.0.into(),
+            9e6.into(),
+        ]
+    });
+    tables.insert(find("cities").unwrap(), cities);
+}
+
+/// Gauges of two vantages, one of which stood still for a while.
+fn capture(tables: &mut Tables, hours: usize) {
+    let health = rows("health", hours * 2, |index| {
+        let (hour, second) = (index / 2, index % 2);
+        let stood_still = second == 1 && hour == hours / 2;
+        let mut row = vec![
+            Value::Time(START_US + i64::try_from(hour).unwrap() * HOUR_US),
+            ["20261120T000000Z-9f86d081", "20261120T010000Z-2c26b46b"][second].into(),
+            ["frankfurt", "tokyo"][second].into(),
+            360_usize.into(),
+            (2_000 * (hour + 1)).into(),
+            pick(hour, 90).into(),
+            pick(hour, 900).into(),
+            pick(hour, 9_000).into(),
+            pick(index, 300).into(),
+            (900 + pick(index, 300)).into(),
+            (3_600 * 140).into(),
+            (140.0 + pick(index, 40) as f64).into(),
+            pick(index, 500).into(),
+            pick(index, 50_000).into(),
+            pick(index, 90_000).into(),
+            (800_000 + pick(index, 400_000)).into(),
+            0_usize.into(),
+            (90_000_000 + 1_000_000 * hour).into(),
+            1_300_usize.into(),
+            usize::from(stood_still).into(),
+            (usize::from(stood_still) * 1_500_000_000).into(),
+        ];
+        row.resize(find("health").unwrap().columns.len(), Value::Null);
+        row
+    });
+    tables.insert(find("health").unwrap(), health);
 }
 
 fn country(index: usize) -> Value {
@@ -358,7 +541,12 @@ fn sources(tables: &mut Tables, hours: usize) {
     let sources = rows("sources", 3, |index| {
         let mut row =
             vec![NAMES[index].into(), 90_000_usize.into(), 30_000_usize.into(), 60_000_usize.into()];
-        row.resize(find("sources").unwrap().columns.len(), Value::Number(1_234.0));
+        row.extend([12_000, 6_000, 4_000 * (3 - index)].map(Value::from));
+        row.extend([900; 7].map(Value::from));
+        row.extend([9_000_usize, 3_000 / (index + 1)].map(Value::from));
+        let share = 1.0 / (3.0 * (index + 1) as f64);
+        row.extend([share, share * 0.9, share * 1.1].map(Value::from));
+        row.extend(["wilson", "low: a source may name peers that have long left"].map(Value::from));
         row
     });
     tables.insert(find("sources").unwrap(), sources);

@@ -5,22 +5,38 @@
 
 pub mod axes;
 pub mod bars;
+pub mod choropleth;
+pub mod cities;
 pub mod clients;
 pub mod confirmed_hourly;
 pub mod contacts;
 pub mod countries;
+pub mod countries_speeds;
+pub mod dots;
 pub mod frame;
+pub mod health;
+pub mod hostnames;
+pub mod lines;
+pub mod networks;
 pub mod number;
 pub mod png;
+pub mod population;
+pub mod requests;
+pub mod rows;
 pub mod scale;
+pub mod seeders_hourly;
+pub mod sessions;
+pub mod sources;
 pub mod sources_hourly;
 pub mod speeds;
 pub mod speeds_by_country;
 pub mod summary;
+pub mod summary_compared;
 pub mod svg;
 pub mod text;
 pub mod thresholds;
 pub mod timeline;
+pub mod trackers;
 pub mod visits;
 
 #[cfg(test)]
@@ -33,6 +49,7 @@ use std::path::{Path, PathBuf};
 use polars::prelude::{DataFrame, PolarsError, PolarsResult};
 
 use crate::facts::Facts;
+use crate::map::Atlas;
 use crate::table::Tables;
 use svg::{Anchor, Drawing, rect, text as svg_text};
 
@@ -87,7 +104,7 @@ pub const NARROW: f64 = 360.0;
 /// A figure, laid out twice.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// The table it draws; its files are named so.
+    /// Its files are named so: the table it draws, and for a second figure of it what that shows, `<table>_<what>`.
     pub stem: &'static str,
     /// What it shows.
     pub title: String,
@@ -98,6 +115,16 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Whether it draws the table of this name.
+    pub fn draws(&self, table: &str) -> bool {
+        let table_of = |stem| match stem {
+            "countries_speeds" => "countries",
+            "summary_compared" => "summary",
+            stem => stem,
+        };
+        table_of(self.stem) == table
+    }
+
     /// A figure that `draw` lays out for any width.
     pub fn new(
         stem: &'static str,
@@ -176,24 +203,45 @@ pub fn draw_all(tables: &Tables, facts: &Facts, out: &Path) -> Result<Vec<Figure
 /// Draws every table worth looking at, in the order of the report, and writes nothing.
 pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> {
     let names = Names::of(tables.get("summary"))?;
+    let atlas = std::cell::LazyCell::new(Atlas::load);
+    let atlas = || match &*atlas {
+        Ok(atlas) => Ok(atlas),
+        Err(error) => Err(PolarsError::ComputeError(error.to_string().into())),
+    };
     let mut figures = Vec::new();
     for (definition, rows) in tables.iter() {
         let drawn = match definition.name {
-            "clients" => clients::draw(rows),
-            "confirmed_hourly" => confirmed_hourly::draw(rows, &names, facts),
-            "contacts" => contacts::draw(rows),
-            "countries" => countries::draw(rows),
-            "sources_hourly" => sources_hourly::draw(rows, facts),
-            "speeds" => speeds::draw(rows),
-            "speeds_by_country" => speeds_by_country::draw(rows),
-            "summary" => summary::draw(rows),
-            "thresholds" => thresholds::draw(rows, facts),
-            "visits" => visits::draw(rows),
+            "cities" => atlas().and_then(|atlas| Ok(vec![cities::draw(rows, atlas)?])),
+            "clients" => one(clients::draw(rows)),
+            "confirmed_hourly" => one(confirmed_hourly::draw(rows, &names, facts)),
+            "contacts" => one(contacts::draw(rows)),
+            "countries" => atlas().and_then(|atlas| {
+                Ok(vec![countries::draw(rows, atlas)?, countries_speeds::draw(rows, atlas)?])
+            }),
+            "health" => one(health::draw(rows, facts)),
+            "hostnames" => one(hostnames::draw(rows)),
+            "networks" => one(networks::draw(rows)),
+            "population" => one(population::draw(rows)),
+            "requests" => one(requests::draw(rows)),
+            "seeders_hourly" => one(seeders_hourly::draw(rows, facts)),
+            "sessions" => one(sessions::draw(rows)),
+            "sources" => one(sources::draw(rows)),
+            "sources_hourly" => one(sources_hourly::draw(rows, facts)),
+            "speeds" => one(speeds::draw(rows)),
+            "speeds_by_country" => one(speeds_by_country::draw(rows)),
+            "summary" => summary::draw(rows).and_then(|first| Ok(vec![first, summary_compared::draw(rows)?])),
+            "thresholds" => one(thresholds::draw(rows, facts)),
+            "trackers" => one(trackers::draw(rows)),
+            "visits" => one(visits::draw(rows)),
             _ => continue,
         };
-        figures.push(drawn.map_err(|source| FigureError::Table { stem: definition.name, source })?);
+        figures.extend(drawn.map_err(|source| FigureError::Table { stem: definition.name, source })?);
     }
     Ok(figures)
+}
+
+fn one(figure: PolarsResult<Figure>) -> PolarsResult<Vec<Figure>> {
+    Ok(vec![figure?])
 }
 
 fn write(figure: &Figure, out: &Path) -> Result<(), FigureError> {

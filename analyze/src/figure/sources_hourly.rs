@@ -80,7 +80,7 @@ fn plot(sources: &BTreeMap<String, Vec<Answer>>, facts: &Facts, width: f64) -> D
 }
 
 /// A source's name for people.
-fn name(source: &str) -> String {
+pub fn name(source: &str) -> String {
     match source {
         "dht" => "DHT".to_owned(),
         "incoming" => "Incoming connections".to_owned(),

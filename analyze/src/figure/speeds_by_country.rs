@@ -3,12 +3,12 @@
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::Figure;
-use super::axes::{LABEL, Panel, horizontal_axis};
+use super::axes::horizontal_axis;
 use super::frame::{counts, numbers, texts};
 use super::number::{count, counted, speed};
+use super::rows::{Rows, is_narrow};
 use super::scale::Scale;
-use super::svg::{Anchor, Drawing, line, rect, text};
-use super::text::{fit, width as text_width};
+use super::svg::{Drawing, line, rect};
 use crate::map::country;
 
 /// Countries with a box of their own.
@@ -70,19 +70,12 @@ fn countries(rows: &DataFrame) -> PolarsResult<Vec<Country>> {
 }
 
 fn plot(countries: &[Country], width: f64) -> Drawing {
-    let narrow = width < 500.0;
-    let step = if narrow { 40.0 } else { 26.0 };
     let labels: Vec<_> = countries
         .iter()
         .map(|country| format!("{} (n = {})", country.name, counted(country.peers)))
         .collect();
-    let names = labels.iter().map(|label| text_width(label, LABEL)).fold(60.0, f64::max);
-    let panel = Panel {
-        left: if narrow { 8.0 } else { names.min(width * 0.34) + 14.0 },
-        top: 6.0,
-        right: width - 16.0,
-        bottom: 6.0 + countries.len() as f64 * step + 4.0,
-    };
+    let rows = Rows::new(labels.iter().map(String::as_str), 6.0, 16.0, width);
+    let panel = rows.panel;
     let all = || countries.iter().flat_map(|country| country.quartiles).filter(|speed| *speed > 0.0);
     let least = all().fold(f64::INFINITY, f64::min).log10().floor();
     let most = all().fold(0.0, f64::max).log10().ceil();
@@ -93,19 +86,12 @@ fn plot(countries: &[Country], width: f64) -> Drawing {
         &mut drawing,
         panel,
         &scale,
-        &scale.ticks(if narrow { 5 } else { 8 }),
+        &scale.ticks(if is_narrow(width) { 5 } else { 8 }),
         speed,
         "mean download speed (logarithmic)",
     );
     for (index, (country, label)) in countries.iter().zip(&labels).enumerate() {
-        let top = panel.top + index as f64 * step;
-        let y = if narrow { top + 28.0 } else { top + 13.0 };
-        let name = if narrow {
-            text("label", 0.0, top + 15.0, Anchor::Start, &fit(label, LABEL, width - 4.0))
-        } else {
-            text("label", panel.left - 10.0, y + 4.0, Anchor::End, &fit(label, LABEL, panel.left - 12.0))
-        };
-        drawing.push(name);
+        let y = rows.name(&mut drawing, index, label, &tooltip(country));
         draw_box(&mut drawing, country, &scale, y);
     }
     drawing
@@ -113,22 +99,17 @@ fn plot(countries: &[Country], width: f64) -> Drawing {
 
 fn draw_box(drawing: &mut Drawing, country: &Country, scale: &Scale, y: f64) {
     const HALF: f64 = 7.0;
-    let [min, q1, median, q3, max] = country.quartiles;
-    let tooltip = format!(
-        "{}: median {}, middle half {} to {}, all {} to {}",
-        country.name,
-        speed(median),
-        speed(q1),
-        speed(q3),
-        speed(min),
-        speed(max)
-    );
-    let [min, q1, median, q3, max] = [min, q1, median, q3, max].map(|value| scale.at(value));
+    let [min, q1, median, q3, max] = country.quartiles.map(|value| scale.at(value));
     drawing.push(line("whisker", min, y, max, y));
     for end in [min, max] {
         drawing.push(line("whisker", end, y - 4.0, end, y + 4.0));
     }
     let width = (q3 - q1).max(2.0);
-    drawing.push(rect("box", q1, y - HALF, width, 2.0 * HALF).tooltip(&tooltip));
+    drawing.push(rect("box", q1, y - HALF, width, 2.0 * HALF).tooltip(&tooltip(country)));
     drawing.push(line("median", median, y - HALF, median, y + HALF));
+}
+
+fn tooltip(country: &Country) -> String {
+    let [min, q1, median, q3, max] = country.quartiles.map(speed);
+    format!("{}: median {median}, middle half {q1} to {q3}, all {min} to {max}", country.name)
 }

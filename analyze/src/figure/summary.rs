@@ -2,12 +2,12 @@
 
 use polars::prelude::{DataFrame, PolarsResult};
 
-use super::axes::{Key, LABEL, Panel, horizontal_axis, legend, legend_height};
+use super::axes::{Key, horizontal_axis, legend, legend_height};
 use super::frame::{counts, numbers, texts};
 use super::number::{count, counted, short};
+use super::rows::Rows;
 use super::scale::Scale;
-use super::svg::{Anchor, Drawing, Element, circle, line, path, text};
-use super::text::{fit, width as text_width};
+use super::svg::{Drawing, Element, circle, line, path};
 use super::{Figure, short_hash};
 
 /// Torrents with a row of their own.
@@ -63,21 +63,14 @@ fn torrents(rows: &DataFrame) -> PolarsResult<Vec<Torrent>> {
 }
 
 fn plot(torrents: &[Torrent], width: f64) -> Drawing {
-    let narrow = width < 500.0;
     let keys = [
         Key::new("c1", "confirmed downloads (circle)"),
         Key::new("c2", "scraped downloads (diamond)"),
         Key::new("rest", "unique peers (square)"),
     ];
     let keys_height = legend_height(&keys, width) + 8.0;
-    let step = if narrow { 40.0 } else { 26.0 };
-    let names = torrents.iter().map(|torrent| text_width(&torrent.name, LABEL)).fold(60.0, f64::max);
-    let panel = Panel {
-        left: if narrow { 8.0 } else { names.min(width * 0.36) + 16.0 },
-        top: keys_height,
-        right: width - 12.0,
-        bottom: keys_height + torrents.len() as f64 * step + 4.0,
-    };
+    let rows = Rows::new(torrents.iter().map(|torrent| torrent.name.as_str()), keys_height, 12.0, width);
+    let panel = rows.panel;
     let most = torrents
         .iter()
         .map(|torrent| torrent.unique.max(torrent.confirmed).max(torrent.scrape.unwrap_or_default()))
@@ -89,29 +82,14 @@ fn plot(torrents: &[Torrent], width: f64) -> Drawing {
     let ticks = scale.ticks(8);
     horizontal_axis(&mut drawing, panel, &scale, &ticks, short, "peers or downloads (logarithmic from 1)");
     for (index, torrent) in torrents.iter().enumerate() {
-        let top = panel.top + index as f64 * step;
-        draw_torrent(&mut drawing, torrent, panel, &scale, top, narrow);
+        let told = format!("{} ({})", torrent.name, torrent.hash);
+        let y = rows.name(&mut drawing, index, &torrent.name, &told);
+        draw_torrent(&mut drawing, torrent, &scale, y);
     }
     drawing
 }
 
-fn draw_torrent(
-    drawing: &mut Drawing,
-    torrent: &Torrent,
-    panel: Panel,
-    scale: &Scale,
-    top: f64,
-    narrow: bool,
-) {
-    let y = if narrow { top + 28.0 } else { top + 13.0 };
-    let name = if narrow {
-        let name = fit(&torrent.name, LABEL, drawing.width - 4.0);
-        text("label", 0.0, top + 15.0, Anchor::Start, &name)
-    } else {
-        let name = fit(&torrent.name, LABEL, panel.left - 14.0);
-        text("label", panel.left - 10.0, y + 4.0, Anchor::End, &name)
-    };
-    drawing.push(name.tooltip(&format!("{} ({})", torrent.name, torrent.hash)));
+fn draw_torrent(drawing: &mut Drawing, torrent: &Torrent, scale: &Scale, y: f64) {
     let values = [Some(torrent.unique), Some(torrent.confirmed), torrent.scrape];
     let least = values.into_iter().flatten().fold(f64::INFINITY, f64::min);
     let most = values.into_iter().flatten().fold(0.0, f64::max);

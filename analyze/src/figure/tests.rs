@@ -5,17 +5,29 @@ use super::*;
 use crate::table::find;
 
 /// Stems of the tables that have a figure, in the report's order.
-const DRAWN: [&str; 10] = [
+const DRAWN: [&str; 22] = [
     "summary",
+    "summary_compared",
     "confirmed_hourly",
     "thresholds",
+    "population",
+    "seeders_hourly",
+    "trackers",
     "speeds",
     "speeds_by_country",
     "countries",
+    "countries_speeds",
+    "cities",
+    "networks",
+    "hostnames",
+    "sources",
     "sources_hourly",
+    "requests",
     "contacts",
     "clients",
     "visits",
+    "sessions",
+    "health",
 ];
 
 fn figure(tables: &Tables, facts: &Facts, stem: &str) -> Figure {

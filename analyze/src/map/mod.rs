@@ -35,6 +35,14 @@ pub struct World {
     pub height: f64,
     /// Its countries, in the file's order.
     pub shapes: Vec<Shape>,
+    projection: Projection,
+}
+
+impl World {
+    /// The pixel of a place given in degrees.
+    pub fn place(&self, longitude: f64, latitude: f64) -> (f64, f64) {
+        self.projection.project(longitude.clamp(-180.0, 180.0), latitude.clamp(-90.0, 90.0))
+    }
 }
 
 /// Why the vendored map cannot be read: a mistake of ours.
@@ -71,7 +79,7 @@ impl Atlas {
             let rings = rings.iter().flat_map(|ring| cut_at_date_line(ring, width));
             if code == Some(LEFT_OUT) { None } else { Shape::of(code, name, rings.collect()) }
         });
-        World { width, height: projection.height(), shapes: shapes.collect() }
+        World { width, height: projection.height(), shapes: shapes.collect(), projection }
     }
 }
 

@@ -7,6 +7,7 @@ mod header;
 mod page;
 mod prose;
 mod sections;
+mod shapes;
 
 #[cfg(test)]
 mod tests;

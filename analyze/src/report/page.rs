@@ -8,6 +8,7 @@ use super::cell::{self, Cell, is_numeric};
 use super::header::{Fact, LISTED, Number, Remark, credits, fact_list, key_numbers, lead, remarks, runs};
 use super::prose::with_code;
 use super::sections::{GROUPS, Group, OTHERS, order};
+use super::shapes::Shapes;
 use crate::facts::Facts;
 use crate::figure::frame::{column_numbers, texts};
 use crate::figure::number::count;
@@ -30,6 +31,8 @@ pub struct Page {
     runs_left_out: usize,
     groups: Vec<GroupOnPage>,
     credits: Vec<String>,
+    /// Outlines of countries, which the maps refer to.
+    shapes: String,
     style: &'static str,
     script: &'static str,
 }
@@ -46,12 +49,13 @@ struct Part {
     name: &'static str,
     title: &'static str,
     about: String,
-    figure: Option<FigureOnPage>,
+    figures: Vec<FigureOnPage>,
     table: TableOnPage,
 }
 
 #[derive(Debug, Serialize)]
 struct FigureOnPage {
+    stem: &'static str,
     title: String,
     subtitle: String,
     wide: String,
@@ -90,6 +94,7 @@ impl Page {
         let in_summary = |source| ReportError::Table { table: "summary", source };
         let numbers = tables.get("summary").map(key_numbers).transpose().map_err(in_summary)?;
         let grouped = |name: &str| GROUPS.iter().any(|group| group.tables.contains(&name));
+        let mut shapes = Shapes::default();
         let mut groups = Vec::new();
         for group in GROUPS.iter().chain([&OTHERS]) {
             let mut parts = Vec::new();
@@ -97,7 +102,7 @@ impl Page {
                 group.tables.iter().filter_map(|name| tables.iter().find(|(found, _)| found.name == *name));
             let unlisted = tables.iter().filter(|(found, _)| group.tables.is_empty() && !grouped(found.name));
             for (definition, rows) in listed.chain(unlisted) {
-                parts.push(part(definition, rows, figures, &names)?);
+                parts.push(part(definition, rows, figures, &names, &mut shapes)?);
             }
             if !parts.is_empty() {
                 let Group { id, title, .. } = *group;
@@ -114,6 +119,7 @@ impl Page {
             runs_left_out: facts.runs.len().saturating_sub(LISTED),
             groups,
             credits: credits(facts),
+            shapes: shapes.definitions(),
             style: include_str!("../../assets/page/report.css"),
             script: include_str!("../../assets/page/report.js"),
         })
@@ -125,19 +131,21 @@ fn part(
     rows: &DataFrame,
     figures: &[Figure],
     names: &Names,
+    shapes: &mut Shapes,
 ) -> Result<Part, ReportError> {
     let in_table = |source| ReportError::Table { table: definition.name, source };
-    let figure = figures.iter().find(|figure| figure.stem == definition.name).map(|figure| FigureOnPage {
+    let figures = figures.iter().filter(|figure| figure.draws(definition.name)).map(|figure| FigureOnPage {
+        stem: figure.stem,
         title: visible(&figure.title),
         subtitle: visible(&figure.subtitle),
-        wide: figure.wide_markup(),
-        narrow: figure.narrow_markup(),
+        wide: shapes.share(&figure.wide_markup()),
+        narrow: shapes.share(&figure.narrow_markup()),
     });
     Ok(Part {
         name: definition.name,
         title: definition.title,
         about: with_code(definition.about),
-        figure,
+        figures: figures.collect(),
         table: table(definition, rows, names).map_err(in_table)?,
     })
 }

@@ -61,9 +61,8 @@ fn the_page_is_well_formed_and_loads_nothing() {
         page(&fixture::many(1, 1), &fixture::facts(1, 1)),
     ] {
         for (element, attributes) in parse(&page) {
-            let loads = [
-                "link", "iframe", "img", "image", "object", "embed", "base", "form", "use", "audio", "video",
-            ];
+            let loads =
+                ["link", "iframe", "img", "image", "object", "embed", "base", "form", "audio", "video"];
             assert!(!loads.contains(&element.as_str()), "<{element}>");
             for (name, value) in attributes {
                 assert!(!name.starts_with("on"), "{element} {name}={value}");
@@ -72,8 +71,8 @@ fn the_page_is_well_formed_and_loads_nothing() {
                     "{element} {name}={value}"
                 );
                 if name == "href" {
-                    assert_eq!(element, "a");
-                    assert!(value.starts_with('#') || value.starts_with("https://"), "{value}");
+                    let is_link = element == "a" && value.starts_with("https://");
+                    assert!(value.starts_with('#') || is_link, "{element} {value}");
                 }
             }
         }
@@ -149,7 +148,7 @@ fn large_tables_are_cut_and_name_their_csv() {
     assert!(page.contains(
         "25 of 4,000 rows, those with the latest confirmed at; <code>confirmed_downloads.csv</code>"
     ));
-    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
     assert!(page.matches("<tr").count() < 400);
 }
 
