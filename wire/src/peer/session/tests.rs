@@ -5,10 +5,17 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use proptest::prelude::*;
 use sha1::{Digest, Sha1};
 
-use super::*;
-use crate::peer::{
-    extension::{HANDSHAKE_ID, UT_HOLEPUNCH},
-    holepunch::{Refusal, UtHolepunch},
+use super::{
+    extensions::{OUR_UT_HOLEPUNCH, OUR_UT_METADATA, OUR_UT_PEX},
+    *,
+};
+use crate::{
+    InfoHash, PeerId,
+    peer::{
+        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_HOLEPUNCH, UT_METADATA, UT_PEX, UtMetadata},
+        holepunch::{Refusal, UtHolepunch},
+        pex::UtPex,
+    },
 };
 
 const FAST: u64 = Reserved::FAST | Reserved::EXTENSION;
