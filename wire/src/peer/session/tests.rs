@@ -12,7 +12,7 @@ use super::{
 use crate::{
     InfoHash, PeerId,
     peer::{
-        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_HOLEPUNCH, UT_METADATA, UT_PEX, UtMetadata},
+        extension::{ExtendedHandshake, HANDSHAKE_ID, UT_HOLEPUNCH, UtMetadata},
         holepunch::{Refusal, UtHolepunch},
         pex::UtPex,
     },
