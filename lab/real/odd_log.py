@@ -115,6 +115,9 @@ class OddLog:
             source = self.random.choice([source for source in SOURCES if source != "incoming"])
             port = self.random.choice(PORTS)
             self.add("sightings", begun, run, info_hash=info_hash, source=source, ip=ip, port=port)
+        if self.maybe(0.1, True):
+            port = 40_000 + self.random.randrange(50)
+            self.add("sightings", begun, run, info_hash=info_hash, source="pex", ip=ip, port=port)
 
     def observe(self, run, contact, info_hash, ip, port, direction, begun):
         """Adds the contact's observations and returns when it ended."""

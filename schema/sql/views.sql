@@ -32,7 +32,13 @@ SELECT
         WHEN peer_id >= '2d5357' AND peer_id < '2d5358' THEN 1
         WHEN client LIKE 'Swarmtally %' THEN 1
         ELSE 0
-    END AS shows_us
+    END AS shows_us,
+    CASE
+        WHEN outcome IN (
+            'closed_by_remote', 'idle_timed_out', 'our_limit', 'protocol_error', 'reset', 'shutdown', 'visit_done'
+        ) THEN 1
+        ELSE 0
+    END AS handshake
 FROM contacts_raw;
 
 CREATE OR REPLACE TEMPORARY VIEW listen_raw AS
@@ -46,17 +52,34 @@ FROM listen_texts l
 JOIN bind_texts b ON b.run = l.run
 WHERE b.place <> '0.0.0.0' AND b.place <> '::';
 
+CREATE OR REPLACE TEMPORARY VIEW own_ids AS
+SELECT DISTINCT info_hash, peer_id
+FROM contacts_shown
+WHERE outcome = 'self_connection' AND peer_id IS NOT NULL;
+
+-- At addresses of ours, ports that nobody but peers named (PEX) and where nobody else was met are ones we called from.
+CREATE OR REPLACE TEMPORARY VIEW own_calls AS
+SELECT s.ip, s.port
+FROM sightings_raw s
+JOIN (SELECT ip FROM contacts_shown WHERE shows_us = 1 UNION SELECT ip FROM listen_raw) o ON o.ip = s.ip
+LEFT JOIN (
+    SELECT DISTINCT c.ip, CASE WHEN c.direction = 'out' THEN c.port ELSE c.listen_port END AS port
+    FROM contacts_shown c
+    LEFT JOIN own_ids i ON i.info_hash = c.info_hash AND i.peer_id = c.peer_id
+    WHERE c.handshake = 1 AND c.shows_us = 0 AND i.peer_id IS NULL
+) met ON met.ip = s.ip AND met.port = s.port
+WHERE s.source <> 'incoming' AND met.ip IS NULL
+GROUP BY s.ip, s.port
+HAVING min(CASE WHEN s.source = 'pex' THEN 1 ELSE 0 END) = 1;
+
 CREATE OR REPLACE TEMPORARY VIEW own_endpoints AS
 SELECT ip, port FROM contacts_shown WHERE shows_us = 1 AND direction = 'out'
 UNION
 SELECT ip, listen_port AS port FROM contacts_shown WHERE shows_us = 1 AND listen_port IS NOT NULL
 UNION
-SELECT ip, port FROM listen_raw;
-
-CREATE OR REPLACE TEMPORARY VIEW own_ids AS
-SELECT DISTINCT info_hash, peer_id
-FROM contacts_shown
-WHERE outcome = 'self_connection' AND peer_id IS NOT NULL;
+SELECT ip, port FROM listen_raw
+UNION
+SELECT ip, port FROM own_calls;
 
 CREATE OR REPLACE TEMPORARY VIEW contacts_marked AS
 SELECT
@@ -64,12 +87,7 @@ SELECT
     -- Port 0 is what some clients say when they do not listen.
     CASE WHEN c.listen_port > 0 THEN c.listen_port ELSE NULL END AS listen_port,
     c.time_us - c.open_us AS handshake_at,
-    CASE
-        WHEN c.outcome IN (
-            'closed_by_remote', 'idle_timed_out', 'our_limit', 'protocol_error', 'reset', 'shutdown', 'visit_done'
-        ) THEN 1
-        ELSE 0
-    END AS handshake,
+    c.handshake,
     CASE
         WHEN c.shows_us = 1 THEN 1
         WHEN c.direction = 'out' AND e.ip IS NOT NULL THEN 1

@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn outcomes_with_a_handshake_are_those_of_the_schema() {
-        let listed = between("c.outcome IN (", ")").split(',');
+        let listed = between("outcome IN (", ")").split(',');
         let mut listed: Vec<&str> = listed.map(|outcome| outcome.trim().trim_matches('\'')).collect();
         listed.sort_unstable();
         let handshake = ContactOutcome::ALL.iter().filter(|outcome| outcome.has_handshake());

@@ -1,7 +1,8 @@
 //! What is ours: addresses and peer IDs of this capture and of every other one, which are no peers.
 //!
 //! Told by the contacts that turned out to be with ourselves, by the addresses a run listened on, and by the peer ID
-//! prefix and the `v` of our own program, with which another vantage shows itself.
+//! prefix and the `v` of our own program, with which another vantage shows itself. Peers tell each other (PEX) the ports
+//! that we called them from, too: such a port is ours as long as nobody else has answered there.
 
 use std::{
     collections::BTreeSet,
@@ -10,13 +11,13 @@ use std::{
 
 use polars::prelude::{
     DataFrame, Expr, IntoColumn, IntoLazy, JoinArgs, JoinType, LazyFrame, NamedFrom, PolarsResult, Series,
-    UnionArgs, UniqueKeepStrategy, col, concat, lit,
+    UnionArgs, UniqueKeepStrategy, col, concat, lit, when,
 };
-use schema::table::{ContactOutcome, Table};
+use schema::table::{ContactOutcome, Source, Table};
 use serde_json::Value;
 
 use super::identity::{is_out, left_join};
-use crate::log::Log;
+use crate::log::{Log, handshake_outcomes};
 
 /// Our peer IDs begin with this (BEP 20), and are below [`PEER_ID_END`] in the order of bytes.
 const PEER_ID_PREFIX: &[u8] = b"-SW";
@@ -45,14 +46,28 @@ impl Ourselves {
             .select([col("ip"), col("listen_port").alias("port")]);
         let endpoints = concat([reached, listening, listen_addresses(log)?.lazy()], UnionArgs::default())?
             .unique(None, UniqueKeepStrategy::Any)
-            .with_column(lit(true).alias("own_endpoint"))
             .collect()?;
         // Only these IDs are ours for certain: a `v` of ours beside another's peer ID must not hide that peer.
         let ids = own
+            .clone()
             .filter(with_ourselves().and(col("peer_id").is_not_null()))
             .select([col("info_hash"), col("peer_id")])
             .unique(None, UniqueKeepStrategy::Any)
             .with_column(lit(true).alias("own_id"))
+            .collect()?;
+        let ips = concat(
+            [own.select([col("ip")]), endpoints.clone().lazy().select([col("ip")])],
+            UnionArgs::default(),
+        )?
+        .unique(None, UniqueKeepStrategy::Any)
+        .collect()?;
+        let mut known = vec![endpoints.lazy()];
+        if ips.height() > 0 {
+            known.push(ports_called_from(log, &ips, &ids)?);
+        }
+        let endpoints = concat(known, UnionArgs::default())?
+            .unique(None, UniqueKeepStrategy::Any)
+            .with_column(lit(true).alias("own_endpoint"))
             .collect()?;
         Ok(Self { endpoints, ids })
     }
@@ -60,8 +75,7 @@ impl Ourselves {
     /// Leaves out rows whose `ip` and port are ours.
     pub fn leave_out(&self, rows: LazyFrame, port: &str) -> LazyFrame {
         let endpoints = self.endpoints.clone().lazy();
-        let anti = JoinArgs::new(JoinType::Anti);
-        rows.join(endpoints, [col("ip"), col(port)], [col("ip"), col("port")], anti)
+        rows.join(endpoints, [col("ip"), col(port)], [col("ip"), col("port")], anti())
     }
 
     /// Adds to contacts whether they were with ourselves, as `own`.
@@ -87,6 +101,39 @@ fn is_own() -> Expr {
 
 fn with_ourselves() -> Expr {
     col("outcome").eq(lit(ContactOutcome::SelfConnection.as_str()))
+}
+
+/// Ports at addresses of ours that nobody but peers named, and where nobody else was met: `ip`, `port`.
+///
+/// A peer that shares an address of ours, and that neither any other source names nor any contact reached, is left out.
+fn ports_called_from(log: &Log, ips: &DataFrame, ids: &DataFrame) -> PolarsResult<LazyFrame> {
+    let ours =
+        ips.column("ip")?.str()?.iter().flatten().fold(lit(false), |any, ip| any.or(col("ip").eq(lit(ip))));
+    let by_peers = col("source").eq(lit(Source::Pex.as_str()));
+    let named = log
+        .scan(Table::Sightings)?
+        .filter(ours.clone().and(col("source").neq(lit(Source::Incoming.as_str()))))
+        .group_by([col("ip"), col("port")])
+        .agg([by_peers.all(true).alias("by_peers")])
+        .filter(col("by_peers"))
+        .select([col("ip"), col("port")]);
+    let handshake =
+        handshake_outcomes().fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome))));
+    let met = log
+        .scan(Table::Contacts)?
+        .filter(ours.and(handshake).and(is_own().not()))
+        .join(
+            ids.clone().lazy(),
+            [col("info_hash"), col("peer_id")],
+            [col("info_hash"), col("peer_id")],
+            anti(),
+        )
+        .select([col("ip"), when(is_out()).then(col("port")).otherwise(col("listen_port")).alias("port")]);
+    Ok(named.join(met, [col("ip"), col("port")], [col("ip"), col("port")], anti()))
+}
+
+fn anti() -> JoinArgs {
+    JoinArgs::new(JoinType::Anti)
 }
 
 /// The addresses that runs listened on, where their options name any: `ip`, `port`.

@@ -373,6 +373,29 @@ fn our_own_addresses_are_left_out() {
 }
 
 #[test]
+fn ports_that_we_called_peers_from_are_no_peers() {
+    let mut log = watched();
+    log.out(10.0, hash(1), "9.9.9.9:7000").id(b'o').end_as(10.0, ContactOutcome::SelfConnection);
+    log.incoming(12.0, hash(1), "8.8.8.8:40000").client("Swarmtally 0.1.0").bitfield(0).end(15.0);
+    for named in ["9.9.9.9:50000", "8.8.8.8:40001", "8.8.8.8:40000"] {
+        log.sighting(20.0, hash(1), Source::Pex, named);
+        log.out(21.0, hash(1), named).end_as(22.0, ContactOutcome::Refused);
+    }
+    let unique = |log: &LogWriter| total(&log.report(), "unique_peers");
+    assert_eq!(unique(&log), "0");
+    // Others may share an address of ours: whoever answers, or is named by another source, is a peer.
+    log.sighting(30.0, hash(1), Source::Pex, "8.8.8.8:6881");
+    log.out(31.0, hash(1), "8.8.8.8:6881").id(b'a').bitfield(50).end(33.0);
+    assert_eq!(unique(&log), "1");
+    log.sighting(40.0, hash(1), Source::Pex, "9.9.9.9:6881");
+    log.sighting(40.0, hash(1), Source::TrackerUdp, "9.9.9.9:6881");
+    assert_eq!(unique(&log), "2");
+    // And elsewhere, a peer's word is enough.
+    log.sighting(50.0, hash(1), Source::Pex, "7.7.7.7:50000");
+    assert_eq!(unique(&log), "3");
+}
+
+#[test]
 fn an_implausible_speed_is_flagged() {
     let mut log = watched();
     log.out(10.0, hash(1), PEER).bitfield(10).end(13.0);
