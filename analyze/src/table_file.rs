@@ -91,7 +91,8 @@ fn write_json(
     Ok(())
 }
 
-fn json(value: &AnyValue<'_>, kind: Kind) -> serde_json::Result<Value> {
+/// A value as JSON, with the digits it has in the CSV.
+pub fn json(value: &AnyValue<'_>, kind: Kind) -> serde_json::Result<Value> {
     if matches!(value, AnyValue::Null) {
         return Ok(Value::Null);
     }

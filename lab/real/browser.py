@@ -77,11 +77,15 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
 
-    def open(self, path):
-        """Opens a file and waits until it is loaded; returns the seconds that took."""
+    def open(self, path, fragment=""):
+        """Opens a file anew and waits until it is loaded; returns the seconds that took."""
+        self.loaded = False
+        self.call("Page.navigate", url="about:blank")
+        while not self.loaded:
+            self._receive()
         self.loaded = False
         began = time.monotonic()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
         while not self.loaded:
             self._receive()
         return time.monotonic() - began
@@ -93,19 +97,29 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def wait_for(self, condition):
+        """Waits until a JavaScript expression is true; fails where it does not become so."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.run(f"Boolean({condition})"):
+            assert time.monotonic() < deadline, f"never true: {condition}"
+
+    def settle(self):
+        """Lets what was started by an event come to its end."""
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def point(self, x, y):
         """Moves the pointer."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def press(self, key):
-        """Presses a key by its name, e.g. `Tab`."""
-        codes = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowDown": 40}
+        """Presses a key by its name."""
+        codes = {"Escape": 27, "ArrowRight": 39}
         for kind in ("rawKeyDown", "keyUp"):
             code = codes[key]
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def screenshot(self, path, *, whole=True):
-        """Takes a picture of the window, or of the whole page."""
+        """Takes a picture of the window, or of the whole page, for people to look at."""
         data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
 

@@ -1,38 +1,316 @@
 """The report's page, in a browser that has no network at all."""
 
+import csv
+import json
+import shutil
 import subprocess
 
+import browser
 import pytest
+from conftest import ROOT, TARGET
 
-BROWSER = ["unshare", "--net", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-BROWSER += ["--enable-logging=stderr", "--virtual-time-budget=5000"]
+PHONE, DESK = 390, 1280
+# What the page writes for no number, and between the ends of a range.
+ABSENT = TO = "\N{EN DASH}"
 
 
 @pytest.fixture(scope="module")
-def opened(watched, tmp_path_factory):
-    """The document after its scripts have run, and what the browser complained of."""
-    page = watched.captures["torrent-file"].report / "report.html"
-    profile = tmp_path_factory.mktemp("browser")
-    command = [*BROWSER, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    messages = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    # The browser's own pages may complain of the missing network.
-    complaints = [line for line in messages if "source: chrome://" not in line]
-    return done.stdout, complaints
+def page(tmp_path_factory):
+    """A browser's tab."""
+    with browser.browser(tmp_path_factory.mktemp("browser")) as page:
+        yield page
 
 
-def test_the_page_complains_of_nothing(opened):
-    _, complaints = opened
-    assert complaints == []
+@pytest.fixture(autouse=True)
+def nothing_to_complain_of(page):
+    """No test may leave the browser complaining."""
+    page.complaints.clear()
+    yield
+    assert page.complaints == []
 
 
-def test_the_page_holds_every_table(watched, opened):
-    document, _ = opened
+class Report:
+    """A report that `analyze` made, and its CSVs."""
+
+    def __init__(self, folder, data, *options):
+        subprocess.run([TARGET / "debug" / "analyze", "report", data, "--out", folder, *options], check=True)
+        self.folder = folder
+        self.page = folder / "report.html"
+
+    def rows(self, table):
+        with (self.folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """The report of the log that lies beside the sources."""
+    return Report(tmp_path_factory.mktemp("sample"), ROOT / "data" / "sample", "--bucket", "5s")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """The report of two days of 2,000 torrents."""
+    folder = tmp_path_factory.mktemp("large")
+    log = ["lab", "log", "--rows", "300000", "--swarms", "2000", "--length", "48h", "--out", folder / "log"]
+    subprocess.run([TARGET / "debug" / log[0], *log[1:]], check=True, stdout=subprocess.DEVNULL)
+    yield Report(folder / "report", folder / "log")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory):
+    """The report of no row at all."""
+    return Report(tmp_path_factory.mktemp("nothing"), ROOT / "data" / "sample", "--until", "2000-01-01")
+
+
+READY = "document.documentElement.hasAttribute('data-ready')"
+
+
+def look(page, report, width=DESK, fragment="", **preferences):
+    """Opens the page of a report and waits for its script; returns the seconds until it was shown."""
+    page.show(width, **preferences)
+    seconds = page.open(report.page, fragment)
+    page.wait_for(READY)
+    return seconds
+
+
+def choose(page, info_hash):
+    page.run(f"""(async () => {{
+        const choice = document.getElementById("torrent");
+        choice.value = {json.dumps(info_hash)};
+        choice.dispatchEvent(new Event("change"));
+    }})()""")
+    wanted = json.dumps(bool(info_hash))
+    page.wait_for(f"document.body.classList.contains('one') === {wanted}")
+
+
+def number(page, column):
+    """A key number, without its thousands separators."""
+    text = page.run(f"document.querySelector('.numbers [data-column={column}] strong').textContent")
+    return None if text == ABSENT else int(text.replace(",", ""))
+
+
+def cells(page, table):
+    """The texts of a table's rows, as shown."""
+    rows = f"document.querySelector('table[data-table={table}]').tBodies[0].rows"
+    return page.run(f"[...{rows}].map((row) => [...row.cells].map((cell) => cell.textContent))")
+
+
+def columns(page, table):
+    heads = f"document.querySelector('table[data-table={table}]').tHead.rows[0].cells"
+    return page.run(f"[...{heads}].map((head) => head.dataset.column)")
+
+
+def press_head(page, table, column):
+    page.run(f"document.querySelector('table[data-table={table}] th[data-column={column}] button').click()")
+    page.settle()
+
+
+# The swarm that was watched.
+
+
+@pytest.fixture
+def document(page, watched):
+    """The watched swarm's page after its scripts have run."""
+    page.show(DESK)
+    page.open(watched.captures["torrent-file"].report / "report.html")
+    page.wait_for(READY)
+    return page.run("document.documentElement.outerHTML")
+
+
+def test_the_page_holds_every_table(watched, document):
     tables = [path.stem for path in watched.captures["torrent-file"].report.glob("*.csv")]
     assert tables
     assert [name for name in tables if f'id="{name}"' not in document] == []
 
 
-def test_the_page_names_every_confirmed_download(watched, opened):
-    document, _ = opened
+def test_the_page_names_every_confirmed_download(watched, document):
     assert [ip for ip in watched.downloads if ip not in document] == []
+
+
+# A small report.
+
+
+def test_the_data_writes_rows_as_the_markup_does(page, sample):
+    look(page, sample)
+    names = page.run("[...document.querySelectorAll('table.data')].map((table) => table.dataset.table)")
+    assert len(names) > 15
+    for name in names:
+        before = cells(page, name)
+        # Every table is made anew from the page's data when it is searched.
+        page.run(f"""(() => {{
+            const search = document.querySelector("#{name} .bar input");
+            search.value = " ";
+            search.dispatchEvent(new Event("input"));
+        }})()""")
+        page.settle()
+        assert cells(page, name) == before, name
+
+
+def test_a_torrent_alone_has_the_numbers_of_its_row(page, sample):
+    look(page, sample)
+    rows = {row["info_hash"]: row for row in sample.rows("summary")}
+    counted = ["confirmed_downloads", "unique_peers", "contacted_peers", "already_complete", "flagged"]
+    counted += ["scrape_downloads", "estimated_downloads"]
+    for info_hash in [*rows, "all"]:
+        choose(page, "" if info_hash == "all" else info_hash)
+        for column in counted:
+            told = number(page, column)
+            assert told == (int(rows[info_hash][column]) if rows[info_hash][column] else None), (info_hash, column)
+
+
+def test_a_torrent_alone_has_its_own_rows_and_figures(page, sample):
+    look(page, sample)
+    torrent = max(sample.rows("summary"), key=lambda row: (row["info_hash"] != "all", int(row["confirmed_downloads"])))
+    choose(page, torrent["info_hash"])
+    own = [row for row in sample.rows("confirmed_downloads") if row["info_hash"] == torrent["info_hash"]]
+    place = columns(page, "confirmed_downloads").index("ip")
+    shown = [row[place] for row in cells(page, "confirmed_downloads")]
+    assert shown
+    assert set(shown) <= {row["ip"] for row in own}
+    assert len(shown) == min(25, len(own))
+    bars = page.run("""[...document.querySelectorAll('[data-figure=confirmed_hourly] > .drawn [data-tip]')]
+        .map((bar) => Number(bar.dataset.tip.match(/UTC: ([0-9,]+) confirmed/)[1].replace(",", "")))""")
+    assert sum(bars) == int(torrent["confirmed_downloads"])
+    drawn = page.run("[...document.querySelectorAll('.replaced')].map((figure) => figure.dataset.figure)")
+    assert sorted(drawn) == ["confirmed_hourly", "countries", "population", "seeders_hourly", "speeds"]
+    choose(page, "")
+    assert page.run("document.querySelectorAll('.drawn').length") == 0
+
+
+def test_a_torrent_is_chosen_by_its_name_in_a_table_and_by_its_address(page, sample):
+    look(page, sample)
+    first = page.run("document.querySelector('button.torrent').dataset.torrent")
+    page.run("document.querySelector('button.torrent').click()")
+    page.wait_for("document.body.classList.contains('one')")
+    assert page.run("location.hash") == f"#torrent={first}"
+    look(page, sample, fragment=f"#torrent={first}")
+    assert page.run("document.body.classList.contains('one')")
+    assert page.run("document.getElementById('torrent').value") == first
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_hover_touch_and_keys_tell_values(page, sample, width):
+    look(page, sample, width)
+    spot = page.run("""(() => {
+        const shown = (bar) => bar.getBoundingClientRect().height > 0;
+        const bars = [...document.querySelectorAll('[data-figure=confirmed_hourly] svg rect')];
+        const bar = bars.filter(shown).find((bar) => bar.querySelector('title'));
+        bar.scrollIntoView({ block: "center", behavior: "instant" });
+        const box = bar.getBoundingClientRect();
+        return [box.left + box.width / 2, box.top + box.height / 2, bar.querySelector('title').textContent];
+    })()""")
+    page.settle()
+    page.point(spot[0], spot[1])
+    told = "document.querySelector('.tooltip:not([hidden])')?.textContent"
+    page.wait_for(f"{told} === {json.dumps(spot[2])}")
+    inside = page.run("""(() => {
+        const box = document.querySelector('.tooltip').getBoundingClientRect();
+        return box.left >= 0 && box.right <= innerWidth && box.top >= 0;
+    })()""")
+    assert inside
+    page.press("Escape")
+    page.wait_for(f"!{told}")
+    figure = "[...document.querySelectorAll('[data-figure=thresholds] svg')].find((svg) => svg.clientHeight)"
+    page.run(f"{figure}.focus({{ preventScroll: true }})")
+    page.press("ArrowRight")
+    thresholds = sample.rows("thresholds")
+    expected = f"{float(thresholds[0]['threshold']):.2f}: {thresholds[0]['confirmed_downloads']} confirmed downloads"
+    page.wait_for(f"{told} === {json.dumps(expected)}")
+
+
+@pytest.mark.parametrize("column", ["unique_peers", "confirmed_downloads", "name"])
+def test_tables_sort_both_ways_and_keep_the_sum_first(page, sample, column):
+    look(page, sample)
+    place = columns(page, "summary").index(column)
+    for _ in range(2):
+        press_head(page, "summary", column)
+        first, *rows = cells(page, "summary")
+        assert first[0] == "all"
+        values = [row[place] if column == "name" else int(row[place].replace(",", "")) for row in rows]
+        head = f"document.querySelector('table[data-table=summary] th[data-column={column}]')"
+        descending = page.run(f"{head}.getAttribute('aria-sort')") == "descending"
+        assert values == sorted(values, reverse=descending)
+
+
+def test_figures_follow_the_readers_colours(page, sample):
+    colours = {}
+    for dark in (False, True):
+        look(page, sample, dark=dark)
+        of = "(place, name) => getComputedStyle(document.querySelector(place))[name]"
+        colours[dark] = (
+            page.run(f"""[["body", "backgroundColor"], ["svg.figure .label", "fill"], ["svg.figure .c1", "fill"]]
+            .map(([place, name]) => ({of})(place, name))""")
+        )
+        # Nothing in a figure covers the page's own ground.
+        assert page.run("document.querySelectorAll('svg.figure .paper').length") == 0
+    assert all(light != dark for light, dark in zip(*colours.values(), strict=True))
+
+
+def test_a_printed_page_has_figures_and_no_controls(page, sample):
+    look(page, sample, media="print", dark=True)
+    hidden = "(place) => [...document.querySelectorAll(place)].every((found) => found.getClientRects().length === 0)"
+    assert page.run(f"['nav', '.bar', 'svg.narrow'].map({hidden})") == [True] * 3
+    assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    document = page.pdf()
+    assert document.startswith(b"%PDF")
+    assert len(document) > 50_000
+
+
+# Nothing, and much.
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("name", ["sample", "large", "nothing"])
+def test_no_page_is_wider_than_its_window(page, request, name, width):
+    look(page, request.getfixturevalue(name), width)
+    for info_hash in ["", page.run("document.querySelector('#torrent option:nth-child(2)')?.value")]:
+        if info_hash is None:
+            continue
+        choose(page, info_hash)
+        assert page.run("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_report_of_nothing_says_what_to_look_at(page, nothing):
+    look(page, nothing)
+    assert page.run("document.querySelectorAll('svg.figure').length") == 0
+    assert page.run("document.querySelectorAll('.nothing').length") > 15
+    header = page.run("document.querySelector('header').textContent")
+    assert "The log holds no rows" in header
+    assert "--until" in header
+
+
+def test_two_thousand_torrents_open_at_once(page, large):
+    assert len(large.rows("summary")) == 2_001
+    assert large.page.stat().st_size < 4_000_000
+    # The quickest of three: a machine may be busy with something else.
+    seconds = min(look(page, large) for _ in range(3))
+    assert seconds < 3
+    assert page.run("document.querySelectorAll('#torrent option').length") == 2_001
+    assert page.run("document.querySelectorAll('tr').length") < 600
+    row = large.rows("summary")[1_234]
+    choose(page, row["info_hash"])
+    assert number(page, "unique_peers") == int(row["unique_peers"])
+    assert [cell[0] for cell in cells(page, "summary")] == [f"{row['info_hash'][:10]}…"]
+
+
+def test_long_tables_turn_their_pages_and_are_searched(page, large):
+    look(page, large)
+    bar = "document.querySelector('#summary .bar')"
+    assert page.run(f"{bar}.querySelector('span').textContent") == f"1{TO}25 of 2,001"
+    before = cells(page, "summary")
+    page.run(f"{bar}.querySelectorAll('button')[1].click()")
+    page.settle()
+    after = cells(page, "summary")
+    assert len(after) == 25
+    assert after[0] not in before
+    assert page.run(f"{bar}.querySelector('span').textContent") == f"26{TO}50 of 2,001"
+    wanted = large.rows("summary")[77]["info_hash"]
+    page.run(f"""(() => {{
+        const search = {bar}.querySelector("input");
+        search.value = "{wanted}";
+        search.dispatchEvent(new Event("input"));
+    }})()""")
+    page.settle()
+    assert [row[0] for row in cells(page, "summary")] == [f"{wanted[:10]}…"]

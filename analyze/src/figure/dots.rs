@@ -51,7 +51,10 @@ pub fn horizontal(dots: &[Dot], keys: &[Key], axis: Axis, picture_width: f64) ->
         let y = rows.name(&mut drawing, index, &dot.name, &dot.tooltip);
         if let Some((low, high)) = dot.interval {
             let (low, high) = (scale.at(low), scale.at(high));
-            drawing.push(line("whisker", low, y, high, y));
+            // A line without length cannot be stroked.
+            if high > low {
+                drawing.push(line("whisker", low, y, high, y));
+            }
             for end in [low, high] {
                 drawing.push(line("whisker", end, y - 4.0, end, y + 4.0));
             }

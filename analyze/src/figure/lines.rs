@@ -89,20 +89,26 @@ pub fn over_time(drawing: &mut Drawing, panel: Panel, buckets: &Buckets, lines: 
     };
     let middle = |index: usize| across.at(time_of(index) as f64 + buckets.step_us as f64 / 2.0);
     for line in lines {
-        for part in parts(&line.band) {
+        for part in parts(&line.band).into_iter().filter(|part| part.len() > 1) {
             let upper = part.iter().map(|(index, (_, high))| (middle(*index), up.at(*high)));
             let lower = part.iter().rev().map(|(index, (low, _))| (middle(*index), up.at(*low)));
             drawing.push(path("band", &upper.chain(lower).collect::<Vec<_>>(), true));
         }
     }
     for line in lines {
-        for part in parts(&line.values) {
+        for part in parts(&line.values).into_iter().filter(|part| part.len() > 1) {
             let points: Vec<_> = part.iter().map(|(index, value)| (middle(*index), up.at(*value))).collect();
             drawing.push(path(line.stroke, &points, false));
         }
-        if buckets.count <= MARKED {
-            for (index, value) in line.values.iter().enumerate() {
-                let Some(value) = value else { continue };
+        let is_alone = |index: usize| {
+            let known = |index: Option<usize>| {
+                index.and_then(|index| line.values.get(index)).is_some_and(Option::is_some)
+            };
+            !known(index.checked_sub(1)) && !known(index.checked_add(1))
+        };
+        for (index, value) in line.values.iter().enumerate() {
+            let Some(value) = value else { continue };
+            if buckets.count <= MARKED || is_alone(index) {
                 drawing.push(circle(line.fill, middle(index), up.at(*value), 3.0));
             }
         }

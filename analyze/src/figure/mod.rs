@@ -5,6 +5,7 @@
 
 pub mod axes;
 pub mod bars;
+pub mod bias;
 pub mod choropleth;
 pub mod cities;
 pub mod clients;
@@ -36,6 +37,7 @@ pub mod svg;
 pub mod text;
 pub mod thresholds;
 pub mod timeline;
+pub mod torrents;
 pub mod trackers;
 pub mod visits;
 
@@ -110,6 +112,8 @@ pub struct Figure {
     pub title: String,
     /// How to read it, one or two sentences.
     pub subtitle: String,
+    /// Why there is nothing to draw, if there is nothing.
+    pub missing: Option<String>,
     wide: Drawing,
     narrow: Drawing,
 }
@@ -132,12 +136,19 @@ impl Figure {
         subtitle: impl Into<String>,
         draw: impl Fn(f64) -> Drawing,
     ) -> Self {
-        Self { stem, title: title.into(), subtitle: subtitle.into(), wide: draw(WIDE), narrow: draw(NARROW) }
+        Self {
+            stem,
+            title: title.into(),
+            subtitle: subtitle.into(),
+            missing: None,
+            wide: draw(WIDE),
+            narrow: draw(NARROW),
+        }
     }
 
     /// A figure of a table without anything to draw; `why` says what is missing.
     pub fn without_data(stem: &'static str, title: impl Into<String>, why: &str) -> Self {
-        Self::new(stem, title, "", |width| {
+        let figure = Self::new(stem, title, "", |width| {
             let mut drawing = Drawing::new(width, 110.0);
             drawing.push(rect("void", 0.5, 0.5, width - 1.0, 109.0).attribute("rx", "6"));
             let lines = text::wrap(why, axes::LABEL, width - 40.0);
@@ -147,7 +158,8 @@ impl Figure {
                 drawing.push(svg_text("label", width / 2.0, y, Anchor::Middle, line));
             }
             drawing
-        })
+        });
+        Self { missing: Some(why.to_owned()), ..figure }
     }
 
     /// The figure as a file of its own: title, subtitle, drawing and colours.
@@ -281,6 +293,11 @@ impl Names {
     pub fn known(&self, info_hash: &str) -> Option<String> {
         self.0.get(info_hash).map(|name| text::visible(name))
     }
+}
+
+/// What the page's script knows a torrent's marks by: enough of its info-hash to tell it from others.
+pub fn torrent_mark(info_hash: &str) -> String {
+    info_hash.chars().take(12).filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// The first digits of an info-hash.

@@ -102,8 +102,10 @@ fn plot(points: &[Point], half: Option<f64>, width: f64) -> Drawing {
     };
     let lower = steps(|point| point.low);
     let band: Vec<_> = steps(|point| point.high).into_iter().chain(lower.into_iter().rev()).collect();
-    drawing.push(path("band", &band, true));
-    drawing.push(path("line1", &steps(|point| point.share), false));
+    if points.len() > 1 {
+        drawing.push(path("band", &band, true));
+        drawing.push(path("line1", &steps(|point| point.share), false));
+    }
     base_line(&mut drawing, panel);
     if let Some(half) = half {
         let x = across.at(half);

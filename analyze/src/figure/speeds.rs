@@ -43,7 +43,8 @@ fn sorted_speeds(rows: &DataFrame, column: &str) -> PolarsResult<Vec<f64>> {
     Ok(speeds)
 }
 
-fn median(sorted: &[f64]) -> Option<f64> {
+/// The middle of sorted speeds.
+pub fn median(sorted: &[f64]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len().is_multiple_of(2) {
         let lower = *sorted.get(sorted.len() / 2 - 1)?;

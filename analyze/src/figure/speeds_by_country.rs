@@ -100,7 +100,9 @@ fn plot(countries: &[Country], width: f64) -> Drawing {
 fn draw_box(drawing: &mut Drawing, country: &Country, scale: &Scale, y: f64) {
     const HALF: f64 = 7.0;
     let [min, q1, median, q3, max] = country.quartiles.map(|value| scale.at(value));
-    drawing.push(line("whisker", min, y, max, y));
+    if max > min {
+        drawing.push(line("whisker", min, y, max, y));
+    }
     for end in [min, max] {
         drawing.push(line("whisker", end, y - 4.0, end, y + 4.0));
     }

@@ -8,7 +8,7 @@ use super::number::{count, counted, short};
 use super::rows::Rows;
 use super::scale::Scale;
 use super::svg::{Drawing, Element, circle, line, path};
-use super::{Figure, short_hash};
+use super::{Figure, short_hash, torrent_mark};
 
 /// Torrents with a row of their own.
 const SHOWN: usize = 20;
@@ -20,6 +20,9 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     let mut torrents = torrents(rows)?;
     if torrents.is_empty() {
         return Ok(Figure::without_data("summary", TITLE, "The log names no torrent."));
+    }
+    if torrents.iter().all(|torrent| torrent.unique == 0.0) {
+        return Ok(Figure::without_data("summary", TITLE, "No peer of any torrent was seen."));
     }
     torrents.sort_by(|a, b| {
         b.confirmed.total_cmp(&a.confirmed).then(b.unique.total_cmp(&a.unique)).then(a.hash.cmp(&b.hash))
@@ -93,15 +96,18 @@ fn draw_torrent(drawing: &mut Drawing, torrent: &Torrent, scale: &Scale, y: f64)
     let values = [Some(torrent.unique), Some(torrent.confirmed), torrent.scrape];
     let least = values.into_iter().flatten().fold(f64::INFINITY, f64::min);
     let most = values.into_iter().flatten().fold(0.0, f64::max);
-    drawing.push(line("range", scale.at(least), y, scale.at(most), y));
+    if most > least {
+        drawing.push(line("range", scale.at(least), y, scale.at(most), y));
+    }
     let told = |value: f64, what: &str| format!("{}: {} {what}", torrent.name, counted(value));
     let x = scale.at(torrent.unique);
     let square = [(x - 5.0, y - 5.0), (x + 5.0, y - 5.0), (x + 5.0, y + 5.0), (x - 5.0, y + 5.0)];
-    drawing.push(path("rest", &square, true).tooltip(&told(torrent.unique, "unique peers")));
+    let mark = |element: Element| element.attribute("data-t", &torrent_mark(&torrent.hash));
+    drawing.push(mark(path("rest", &square, true)).tooltip(&told(torrent.unique, "unique peers")));
     if let Some(scrape) = torrent.scrape {
-        drawing.push(diamond(scale.at(scrape), y).tooltip(&told(scrape, "downloads by scrape")));
+        drawing.push(mark(diamond(scale.at(scrape), y)).tooltip(&told(scrape, "downloads by scrape")));
     }
-    let confirmed = circle("c1", scale.at(torrent.confirmed), y, 5.0);
+    let confirmed = mark(circle("c1", scale.at(torrent.confirmed), y, 5.0));
     drawing.push(confirmed.tooltip(&told(torrent.confirmed, "confirmed downloads")));
 }
 

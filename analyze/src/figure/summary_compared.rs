@@ -10,7 +10,7 @@ use super::rows::is_narrow;
 use super::scale::Scale;
 use super::svg::{Anchor, Drawing, circle, line, text};
 use super::text::visible;
-use super::{Figure, short_hash};
+use super::{Figure, short_hash, torrent_mark};
 
 const STEM: &str = "summary_compared";
 const TITLE: &str = "Confirmed downloads against other counts";
@@ -53,6 +53,7 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
 }
 
 struct Torrent {
+    hash: String,
     name: String,
     unique: f64,
     confirmed: f64,
@@ -70,7 +71,7 @@ fn torrents(rows: &DataFrame) -> PolarsResult<Vec<Torrent>> {
         .filter_map(|(((hash, name), unique), (confirmed, scrape))| {
             let hash = hash.filter(|hash| hash != "all")?;
             let name = name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| short_hash(&hash));
-            Some(Torrent { name: visible(&name), unique, confirmed, scrape })
+            Some(Torrent { hash, name: visible(&name), unique, confirmed, scrape })
         })
         .collect())
 }
@@ -122,6 +123,11 @@ fn points(
         let (x, y) = (across.at(*other), up.at(torrent.confirmed));
         let tooltip =
             format!("{}: {} confirmed, {} {what}", torrent.name, counted(torrent.confirmed), counted(*other));
-        drawing.push(circle(class, x, y, 4.0).attribute("fill-opacity", "0.6").tooltip(&tooltip));
+        drawing.push(
+            circle(class, x, y, 4.0)
+                .attribute("fill-opacity", "0.6")
+                .attribute("data-t", &torrent_mark(&torrent.hash))
+                .tooltip(&tooltip),
+        );
     }
 }

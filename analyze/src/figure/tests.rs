@@ -118,7 +118,7 @@ fn hostile_text_stays_text() {
 #[test]
 fn every_class_has_a_colour_in_the_file_and_on_the_page() {
     let file = defined(include_str!("../../assets/page/figure.css"));
-    let page = defined(include_str!("../../assets/page/report.css"));
+    let page = defined(include_str!("../../assets/page/style/figure.css"));
     for tables in [fixture::many(19, 34), fixture::empty()] {
         for figure in draw(&tables, &fixture::facts(19, 34)).unwrap() {
             let markup = figure.file_markup();

@@ -19,8 +19,8 @@ pub fn draw(rows: &DataFrame, facts: &Facts) -> PolarsResult<Figure> {
         .zip(numbers(rows, "confirmed_downloads")?)
         .filter_map(|(threshold, confirmed)| Some((threshold?, confirmed?)))
         .collect();
-    if points.is_empty() {
-        return Ok(Figure::without_data("thresholds", TITLE, "No threshold was evaluated."));
+    if points.iter().all(|(_, confirmed)| *confirmed == 0.0) {
+        return Ok(Figure::without_data("thresholds", TITLE, "No download was confirmed at any threshold."));
     }
     let chosen: Option<f64> = facts.threshold.parse().ok();
     let subtitle = format!(
@@ -58,7 +58,9 @@ fn plot(points: &[(f64, f64)], chosen: Option<f64>, width: f64) -> Drawing {
         drawing.push(text("note", x, panel.bottom - 10.0, anchor, &format!("this report: {chosen}")));
     }
     let pixels: Vec<_> = points.iter().map(|(share, value)| (across.at(*share), up.at(*value))).collect();
-    drawing.push(path("line1", &pixels, false));
+    if pixels.len() > 1 {
+        drawing.push(path("line1", &pixels, false));
+    }
     for ((share, value), (x, y)) in points.iter().zip(pixels) {
         let number = counted(*value);
         drawing.push(circle("c1", x, y, 4.0).tooltip(&format!("{share:.2}: {number} confirmed downloads")));

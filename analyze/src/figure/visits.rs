@@ -131,7 +131,9 @@ fn plot_curves(drawing: &mut Drawing, panel: Panel, groups: &[Group], tried: f64
             })
             .collect();
         let pixels: Vec<_> = points.iter().map(|(x, share)| (*x, scale.at(*share))).collect();
-        drawing.push(path(stroke, &pixels, false));
+        if pixels.len() > 1 {
+            drawing.push(path(stroke, &pixels, false));
+        }
         for ((x, share), group) in points.iter().zip(groups) {
             let tooltip = match group.label.as_str() {
                 "1" => format!("{} of the peers: 1 contact", percent(*share)),

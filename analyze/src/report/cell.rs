@@ -1,4 +1,4 @@
-//! Values of a table's columns → text for people, and what to sort it by.
+//! Values of a table's columns → text for people.
 
 use polars::prelude::{Column as Values, DataType, PolarsResult};
 use serde::Serialize;
@@ -18,8 +18,8 @@ const LONGEST: usize = 160;
 pub struct Cell {
     /// What it shows; empty where the value is absent.
     pub text: String,
-    /// What it is sorted by if not its text: a number, or nothing for an absent value.
-    pub sort: Option<String>,
+    /// The torrent it names, which a press on it chooses.
+    pub torrent: Option<String>,
     /// What is told when the pointer rests on it.
     pub hint: String,
     /// How it is set.
@@ -45,12 +45,7 @@ pub fn cells(column: &Column, values: &Values, names: &Names) -> PolarsResult<Ve
         Kind::Time => Ok(column_times(values)?
             .into_iter()
             .map(|time| match time {
-                Some(time_us) => Cell {
-                    text: second(time_us),
-                    sort: Some(time_us.to_string()),
-                    class: "t",
-                    ..Cell::default()
-                },
+                Some(time_us) => Cell { text: second(time_us), class: "t", ..Cell::default() },
                 None => absent("t"),
             })
             .collect()),
@@ -77,7 +72,7 @@ pub fn is_numeric(kind: Kind) -> bool {
 }
 
 fn absent(class: &'static str) -> Cell {
-    Cell { sort: Some(String::new()), class, ..Cell::default() }
+    Cell { class, ..Cell::default() }
 }
 
 fn number_cell(kind: Kind, value: f64) -> Cell {
@@ -101,24 +96,32 @@ fn number_cell(kind: Kind, value: f64) -> Cell {
         Kind::Microseconds => format!("{} µs", count(whole(value).unsigned_abs())),
         _ => String::new(),
     };
-    Cell { text, sort: Some(value.to_string()), hint, class: "n" }
+    Cell { text, hint, class: "n", torrent: None }
 }
 
 fn text_cell(column: &Column, value: Option<&str>, names: &Names) -> Cell {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return absent("") };
     match column.name {
         "info_hash" if value == "all" => Cell { text: "all".to_owned(), ..Cell::default() },
-        "info_hash" => match names.known(value) {
-            Some(name) => Cell { hint: visible(value), ..wrapped(cut(&name, 60)) },
-            None => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
-        },
-        "peer_id" => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
-        "country" => {
-            let name = country::name(value);
-            wrapped(if name == value { visible(value) } else { format!("{name} ({value})") })
+        "info_hash" => {
+            let torrent = Some(visible(value));
+            match names.known(value) {
+                Some(name) => Cell { text: cut(&name, 60), torrent, class: "w", ..Cell::default() },
+                None => Cell { text: short_hash(value), torrent, class: "h", ..Cell::default() },
+            }
         }
-        _ => wrapped(cut(&visible(value), LONGEST)),
+        "peer_id" => Cell { text: short_hash(value), hint: visible(value), class: "h", ..Cell::default() },
+        _ => wrapped(shown(column, value)),
     }
+}
+
+/// A text as the page shows it: names of countries for their codes, everything visible, nothing endless.
+pub fn shown(column: &Column, value: &str) -> String {
+    if column.name == "country" {
+        let name = country::name(value);
+        return if name == value { visible(value) } else { format!("{name} ({value})") };
+    }
+    cut(&visible(value), LONGEST)
 }
 
 /// Short text stays on one line, longer text gets room to break.
@@ -142,9 +145,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well_and_sort_exactly() {
+    fn numbers_read_well_and_hint_at_what_is_rounded() {
         let cell = number_cell(Kind::BytesPerSecond, 1_234_567.0);
-        assert_eq!((cell.text.as_str(), cell.sort.as_deref()), ("1.23 MB/s", Some("1234567")));
+        assert_eq!((cell.text.as_str(), cell.hint.as_str()), ("1.23 MB/s", "1234567.0 bytes/s"));
         assert_eq!(number_cell(Kind::Number, 6881.0).text, "6881");
         assert_eq!(number_cell(Kind::Share, 0.98).text, "98 %");
         assert_eq!(number_cell(Kind::Share, 0.995).text, "99.5 %");
@@ -157,6 +160,6 @@ mod tests {
         let names = Names::default();
         assert_eq!(text_cell(&column, Some("a\u{1b}[2J\u{202e}b"), &names).text, "a□[2J□b");
         assert_eq!(text_cell(&column, Some(&"x".repeat(10_000)), &names).text.chars().count(), LONGEST + 1);
-        assert_eq!(text_cell(&column, None, &names).sort.as_deref(), Some(""));
+        assert_eq!(text_cell(&column, None, &names).text, "");
     }
 }

@@ -15,8 +15,12 @@ pub const LISTED: usize = 20;
 /// A key number: value, what it counts, and in which sense.
 #[derive(Debug, Serialize)]
 pub struct Number {
+    /// The column of `summary` it comes from.
+    column: &'static str,
     label: &'static str,
     value: String,
+    /// Both ends of its 95 % interval; empty for a count.
+    range: String,
     about: String,
 }
 
@@ -77,43 +81,88 @@ pub fn key_numbers(summary: &DataFrame) -> PolarsResult<Vec<Number>> {
     };
     let value =
         |name: &str| -> PolarsResult<Option<f64>> { Ok(numbers(summary, name)?.get(row).copied().flatten()) };
-    let told = |label, value: Option<f64>, about: &str| Number {
-        label,
-        value: value.map_or_else(|| "–".to_owned(), |value| count(whole(value).unsigned_abs())),
-        about: about.to_owned(),
-    };
-    let mut list = vec![
-        told(
-            "confirmed downloads",
-            value("confirmed_downloads")?,
-            "Peers seen below the threshold and later at or above it: a lower bound.",
-        ),
-        told(
-            "unique peers",
-            value("unique_peers")?,
-            "Named by a source or met in a contact, once per torrent.",
-        ),
-        told("contacted peers", value("contacted_peers")?, "Their handshake was received at least once."),
-        told("already complete", value("already_complete")?, "At or above the threshold when first seen."),
-        told(
-            "downloads by scrape",
-            value("scrape_downloads")?,
-            "What trackers say was downloaded meanwhile, one tracker a torrent.",
-        ),
-        told("flagged peers", value("flagged")?, "Counts that cannot be trusted: never confirmed."),
-    ];
-    if let Some(estimate) = value("estimated_downloads")? {
-        let number = |value: f64| count(whole(value).unsigned_abs());
-        let low = value("estimated_downloads_low")?.map_or_else(|| "–".to_owned(), number);
-        let high = value("estimated_downloads_high")?.map_or_else(|| "–".to_owned(), number);
-        list.push(told("estimated downloads", Some(estimate), &format!("Between {low} and {high}.")));
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| count(whole(value).unsigned_abs()));
+    let mut list = Vec::new();
+    for (column, label, about) in NUMBERS {
+        let found = value(column)?;
+        let mut told =
+            Number { column, label, value: number(found), range: String::new(), about: about.to_owned() };
+        if column == "estimated_downloads" {
+            let (low, high) = (value("estimated_downloads_low")?, value("estimated_downloads_high")?);
+            told.range = match found {
+                Some(_) => format!("95 %: {} to {}", number(low), number(high)),
+                None => String::new(),
+            };
+        }
+        if column == "median_speed_bytes_per_s" {
+            told.value = found.map_or_else(|| "–".to_owned(), speed);
+        }
+        list.push(told);
     }
-    list.push(Number {
-        label: "median speed",
-        value: value("median_speed_bytes_per_s")?.map_or_else(|| "–".to_owned(), speed),
-        about: "Of the peers' mean download speeds.".to_owned(),
-    });
     Ok(list)
+}
+
+/// The key numbers: column of `summary`, what it counts, and in which sense.
+const NUMBERS: [(&str, &str, &str); 8] = [
+    (
+        "confirmed_downloads",
+        "confirmed downloads",
+        "Peers seen below the threshold and later at or above it: a lower bound that counts nothing that did not happen.",
+    ),
+    (
+        "estimated_downloads",
+        "estimated downloads",
+        "Each confirmed one weighted by how likely it was to be seen. Errs low: peers nobody can reach are not in it.",
+    ),
+    (
+        "scrape_downloads",
+        "downloads by scrape",
+        "What trackers say was completed meanwhile, one tracker a torrent. Clients may report falsely.",
+    ),
+    (
+        "median_speed_bytes_per_s",
+        "median speed",
+        "Of the peers' mean download speeds while they were watched.",
+    ),
+    ("unique_peers", "unique peers", "Named by a source or met in a contact, once per torrent."),
+    ("contacted_peers", "contacted peers", "Of these, peers whose handshake was received at least once."),
+    (
+        "already_complete",
+        "already complete",
+        "At or above the threshold when first seen: no downloads we saw.",
+    ),
+    ("flagged", "flagged peers", "Counts that cannot be trusted, such as falling ones: never confirmed."),
+];
+
+/// What to look at where the log holds nothing.
+pub fn help(facts: &Facts) -> Vec<String> {
+    if facts.first_at.is_some() {
+        return Vec::new();
+    }
+    let folders: Vec<_> =
+        facts.data.iter().map(|folder| format!("<code>{}</code>", foreign(folder))).collect();
+    let mut lines = Vec::new();
+    if !folders.is_empty() {
+        lines.push(format!(
+            "The data came from {}: is it the folder that <code>capture --out</code> wrote to?",
+            folders.join(", ")
+        ));
+    }
+    if facts.since.is_some() || facts.until.is_some() || !facts.info_hashes.is_empty() {
+        lines.push(
+            "Only a part of the log was asked for: <code>--since</code>, <code>--until</code> or <code>--info-hash</code> \
+             may leave nothing."
+                .to_owned(),
+        );
+    }
+    lines.push(
+        "<code>capture --torrents list.txt --dry-run</code> shows what a list holds; a capture that runs writes its first \
+         rows within seconds, and a report can be made while it runs."
+            .to_owned(),
+    );
+    lines.push("<code>analyze verify</code> tells what is in a log, and what of it is damaged.".to_owned());
+    lines
 }
 
 /// What the reader must know: damaged files first, then the notes.

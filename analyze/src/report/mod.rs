@@ -3,9 +3,12 @@
 //! Everything is inline, nothing is loaded. The page holds the first rows of each table and names the CSV that has all.
 
 mod cell;
+mod data;
 mod header;
+mod pack;
 mod page;
 mod prose;
+mod rows;
 mod sections;
 mod shapes;
 
@@ -23,6 +26,12 @@ use crate::table::Tables;
 /// Why the report could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
+    /// The page's data cannot be written as JSON: a mistake of ours.
+    #[error("the page's data cannot be written")]
+    Data(#[source] serde_json::Error),
+    /// The page's data cannot be packed.
+    #[error("the page's data cannot be packed")]
+    Pack(#[source] std::io::Error),
     /// A table lacks a column, or has one of another type.
     #[error("the table {table} cannot be shown")]
     Table {
@@ -44,6 +53,13 @@ pub enum ReportError {
     },
 }
 
+/// The page and its parts.
+const TEMPLATES: [(&str, &str); 3] = [
+    ("article.html", include_str!("../../assets/page/template/article.html")),
+    ("header.html", include_str!("../../assets/page/template/header.html")),
+    ("report.html", include_str!("../../assets/page/template/report.html")),
+];
+
 /// Writes `<out>/report.html` and returns its path; `out` must exist.
 pub fn write(tables: &Tables, facts: &Facts, figures: &[Figure], out: &Path) -> Result<PathBuf, ReportError> {
     let page = render(tables, facts, figures)?;
@@ -58,7 +74,9 @@ pub fn write(tables: &Tables, facts: &Facts, figures: &[Figure], out: &Path) -> 
 pub fn render(tables: &Tables, facts: &Facts, figures: &[Figure]) -> Result<String, ReportError> {
     let mut environment = minijinja::Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    environment.add_template("report.html", include_str!("../../assets/page/report.html"))?;
+    for (name, template) in TEMPLATES {
+        environment.add_template(name, template)?;
+    }
     let page = minijinja::value::Serde(page::Page::of(tables, facts, figures)?);
     Ok(environment.get_template("report.html")?.render(page)?)
 }

@@ -1,23 +1,43 @@
 //! What the template is given: tables, facts and figures → texts, escaped by the template unless named otherwise.
 
-use polars::prelude::{DataFrame, IdxCa, IdxSize, PolarsResult};
+use polars::prelude::{DataFrame, IdxCa, PolarsResult};
 use serde::Serialize;
 
 use super::ReportError;
 use super::cell::{self, Cell, is_numeric};
-use super::header::{Fact, LISTED, Number, Remark, credits, fact_list, key_numbers, lead, remarks, runs};
+use super::data::Data;
+use super::header::{
+    Fact, LISTED, Number, Remark, credits, fact_list, help, key_numbers, lead, remarks, runs,
+};
+use super::pack::pack;
 use super::prose::with_code;
+use super::rows;
 use super::sections::{GROUPS, Group, OTHERS, order};
 use super::shapes::Shapes;
 use crate::facts::Facts;
-use crate::figure::frame::{column_numbers, texts};
 use crate::figure::number::count;
 use crate::figure::text::visible;
-use crate::figure::{Figure, Names};
+use crate::figure::{self, Figure, Names};
 use crate::table::{Definition, Tables};
 
-/// Rows of a table that the page holds.
-const ROWS: usize = 25;
+const STYLE: &str = concat!(
+    include_str!("../../assets/page/style/theme.css"),
+    include_str!("../../assets/page/style/page.css"),
+    include_str!("../../assets/page/style/figure.css"),
+    include_str!("../../assets/page/style/table.css"),
+    include_str!("../../assets/page/style/print.css"),
+);
+
+/// In this order: later parts use earlier ones.
+const SCRIPT: &str = concat!(
+    include_str!("../../assets/page/script/format.js"),
+    include_str!("../../assets/page/script/data.js"),
+    include_str!("../../assets/page/script/tooltip.js"),
+    include_str!("../../assets/page/script/table.js"),
+    include_str!("../../assets/page/script/draw.js"),
+    include_str!("../../assets/page/script/charts.js"),
+    include_str!("../../assets/page/script/torrent.js"),
+);
 
 /// Everything on the page; what the template marks safe is escaped already.
 #[derive(Debug, Serialize)]
@@ -33,6 +53,10 @@ pub struct Page {
     credits: Vec<String>,
     /// Outlines of countries, which the maps refer to.
     shapes: String,
+    /// What to look at where nothing was captured.
+    help: Vec<String>,
+    /// What the script works with, packed.
+    data: String,
     style: &'static str,
     script: &'static str,
 }
@@ -56,6 +80,10 @@ struct Part {
 #[derive(Debug, Serialize)]
 struct FigureOnPage {
     stem: &'static str,
+    /// Whether it shows a torrent alone once one is chosen.
+    of_torrents: bool,
+    bias: &'static str,
+    missing: Option<String>,
     title: String,
     subtitle: String,
     wide: String,
@@ -65,6 +93,14 @@ struct FigureOnPage {
 #[derive(Debug, Serialize)]
 struct TableOnPage {
     caption: String,
+    /// How many rows there are, in words.
+    size: String,
+    /// Rows in the page's data.
+    kept: usize,
+    /// Whether rows are of single torrents.
+    of_torrents: bool,
+    /// Whether it is seen without being asked for.
+    open: bool,
     columns: Vec<ColumnOnPage>,
     rows: Vec<Row>,
 }
@@ -94,6 +130,7 @@ impl Page {
         let in_summary = |source| ReportError::Table { table: "summary", source };
         let numbers = tables.get("summary").map(key_numbers).transpose().map_err(in_summary)?;
         let grouped = |name: &str| GROUPS.iter().any(|group| group.tables.contains(&name));
+        let data = Data::of(tables, facts, &names)?;
         let mut shapes = Shapes::default();
         let mut groups = Vec::new();
         for group in GROUPS.iter().chain([&OTHERS]) {
@@ -102,7 +139,7 @@ impl Page {
                 group.tables.iter().filter_map(|name| tables.iter().find(|(found, _)| found.name == *name));
             let unlisted = tables.iter().filter(|(found, _)| group.tables.is_empty() && !grouped(found.name));
             for (definition, rows) in listed.chain(unlisted) {
-                parts.push(part(definition, rows, figures, &names, &mut shapes)?);
+                parts.push(part(definition, rows, figures, &names, data.held(definition.name), &mut shapes)?);
             }
             if !parts.is_empty() {
                 let Group { id, title, .. } = *group;
@@ -120,8 +157,10 @@ impl Page {
             groups,
             credits: credits(facts),
             shapes: shapes.definitions(),
-            style: include_str!("../../assets/page/report.css"),
-            script: include_str!("../../assets/page/report.js"),
+            help: help(facts),
+            data: pack(&data)?,
+            style: STYLE,
+            script: SCRIPT,
         })
     }
 }
@@ -131,11 +170,15 @@ fn part(
     rows: &DataFrame,
     figures: &[Figure],
     names: &Names,
+    kept: usize,
     shapes: &mut Shapes,
 ) -> Result<Part, ReportError> {
     let in_table = |source| ReportError::Table { table: definition.name, source };
     let figures = figures.iter().filter(|figure| figure.draws(definition.name)).map(|figure| FigureOnPage {
         stem: figure.stem,
+        of_torrents: figure::torrents::FIGURES.contains(&figure.stem),
+        bias: figure::bias::bias(figure.stem),
+        missing: figure.missing.clone(),
         title: visible(&figure.title),
         subtitle: visible(&figure.subtitle),
         wide: shapes.share(&figure.wide_markup()),
@@ -146,12 +189,19 @@ fn part(
         title: definition.title,
         about: with_code(definition.about),
         figures: figures.collect(),
-        table: table(definition, rows, names).map_err(in_table)?,
+        table: table(definition, rows, names, kept).map_err(in_table)?,
     })
 }
 
-fn table(definition: &'static Definition, rows: &DataFrame, names: &Names) -> PolarsResult<TableOnPage> {
-    let shown = first_rows(definition, rows)?;
+fn table(
+    definition: &'static Definition,
+    rows: &DataFrame,
+    names: &Names,
+    kept: usize,
+) -> PolarsResult<TableOnPage> {
+    let ordered = rows::in_order(definition, rows)?;
+    let first = ordered.into_iter().take(rows::SHOWN).collect();
+    let shown = rows.take(&IdxCa::from_vec("row".into(), first))?;
     // Where the name has a column of its own, the info-hash is shown as such.
     let no_names = Names::default();
     let has_name = definition.columns.iter().any(|column| column.name == "name");
@@ -182,17 +232,24 @@ fn table(definition: &'static Definition, rows: &DataFrame, names: &Names) -> Po
             line.cells.push(cell);
         }
     }
-    Ok(TableOnPage { caption: caption(definition, rows.height(), lines.len()), columns, rows: lines })
+    Ok(TableOnPage {
+        caption: caption(definition, rows.height(), kept),
+        size: rows_in_words(rows.height()),
+        kept,
+        of_torrents: definition.columns.iter().any(|column| column.name == "info_hash"),
+        open: definition.name == "summary",
+        columns,
+        rows: lines,
+    })
 }
 
-fn caption(definition: &Definition, all: usize, shown: usize) -> String {
+fn caption(definition: &Definition, all: usize, kept: usize) -> String {
     let file = format!("<code>{}.csv</code>", definition.name);
     if all == 0 {
         return format!("No rows. {file} has the column names only.");
     }
-    if shown == all {
-        let rows = if all == 1 { "1 row".to_owned() } else { format!("{} rows", count(all as u64)) };
-        return format!("{rows}, also in {file}.");
+    if kept == all {
+        return format!("{}, also in {file}.", rows_in_words(all));
     }
     let by = match order(definition.name) {
         Some(column) if matches!(column, "hour" | "confirmed_at") => {
@@ -201,8 +258,12 @@ fn caption(definition: &Definition, all: usize, shown: usize) -> String {
         Some(column) => format!(" with the highest {}", label(column)),
         None => String::new(),
     };
-    format!("{} of {} rows, those{by}; {file} has all of them.", count(shown as u64), count(all as u64))
+    format!("{} of {} rows, those{by}; {file} has all of them.", count(kept as u64), count(all as u64))
         .replace(", those;", ";")
+}
+
+fn rows_in_words(number: usize) -> String {
+    if number == 1 { "1 row".to_owned() } else { format!("{} rows", count(number as u64)) }
 }
 
 /// A column's name as a heading: the unit stands in the cells.
@@ -211,24 +272,4 @@ fn label(name: &str) -> String {
     let name = name.strip_suffix("_bytes").unwrap_or(name);
     let name = name.strip_suffix("_us").unwrap_or(name);
     name.replace('_', " ")
-}
-
-/// The rows that the page shows, in its order: the row of all torrents first, then by the table's column.
-fn first_rows(definition: &Definition, rows: &DataFrame) -> PolarsResult<DataFrame> {
-    let Some(column) = order(definition.name) else { return Ok(rows.head(Some(ROWS))) };
-    let keys = column_numbers(rows.column(column)?)?;
-    let is_sum: Vec<bool> = match definition.name {
-        "summary" => texts(rows, "info_hash")?.iter().map(|hash| hash.as_deref() == Some("all")).collect(),
-        _ => vec![false; rows.height()],
-    };
-    let mut indices: Vec<(bool, f64, IdxSize)> = is_sum
-        .into_iter()
-        .zip(keys)
-        .zip(0..)
-        .map(|((sum, key), index)| (sum, key.unwrap_or(f64::NEG_INFINITY), index))
-        .collect();
-    indices.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
-    indices.truncate(ROWS);
-    let indices: Vec<IdxSize> = indices.into_iter().map(|(_, _, index)| index).collect();
-    rows.take(&IdxCa::from_vec("row".into(), indices))
 }

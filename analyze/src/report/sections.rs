@@ -16,25 +16,21 @@ pub const GROUPS: &[Group] = &[
     Group {
         id: "downloads",
         title: "Downloads",
-        tables: &[
-            "summary",
-            "confirmed_hourly",
-            "thresholds",
-            "population",
-            "seeders_hourly",
-            "trackers",
-            "confirmed_downloads",
-            "flagged",
-        ],
+        tables: &["summary", "confirmed_hourly", "thresholds", "confirmed_downloads", "flagged"],
+    },
+    Group {
+        id: "swarms",
+        title: "Swarms",
+        tables: &["population", "seeders_hourly", "sessions", "trackers"],
     },
     Group { id: "speed", title: "Speeds", tables: &["speeds", "speeds_by_country"] },
-    Group { id: "places", title: "Places", tables: &["countries", "cities", "networks", "hostnames"] },
-    Group { id: "naming", title: "Sources", tables: &["sources_hourly", "sources", "requests"] },
     Group {
-        id: "peers",
-        title: "Contacts and peers",
-        tables: &["contacts", "clients", "visits", "sessions"],
+        id: "places",
+        title: "Places and clients",
+        tables: &["countries", "cities", "networks", "hostnames", "clients"],
     },
+    Group { id: "naming", title: "Sources", tables: &["sources", "sources_hourly", "requests"] },
+    Group { id: "peers", title: "Contacts", tables: &["contacts", "visits"] },
     Group { id: "capture", title: "The capture itself", tables: &["health"] },
 ];
 

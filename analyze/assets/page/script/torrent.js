@@ -1,0 +1,104 @@
+// The choice of a torrent: key numbers, figures and tables show it alone, and what knows no torrents says so.
+const choice = document.getElementById("torrent");
+const phone = matchMedia("(max-width: 640px)");
+let chosen = null;
+
+const draw = (figure, all) => {
+  figure.querySelector(":scope > .drawn")?.remove();
+  figure.querySelector(".reading.own")?.remove();
+  const chart = charts[figure.dataset.figure];
+  figure.classList.toggle("replaced", chosen !== null && Boolean(chart));
+  if (chosen === null || !chart) return;
+  tellReading(figure, all);
+  const name = figure.querySelector("svg")?.getAttribute("aria-label") ?? "";
+  const title = `${name}, ${all.torrents[chosen].name || all.torrents[chosen].hash}`;
+  figure.append(chart(chosen, all, phone.matches ? NARROW : WIDE, title, figure));
+};
+
+// What the figure of all torrents says beside it gives way to what this one's says.
+const tellReading = (figure, all) => {
+  const own = document.createElement("span");
+  own.className = "reading own";
+  own.textContent = readings[figure.dataset.figure](chosen, all);
+  figure.querySelector("figcaption > strong").after(own);
+};
+
+const mark = (hash) => {
+  for (const made of document.querySelectorAll(".figure [data-t]")) {
+    made.classList.toggle("other", chosen !== null && !hash.startsWith(made.dataset.t));
+  }
+};
+
+const numbers = [...document.querySelectorAll(".numbers [data-column]")].map((item) => ({
+  item,
+  value: item.querySelector("strong"),
+  before: item.querySelector("strong").textContent,
+  range: item.querySelector(".range"),
+  rangeBefore: item.querySelector(".range")?.textContent,
+}));
+
+const tellNumbers = ({ tables: { summary } }) => {
+  const row = chosen === null ? null : summary?.rows.find((row) => row[0] === chosen);
+  const at = (name) => summary?.columns.findIndex(([column]) => column === name) ?? -1;
+  for (const { item, value, before, range, rangeBefore } of numbers) {
+    const column = at(item.dataset.column);
+    if (!row || column < 0) {
+      value.textContent = before;
+      if (range) range.textContent = rangeBefore;
+      continue;
+    }
+    const number = row[column];
+    value.textContent = number === null ? "–" : written[summary.columns[column][1]](number);
+    if (!range) continue;
+    const [low, high] = ["_low", "_high"].map((end) => row[at(item.dataset.column + end)]);
+    range.textContent = number === null ? "" : `95 %: ${integer(low)} to ${integer(high)}`;
+  }
+};
+
+const choose = async (hash) => {
+  const all = await data();
+  const found = all.torrents.findIndex((torrent) => torrent.hash === hash);
+  chosen = found < 0 ? null : found;
+  if (choice) choice.value = chosen === null ? "" : hash;
+  document.body.classList.toggle("one", chosen !== null);
+  document.querySelectorAll(".of-torrent").forEach((place) => {
+    place.textContent = chosen === null ? "" : all.torrents[chosen].name || hash;
+  });
+  tellNumbers(all);
+  mark(hash);
+  document.querySelectorAll("figure[data-figure]").forEach((figure) => draw(figure, all));
+  await Promise.all([...tables.values()].filter((table) => table.isOfTorrents).map((table) => table.select(chosen)));
+  const address = chosen === null ? location.href.split("#")[0] : `#torrent=${hash}`;
+  if (location.hash.startsWith("#torrent=") || chosen !== null) history.replaceState(null, "", address);
+};
+
+const offer = (torrents) => {
+  const option = ({ hash, name, confirmed }) => {
+    const made = document.createElement("option");
+    made.value = hash;
+    made.textContent = `${cut(name || `${hash.slice(0, 10)}…`, 60)} (${integer(confirmed)})`;
+    return made;
+  };
+  choice.append(...torrents.map(option));
+  choice.closest(".choice").hidden = false;
+};
+
+const begin = async () => {
+  const { torrents } = await data();
+  if (choice && torrents.length > 1) offer(torrents);
+  if (location.hash.startsWith("#torrent=")) await choose(location.hash.slice("#torrent=".length));
+  document.documentElement.dataset.ready = "";
+};
+
+choice?.addEventListener("change", () => choose(choice.value));
+document.getElementById("all-torrents")?.addEventListener("click", () => choose(""));
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button.torrent");
+  const point = event.target.closest(".figure [data-t]");
+  if (button) choose(button.dataset.torrent === choice?.value ? "" : button.dataset.torrent);
+  else if (point) data().then(({ torrents }) => choose(torrents.find(({ hash }) => hash.startsWith(point.dataset.t))?.hash));
+});
+phone.addEventListener("change", () => chosen !== null && choose(choice.value));
+// The page is complete without its data: it is unpacked once everything is shown.
+if (document.readyState === "complete") setTimeout(begin);
+else addEventListener("load", () => setTimeout(begin));
