@@ -1,6 +1,6 @@
 //! Who the lab's peers are: how each client opens, tells of its progress and treats connections, and what each role
-//! does with its download. A profile is `role:client`, with `:nat` behind it where nobody can connect to the peer and
-//! then, say, `:mse-only` where it obfuscates.
+//! does with its download. A profile is `role:client`, and behind it what is unusual: `:nat` where nobody can connect to
+//! the peer, say `:mse-only` where it obfuscates, `:pex` where no tracker names it, `:utp-only` where it has no TCP.
 //!
 //! The clients' habits are those measured on real ones, see `docs/`; a new actor is a line in a table here.
 
@@ -54,6 +54,8 @@ pub struct Client {
     pub closes_on_completion: bool,
     /// Speaks MSE.
     pub mse: bool,
+    /// Speaks uTP.
+    pub utp: bool,
     /// How common it is, relative to the others.
     pub share: u32,
 }
@@ -76,6 +78,7 @@ pub const QBITTORRENT: Client = Client {
     second_connection: SecondConnection::Accepted,
     closes_on_completion: false,
     mse: true,
+    utp: true,
     share: 24,
 };
 
@@ -94,6 +97,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Refused(s(0)),
         closes_on_completion: false,
         mse: true,
+        utp: true,
         share: 18,
     },
     QBITTORRENT,
@@ -110,6 +114,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Refused(s(1)),
         closes_on_completion: false,
         mse: true,
+        utp: true,
         share: 14,
     },
     Client {
@@ -125,6 +130,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
         mse: true,
+        utp: false,
         share: 6,
     },
     Client {
@@ -140,6 +146,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Refused(s(0)),
         closes_on_completion: true,
         mse: true,
+        utp: false,
         share: 5,
     },
     Client {
@@ -155,6 +162,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Refused(s(0)),
         closes_on_completion: false,
         mse: false,
+        utp: false,
         share: 5,
     },
     Client {
@@ -170,6 +178,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
         mse: true,
+        utp: true,
         share: 10,
     },
     Client {
@@ -185,6 +194,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
         mse: false,
+        utp: true,
         share: 8,
     },
     Client {
@@ -200,6 +210,7 @@ pub static CLIENTS: &[Client] = &[
         second_connection: SecondConnection::Accepted,
         closes_on_completion: false,
         mse: true,
+        utp: true,
         share: 10,
     },
 ];
@@ -349,7 +360,31 @@ impl Obfuscation {
     }
 }
 
-/// A peer's role and client, whether others can connect to it, and how.
+/// Who tells others of a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamedBy {
+    /// Its neighbours alone (PEX, BEP 11): it announces itself nowhere, and connects to peers it was told of by hand.
+    Neighbours,
+    /// The trackers, and its neighbours too.
+    #[default]
+    Trackers,
+}
+
+/// What a peer is connected over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// uTP (BEP 29); its TCP port refuses.
+    Utp,
+}
+
+const NAT: &str = "nat";
+const PEX: &str = "pex";
+const UTP_ONLY: &str = "utp-only";
+
+/// A peer's role and client, whether others can connect to it, how, and who names it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Profile {
     /// What it does.
@@ -360,20 +395,48 @@ pub struct Profile {
     pub nat: bool,
     /// Which connections it obfuscates and takes.
     pub obfuscation: Obfuscation,
+    /// Who tells others of it.
+    pub named_by: NamedBy,
+    /// What it is connected over.
+    pub transport: Transport,
+}
+
+impl Profile {
+    /// A peer with nothing unusual about it.
+    pub const fn usual(role: Role, client: &'static Client) -> Self {
+        Self {
+            role,
+            client,
+            nat: false,
+            obfuscation: Obfuscation::Either,
+            named_by: NamedBy::Trackers,
+            transport: Transport::Tcp,
+        }
+    }
+
+    fn words(&self) -> [&'static str; 4] {
+        [
+            if self.nat { NAT } else { "" },
+            self.obfuscation.name(),
+            if self.named_by == NamedBy::Neighbours { PEX } else { "" },
+            if self.transport == Transport::Utp { UTP_ONLY } else { "" },
+        ]
+    }
 }
 
 impl fmt::Display for Profile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.role.name(), self.client.name)?;
-        let words = [if self.nat { "nat" } else { "" }, self.obfuscation.name()];
-        words.into_iter().filter(|word| !word.is_empty()).try_for_each(|word| write!(formatter, ":{word}"))
+        let mut words = self.words().into_iter().filter(|word| !word.is_empty());
+        words.try_for_each(|word| write!(formatter, ":{word}"))
     }
 }
 
 /// Text that names no profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no profile (expected `role:client`, then `:nat`, then `:mse-only`, `:plain-only` or `:prefers-mse`)"
+    "{0:?} is no profile (expected `role:client`, then any of `:nat`; `:mse-only`, `:plain-only` or `:prefers-mse`; \
+     `:pex`; `:utp-only`)"
 )]
 pub struct UnknownProfile(String);
 
@@ -382,20 +445,25 @@ impl FromStr for Profile {
 
     fn from_str(text: &str) -> Result<Self, UnknownProfile> {
         let unknown = || UnknownProfile(text.to_owned());
-        let mut parts = text.split(':').peekable();
+        let mut parts = text.split(':');
         let (role, client) = (parts.next(), parts.next());
-        let nat = parts.next_if_eq(&"nat").is_some();
         let role = Role::TABLE.iter().find(|(_, name, _)| Some(*name) == role).ok_or_else(unknown)?.0;
         let client = CLIENTS.iter().find(|known| Some(known.name) == client).ok_or_else(unknown)?;
-        let obfuscation = match parts.next() {
-            None => Obfuscation::Either,
-            Some("") => return Err(unknown()),
-            Some(word) => Obfuscation::TABLE.iter().find(|(_, name)| *name == word).ok_or_else(unknown)?.0,
-        };
-        if parts.next().is_some() {
-            return Err(unknown());
+        let mut profile = Self::usual(role, client);
+        for word in parts {
+            match word {
+                NAT => profile.nat = true,
+                PEX => profile.named_by = NamedBy::Neighbours,
+                UTP_ONLY => profile.transport = Transport::Utp,
+                word => {
+                    let kinds = &Obfuscation::TABLE;
+                    let kind = kinds.iter().find(|(_, name)| *name == word && !word.is_empty());
+                    profile.obfuscation = kind.ok_or_else(unknown)?.0;
+                }
+            }
         }
-        Ok(Self { role, client, nat, obfuscation })
+        // Each word once, and in its order.
+        if profile.to_string() == text { Ok(profile) } else { Err(unknown()) }
     }
 }
 
@@ -407,9 +475,13 @@ mod tests {
     fn every_profile_reads_back_as_written() {
         for (role, ..) in Role::TABLE {
             for client in CLIENTS {
-                for nat in [false, true] {
+                for unusual in 0..8 {
                     for &(obfuscation, _) in Obfuscation::TABLE {
-                        let profile = Profile { role: *role, client, nat, obfuscation };
+                        let mut profile = Profile { obfuscation, ..Profile::usual(*role, client) };
+                        profile.nat = unusual & 1 != 0;
+                        profile.named_by =
+                            if unusual & 2 != 0 { NamedBy::Neighbours } else { NamedBy::Trackers };
+                        profile.transport = if unusual & 4 != 0 { Transport::Utp } else { Transport::Tcp };
                         assert_eq!(profile.to_string().parse(), Ok(profile));
                     }
                 }
@@ -421,6 +493,7 @@ mod tests {
             "leaves:rqbit:",
             "leaves:rqbit:nat:",
             "leaves:rqbit:nat:nat",
+            "leaves:rqbit:pex:nat",
             "leaves:mosaic",
             "left:rqbit",
         ] {

@@ -24,7 +24,7 @@ use crate::{
     clock::{self, Clock},
     peer::{Peer, life, session::Offence},
     plan::{PeerPlan, Plan, PlanOptions, torrent::Torrent},
-    profile::Role,
+    profile::{NamedBy, Role},
     tracker::{self, Tracker, members::Members},
     truth::{self, Growing, Request, Truth},
 };
@@ -152,11 +152,21 @@ impl World {
     pub fn joined(&self, peer: &Peer) {
         let now = self.clock.instant();
         self.up.lock().unwrap_or_else(PoisonError::into_inner).push((peer.address, now));
-        let complete = peer.pieces(now) == peer.torrent.piece_count;
-        self.members.join(peer.plan.swarm, peer.address, complete);
+        if peer.plan.profile.named_by == NamedBy::Trackers {
+            let complete = peer.pieces(now) == peer.torrent.piece_count;
+            self.members.join(peer.plan.swarm, peer.address, complete);
+        }
     }
 
-    /// A tracker has named these addresses to somebody from outside.
+    /// A peer has told these addresses of neighbours to who is connected to it.
+    pub fn told(&self, peer: &Peer, remote: SocketAddr, addresses: &[SocketAddr]) {
+        if !addresses.is_empty() && !self.own.contains(&remote.ip()) {
+            tracing::debug!(peer = %peer.address, %remote, ?addresses, "told of neighbours");
+            self.named(addresses);
+        }
+    }
+
+    /// Somebody from outside was told these addresses.
     pub fn named(&self, addresses: &[SocketAddr]) {
         let now = self.clock.instant();
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,6 +211,11 @@ impl World {
         } else {
             self.members.leave(peer.plan.swarm, peer.address);
         }
+    }
+
+    /// What is true of those that have left.
+    pub fn truths(&self) -> Vec<Truth> {
+        self.truths.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn truth_of(&self, peer: &Peer, joined: Instant, left: Instant) -> Truth {
@@ -307,7 +322,7 @@ pub async fn run(options: &SwarmOptions, stop: CancellationToken) -> Result<()> 
     if tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await.is_err() {
         tracing::warn!("some peers did not end in time; truth.csv lacks them");
     }
-    let mut truths = world.truths.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut truths = world.truths();
     truths.sort_by(|a, b| (&a.info_hash, a.joined.0, a.ip).cmp(&(&b.info_hash, b.joined.0, b.ip)));
     truth::write(&options.out.join("truth.csv"), &truths)?;
     let crossings = truths.iter().filter(|truth| truth.crossed_at.is_some()).count();

@@ -32,7 +32,7 @@ pub struct Truth {
     pub crossed_at: Option<Timestamp>,
     /// Bytes of the pieces it got over the time from `joined` to the last of them, bytes/s; empty when it got none.
     pub mean_speed_bytes_per_s: Option<f64>,
-    /// When a tracker first named it to somebody from outside, or, behind a NAT, when it first connected to somebody
+    /// When a tracker or a peer first named it to somebody from outside, or, behind a NAT, when it first connected to somebody
     /// from outside; empty when it never did.
     #[serde(serialize_with = "some_time_to_text", deserialize_with = "some_time_from_text")]
     pub known_at: Option<Timestamp>,

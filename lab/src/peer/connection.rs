@@ -5,13 +5,17 @@ use std::{io, net::SocketAddr, time::Duration};
 use rand::RngExt;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    net::TcpStream,
+    net::TcpSocket,
     time::{sleep_until, timeout},
 };
 use wire::peer::handshake::{self, Handshake};
 
 use crate::{
-    peer::{Peer, hostile, session::Session, stream::Stream},
+    peer::{
+        Peer, hostile,
+        session::{Session, With},
+        stream::{Link, Stream},
+    },
     profile::{Role, Tells},
 };
 
@@ -19,15 +23,16 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves a connection somebody made to the peer.
-pub async fn accept(peer: &Peer, stream: TcpStream, remote: SocketAddr) -> io::Result<()> {
+pub async fn accept(peer: &Peer, link: Link, remote: SocketAddr) -> io::Result<()> {
     if let Role::Hostile(kind) = peer.plan.profile.role {
+        let Link::Tcp(stream) = link else { return Ok(()) };
         let now = peer.world.clock.instant();
         let Some(nth) = peer.enter(remote.ip(), now) else { return Ok(()) };
         let served = hostile::accept(peer, kind, stream, nth).await;
         peer.leave(remote.ip(), peer.world.clock.instant());
         return served;
     }
-    let mut stream = timeout(PATIENCE, Stream::accept(peer, stream)).await??;
+    let mut stream = timeout(PATIENCE, Stream::accept(peer, link)).await??;
     let theirs = timeout(PATIENCE, read_handshake(&mut stream)).await??;
     if theirs.info_hash != peer.info_hash() {
         return Ok(());
@@ -37,7 +42,7 @@ pub async fn accept(peer: &Peer, stream: TcpStream, remote: SocketAddr) -> io::R
     let Some(nth) = peer.enter(remote.ip(), now) else { return Ok(()) };
     let served = async {
         stream.write_all(&own_handshake(peer).encode()).await?;
-        talk(peer, stream, remote, &theirs, nth).await
+        talk(peer, stream, &With { handshake: &theirs, remote, dialled: false }, nth).await
     };
     let served = served.await;
     peer.leave(remote.ip(), peer.world.clock.instant());
@@ -51,21 +56,28 @@ pub async fn dial(peer: &Peer, remote: SocketAddr) -> io::Result<()> {
     }
     let Some(nth) = peer.enter(remote.ip(), peer.world.clock.instant()) else { return Ok(()) };
     let talked = async {
-        let socket = tokio::net::TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::new(peer.address.ip(), 0))?;
-        let stream = timeout(PATIENCE, socket.connect(remote)).await??;
+        let link = timeout(PATIENCE, connect(peer, remote)).await??;
         let handshake = own_handshake(peer).encode();
-        let mut stream = timeout(PATIENCE, Stream::initiate(peer, stream, handshake)).await??;
+        let mut stream = timeout(PATIENCE, Stream::initiate(peer, link, handshake)).await??;
         let theirs = timeout(PATIENCE, read_handshake(&mut stream)).await??;
         if theirs.info_hash != peer.info_hash() || theirs.peer_id == peer.peer_id() {
             return Ok(());
         }
         peer.world.met(peer, remote);
-        talk(peer, stream, remote, &theirs, nth).await
+        talk(peer, stream, &With { handshake: &theirs, remote, dialled: true }, nth).await
     };
     let talked = talked.await;
     peer.leave(remote.ip(), peer.world.clock.instant());
     talked
+}
+
+async fn connect(peer: &Peer, remote: SocketAddr) -> io::Result<Link> {
+    if let Some(utp) = &peer.utp {
+        return Ok(Link::Utp(utp.connect(remote).await?));
+    }
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(peer.address.ip(), 0))?;
+    Ok(Link::Tcp(socket.connect(remote).await?))
 }
 
 /// The peer's side of the handshake.
@@ -85,17 +97,11 @@ pub async fn read_handshake(stream: &mut (impl AsyncRead + Unpin)) -> io::Result
 }
 
 /// Speaks until one side closes or the peer goes.
-async fn talk(
-    peer: &Peer,
-    mut stream: Stream,
-    remote: SocketAddr,
-    theirs: &Handshake,
-    nth: u32,
-) -> io::Result<()> {
+async fn talk(peer: &Peer, mut stream: Stream, with: &With<'_>, nth: u32) -> io::Result<()> {
     let clock = &peer.world.clock;
     let (from_ms, to_ms) = peer.plan.profile.client.opening_delay_ms;
     let delay = Duration::from_millis(peer.chance(nth).random_range(from_ms..=to_ms));
-    let mut session = Session::new(peer, theirs, nth, clock.instant(), delay);
+    let mut session = Session::new(peer, with, nth, clock.instant(), delay);
     let mut input = vec![0; 4096];
     let mut output = Vec::new();
     loop {
@@ -104,6 +110,7 @@ async fn talk(
             timeout(PATIENCE, stream.write_all(&output)).await??;
             output.clear();
         }
+        peer.world.told(peer, with.remote, &session.named());
         if session.is_over() {
             return stream.shutdown().await;
         }
@@ -113,7 +120,7 @@ async fn talk(
                 let bytes = input.get(..read).unwrap_or_default();
                 let goes_on = !bytes.is_empty() && session.handle_bytes(bytes, clock.instant(), &mut output);
                 for offence in session.offences() {
-                    peer.world.note_offence(peer, remote, offence);
+                    peer.world.note_offence(peer, with.remote, offence);
                 }
                 if !goes_on {
                     return Ok(());
@@ -124,8 +131,7 @@ async fn talk(
         }
     }
     if peer.plan.profile.role == Role::Crashes {
-        // What dies does not say goodbye: unread bytes and no linger make the kernel reset the connection.
-        return socket2::SockRef::from(&stream.tcp).set_linger(Some(Duration::ZERO));
+        return stream.link.reset();
     }
     if peer.plan.profile.client.tells == Tells::AtOnce {
         session.tick(clock.instant(), &mut output);

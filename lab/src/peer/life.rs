@@ -14,9 +14,13 @@ use tokio::{
 };
 
 use crate::{
-    peer::{Peer, connection},
+    peer::{
+        Peer, connection,
+        stream::Link,
+        utp::{Begun, UtpSocket},
+    },
     plan::PeerPlan,
-    profile::Role,
+    profile::{NamedBy, Role, Transport},
     swarm::World,
 };
 
@@ -24,23 +28,29 @@ use crate::{
 const DIAL_EVERY: Duration = Duration::from_secs(3);
 /// Other peers of the lab it connects to, at most, each time.
 const DIALS: usize = 1;
+/// A peer that has gone still answers on its uTP connections for so long.
+const UTP_LINGERS: Duration = Duration::from_secs(1);
 /// With so many connections it looks for observers only: thousands of peers share one limit of open files.
 const CONNECTIONS_ENOUGH: u32 = 3;
+/// One that only its neighbours name has more of them: not all of them would tell.
+const NEIGHBOURS_ENOUGH: u32 = 6;
 
-/// A peer that is up: known to the trackers, with its listener if it has one.
+/// A peer that is up: known to the trackers if it wants to be, with its listener if it has one.
 #[derive(Debug)]
 pub struct Up {
     peer: Arc<Peer>,
     listener: Option<TcpListener>,
+    /// uTP connections to be served.
+    begun: Option<Begun>,
     /// Connections that fill a black hole's queue.
     plugs: Vec<TcpStream>,
 }
 
-/// Brings a peer up: from then on the trackers name it and it accepts connections.
+/// Brings a peer up: from then on it is named, by whom its profile says, and accepts connections.
 pub async fn come_up(world: &Arc<World>, plan: PeerPlan) -> Result<Up> {
     let torrent = world.torrents.get(plan.swarm).context("the plan names no such swarm")?.clone();
     let at = SocketAddr::new(IpAddr::V4(plan.ip), 0);
-    let (mut listener, mut plugs) = (None, Vec::new());
+    let (mut listener, mut plugs, mut utp) = (None, Vec::new(), None);
     let address = match plan.profile.role {
         Role::Blackhole => {
             let (socket, filled) = black_hole(at).await?;
@@ -50,6 +60,13 @@ pub async fn come_up(world: &Arc<World>, plan: PeerPlan) -> Result<Up> {
             address
         }
         Role::Unresponsive => SocketAddr::new(at.ip(), unused_port(&plan)),
+        _ if plan.profile.transport == Transport::Utp => {
+            let bound = UtpSocket::bind(at, world.clock, !plan.profile.nat, utp_seed(&plan)).await;
+            let bound = bound.with_context(|| format!("cannot open a UDP socket at {at}"))?;
+            let address = bound.0.address()?;
+            utp = Some(bound);
+            address
+        }
         _ if plan.profile.nat => SocketAddr::new(at.ip(), unused_port(&plan)),
         _ => {
             let socket = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
@@ -58,15 +75,21 @@ pub async fn come_up(world: &Arc<World>, plan: PeerPlan) -> Result<Up> {
             address
         }
     };
-    let peer = Arc::new(Peer::new(plan, torrent, Arc::clone(world), address));
+    let (utp, begun) = utp.unzip();
+    let peer = Arc::new(Peer { utp, ..Peer::new(plan, torrent, Arc::clone(world), address) });
     world.joined(&peer);
-    Ok(Up { peer, listener, plugs })
+    Ok(Up { peer, listener, begun, plugs })
 }
 
 /// Below the ports that systems hand out by themselves, so that nobody happens to listen there.
 fn unused_port(plan: &PeerPlan) -> u16 {
     use rand::SeedableRng;
     rand_chacha::ChaCha8Rng::seed_from_u64(plan.seed).random_range(10_000..32_000)
+}
+
+fn utp_seed(plan: &PeerPlan) -> [u8; 32] {
+    use rand::SeedableRng;
+    rand_chacha::ChaCha8Rng::seed_from_u64(!plan.seed).random()
 }
 
 /// A listener that answers no SYN: its queue is full, and nobody empties it.
@@ -121,15 +144,26 @@ impl Up {
 
     /// Serves until this time, or the lab's end; then nobody listens any more and all connections end.
     async fn serve_until(self, time: Option<Duration>) {
-        let Self { peer, listener, plugs } = self;
+        let Self { peer, listener, mut begun, plugs } = self;
         let accepting = async {
-            match &listener {
-                Some(listener) if peer.plan.profile.role != Role::Blackhole => {
+            match (&listener, &mut begun) {
+                (Some(listener), _) if peer.plan.profile.role != Role::Blackhole => {
                     accept_all(&peer, listener).await;
                 }
+                (_, Some(begun)) => accept_utp(&peer, begun).await,
                 _ => std::future::pending::<()>().await,
             }
         };
+        if let Some(utp) = &peer.utp {
+            let (utp, gone) = (Arc::clone(utp), peer.gone.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = utp.run() => {}
+                    // Farewells still go out, and are answered.
+                    () = async { gone.cancelled().await; sleep(UTP_LINGERS).await } => {}
+                }
+            });
+        }
         tokio::select! {
             () = accepting => {}
             () = dial_all(&peer) => {}
@@ -137,7 +171,7 @@ impl Up {
             () = peer.world.reaches(time) => {}
             () = peer.gone.cancelled() => {}
         }
-        drop((listener, plugs));
+        drop((listener, begun, plugs));
         peer.gone.cancel();
     }
 }
@@ -163,20 +197,14 @@ async fn come_back(world: &Arc<World>, peer: &Peer, at: Duration) -> Result<Opti
     } else {
         world.members.join(peer.plan.swarm, address, false);
     }
-    Ok(Some(Up { peer, listener: Some(listener), plugs: Vec::new() }))
+    Ok(Some(Up { peer, listener: Some(listener), begun: None, plugs: Vec::new() }))
 }
 
 async fn accept_all(peer: &Arc<Peer>, listener: &TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                peer.world.note_connection(peer, remote);
-                let peer = Arc::clone(peer);
-                tokio::spawn(async move {
-                    if let Err(error) = connection::accept(&peer, stream, remote).await {
-                        tracing::debug!(peer = %peer.address, %remote, %error, "connection ended");
-                    }
-                });
+                serve(peer, Link::Tcp(stream), remote);
             }
             Err(error) => {
                 tracing::warn!(peer = %peer.address, %error, "cannot accept; trying again");
@@ -184,6 +212,23 @@ async fn accept_all(peer: &Arc<Peer>, listener: &TcpListener) {
             }
         }
     }
+}
+
+async fn accept_utp(peer: &Arc<Peer>, begun: &mut Begun) {
+    while let Some(stream) = begun.recv().await {
+        let remote = stream.remote();
+        serve(peer, Link::Utp(stream), remote);
+    }
+}
+
+fn serve(peer: &Arc<Peer>, link: Link, remote: SocketAddr) {
+    peer.world.note_connection(peer, remote);
+    let peer = Arc::clone(peer);
+    tokio::spawn(async move {
+        if let Err(error) = connection::accept(&peer, link, remote).await {
+            tracing::debug!(peer = %peer.address, %remote, %error, "connection ended");
+        }
+    });
 }
 
 /// Connects to observers and a few others, as far as the trackers name them.
@@ -194,7 +239,17 @@ async fn dial_all(peer: &Arc<Peer>) {
     loop {
         let (mut observers, mut others) = peer.world.members.name(peer.plan.swarm, peer.world.answer_peers);
         others.retain(|address| *address != peer.address);
-        others.truncate(if peer.open_connections() < CONNECTIONS_ENOUGH { DIALS } else { 0 });
+        let profile = &peer.plan.profile;
+        let enough = if profile.named_by == NamedBy::Neighbours {
+            // It asks no tracker: some peers it was told of by hand.
+            observers.clear();
+            NEIGHBOURS_ENOUGH
+        } else {
+            CONNECTIONS_ENOUGH
+        };
+        // Few others would answer over uTP.
+        let looks = peer.open_connections() < enough && profile.transport == Transport::Tcp;
+        others.truncate(if looks { DIALS } else { 0 });
         observers.append(&mut others);
         for remote in observers {
             let peer = Arc::clone(peer);

@@ -1,13 +1,15 @@
 //! A peer of the lab: it joins on schedule, listens, connects, talks, and goes.
 //!
-//! `life` (join … leave) → `connection` (who is let in, handshakes; `stream` obfuscates) → `session` (messages) or
-//! `hostile`.
+//! `life` (join … leave) → `connection` (who is let in, handshakes; `stream` obfuscates, over TCP or `utp`) → `session`
+//! (messages) or `hostile`. `neighbours` are those it is connected to, of whom it tells the others.
 
 pub mod connection;
 pub mod hostile;
 pub mod life;
+pub mod neighbours;
 pub mod session;
 pub mod stream;
+pub mod utp;
 
 use std::{
     collections::HashMap,
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::{InfoHash, PeerId, peer::handshake::Reserved};
 
+use self::{neighbours::Neighbours, utp::UtpSocket};
 use crate::{
     plan::{PeerPlan, torrent::Torrent},
     profile::SecondConnection,
@@ -40,6 +43,10 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Cancelled when it goes.
     pub gone: CancellationToken,
+    /// Who is connected to it, as far as they said where they listen.
+    pub neighbours: Neighbours,
+    /// Its uTP socket, if it speaks that.
+    pub utp: Option<Arc<UtpSocket>>,
     connections: Mutex<HashMap<IpAddr, Connections>>,
 }
 
@@ -55,7 +62,8 @@ impl Peer {
     /// A peer that listens at this address, or says it does.
     pub fn new(plan: PeerPlan, torrent: Arc<Torrent>, world: Arc<World>, address: SocketAddr) -> Self {
         let gone = world.end.child_token();
-        Self { plan, torrent, world, address, gone, connections: Mutex::default() }
+        let neighbours = Neighbours::default();
+        Self { plan, torrent, world, address, gone, neighbours, utp: None, connections: Mutex::default() }
     }
 
     /// The swarm's info-hash.

@@ -1,27 +1,33 @@
-//! What an honest peer says after the handshake (BEP 3, 6, 9, 10, 16, 21), without IO.
+//! What an honest peer says after the handshake (BEP 3, 6, 9, 10, 11, 16, 21), without IO.
 //!
 //! Bytes go in by [`Session::handle_bytes`]; [`Session::tick`] writes what is due; [`Session::wake`] says when to
 //! tick again. Opening (after the client's delay) → HAVEs as the schedule runs → over.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 use wire::peer::{
     bitfield::Bitfield,
-    extension::{ExtendedHandshake, HANDSHAKE_ID, UT_METADATA, UtMetadata},
+    extension::{ExtendedHandshake, HANDSHAKE_ID, UT_METADATA, UT_PEX, UtMetadata},
     handshake::{Handshake, Reserved},
     message::{self, Decoder, Message},
+    pex::Flags,
 };
 
 use crate::{
-    peer::Peer,
+    peer::{
+        Peer,
+        neighbours::{Gossip, Presence},
+    },
     profile::{Client, Role, Tells},
 };
 
 /// The extended id under which the lab's peers take metadata messages.
 const METADATA_ID: u8 = 2;
+/// The extended id under which they take word of other peers (BEP 11).
+const PEX_ID: u8 = 1;
 /// Bytes of a block of metadata (BEP 9).
 const METADATA_BLOCK: usize = 16 * 1024;
 /// A session writes no more often than this: pieces that come closer together are told together.
@@ -72,6 +78,14 @@ pub struct Session<'a> {
     shared: Reserved,
     /// Where the other side takes metadata messages.
     their_metadata_id: Option<u8>,
+    /// Where it is.
+    remote: SocketAddr,
+    /// It as a neighbour, once it is known where it listens.
+    neighbour: Option<(SocketAddr, Presence<'a>)>,
+    /// What it is told of others; `None` where it does not want to know.
+    gossip: Option<Gossip>,
+    /// Peers it was told of since that was asked for.
+    named: Vec<SocketAddr>,
     opens_at: Instant,
     opened: bool,
     /// Pieces told, in the order of the schedule.
@@ -83,16 +97,31 @@ pub struct Session<'a> {
     offences: Vec<Offence>,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub struct With<'a> {
+    /// Its handshake.
+    pub handshake: &'a Handshake,
+    /// Its address.
+    pub remote: SocketAddr,
+    /// Whether the peer connected to it.
+    pub dialled: bool,
+}
+
 impl<'a> Session<'a> {
     /// A session whose handshakes are done; the peer opens after this delay.
-    pub fn new(peer: &'a Peer, theirs: &Handshake, nth: u32, now: Instant, opening_delay: Duration) -> Self {
-        Self {
+    pub fn new(peer: &'a Peer, with: &With<'_>, nth: u32, now: Instant, opening_delay: Duration) -> Self {
+        let mut session = Self {
             peer,
             client: peer.plan.profile.client,
             decoder: Decoder::default(),
             chance: peer.chance(nth),
-            shared: Reserved(peer.reserved().0 & theirs.reserved.0),
+            shared: Reserved(peer.reserved().0 & with.handshake.reserved.0),
             their_metadata_id: None,
+            remote: with.remote,
+            neighbour: None,
+            gossip: None,
+            named: Vec::new(),
             opens_at: now + opening_delay,
             opened: false,
             told: 0,
@@ -101,7 +130,22 @@ impl<'a> Session<'a> {
             complete_before: false,
             over: false,
             offences: Vec::new(),
+        };
+        if with.dialled {
+            session.listens_at(with.remote, Flags::REACHABLE);
         }
+        session
+    }
+
+    fn listens_at(&mut self, address: SocketAddr, flags: Flags) {
+        if self.neighbour.is_none() {
+            self.neighbour = Some((address, self.peer.neighbours.came(address, flags)));
+        }
+    }
+
+    /// Takes the peers that the other side was told of since the last call.
+    pub fn named(&mut self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.named)
     }
 
     /// Whether the peer wants to close.
@@ -120,6 +164,7 @@ impl<'a> Session<'a> {
             return self.opens_at.max(now);
         }
         let Some(says_at) = self.says_at(now) else { return now + BEFORE_START };
+        let says_at = self.gossip.as_ref().map_or(says_at, |gossip| says_at.min(gossip.wake()));
         let hangs_up_at = self.client.idle_limit.map(|limit| self.last_input + limit);
         says_at.max(now + TICK_MIN).min(hangs_up_at.unwrap_or(says_at))
     }
@@ -163,6 +208,15 @@ impl<'a> Session<'a> {
         } else {
             self.tell(now, out);
         }
+        self.tell_of_neighbours(now, out);
+    }
+
+    fn tell_of_neighbours(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let listener = self.neighbour.as_ref().map(|(address, _)| *address);
+        let Some(gossip) = &mut self.gossip else { return };
+        let Some(told) = gossip.due(now, &self.peer.neighbours, listener) else { return };
+        self.named.extend(told.added.iter().map(|(address, _)| *address));
+        message::encode(&Message::Extended { id: gossip.to, payload: told.encode() }, out);
     }
 
     fn open(&mut self, now: Instant, out: &mut Vec<u8>) {
@@ -260,7 +314,7 @@ impl<'a> Session<'a> {
 
     fn extended_handshake(&self) -> ExtendedHandshake {
         ExtendedHandshake {
-            m: BTreeMap::from([(UT_METADATA.to_owned(), METADATA_ID)]),
+            m: BTreeMap::from([(UT_METADATA.to_owned(), METADATA_ID), (UT_PEX.to_owned(), PEX_ID)]),
             v: self.client.version.map(str::to_owned),
             p: Some(self.peer.address.port()),
             reqq: Some(250),
@@ -275,7 +329,7 @@ impl<'a> Session<'a> {
         self.last_input = now;
         loop {
             match self.decoder.next(&mut bytes) {
-                Ok(Some(message)) => self.handle(&message, out),
+                Ok(Some(message)) => self.handle(&message, now, out),
                 Ok(None) => return true,
                 Err(error) => {
                     tracing::debug!(peer = %self.peer.address, %error, "the other side broke the protocol");
@@ -286,7 +340,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn handle(&mut self, message: &Message, out: &mut Vec<u8>) {
+    fn handle(&mut self, message: &Message, now: Instant, out: &mut Vec<u8>) {
         match message {
             Message::Interested => self.offences.push(Offence::Interested),
             Message::Request(_) => self.offences.push(Offence::Request),
@@ -294,6 +348,10 @@ impl<'a> Session<'a> {
             Message::Extended { id: HANDSHAKE_ID, payload } => match ExtendedHandshake::decode(payload) {
                 Ok(theirs) => {
                     self.their_metadata_id = theirs.id_of(UT_METADATA);
+                    self.gossip = theirs.id_of(UT_PEX).map(|id| Gossip::new(id, now));
+                    if let Some(port) = theirs.p.filter(|port| *port > 0) {
+                        self.listens_at(SocketAddr::new(self.remote.ip(), port), Flags::default());
+                    }
                     if theirs.upload_only == Some(true) {
                         self.offences.push(Offence::UploadOnly);
                     }

@@ -28,9 +28,11 @@ use wire::{
 use crate::{
     peer::{connection::read_handshake, life},
     plan::{PeerPlan, Plan, PlanOptions, schedule::Schedule},
-    profile::{CLIENTS, Hostile, Profile, Role},
+    profile::{CLIENTS, Hostile, NamedBy, Profile, Role},
     swarm::{SwarmOptions, World},
 };
+
+mod unusual;
 
 /// No test waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -60,19 +62,29 @@ impl Lab {
 
     /// A peer with this profile and this many pieces, which gets the others at these times.
     async fn peer(&self, profile: &str, pieces: u32, arrivals_ms: Vec<u32>) -> (SocketAddr, JoinHandle<()>) {
+        self.peer_at([127, 99, 0, 1], profile, pieces, arrivals_ms).await
+    }
+
+    async fn peer_at(
+        &self,
+        ip: [u8; 4],
+        profile: &str,
+        pieces: u32,
+        arrivals_ms: Vec<u32>,
+    ) -> (SocketAddr, JoinHandle<()>) {
         let profile: Profile = profile.parse().unwrap();
         let leaves = arrivals_ms.last().map(|last| Duration::from_millis(u64::from(*last) + 50));
         let plan = PeerPlan {
             swarm: 0,
-            ip: Ipv4Addr::new(127, 99, 0, 1),
+            ip: Ipv4Addr::from(ip),
             profile,
-            peer_id: [1; 20],
+            peer_id: [ip[3]; 20],
             joins: Duration::ZERO,
             away: (profile.role.comes_back())
                 .then_some((Duration::from_millis(30), Duration::from_millis(300))),
             leaves: leaves.filter(|_| matches!(profile.role, Role::Crashes | Role::Leaves)),
             schedule: Schedule::fixed(PIECES, pieces, arrivals_ms),
-            dials: profile.nat,
+            dials: profile.nat || profile.named_by == NamedBy::Neighbours,
             seed: 1,
         };
         let up = life::come_up(&self.world, plan).await.unwrap();

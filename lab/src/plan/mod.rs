@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     plan::{schedule::Schedule, torrent::Torrent},
-    profile::{self, CLIENTS, Client, Hostile, Obfuscation, Profile, Role, Tells},
+    profile::{self, CLIENTS, Client, Hostile, NamedBy, Obfuscation, Profile, Role, Tells, Transport},
 };
 
 /// Labs of more swarms than this give the last one to those who claim what nobody can have downloaded.
@@ -59,7 +59,7 @@ pub struct PeerPlan {
     pub away: Option<(Duration, Duration)>,
     /// Which pieces it has when.
     pub schedule: Schedule,
-    /// Connects to the addresses the trackers name (peers behind a NAT always do).
+    /// Connects to the addresses the trackers name (peers behind a NAT always do), or that it was told by hand.
     pub dials: bool,
     /// Seed of what is left to its own chance: delays, garbage.
     pub seed: u64,
@@ -73,12 +73,7 @@ impl Plan {
         let peer = |number: u32| PeerPlan {
             swarm: 0,
             ip: address(0, usize::try_from(number).unwrap_or(0)),
-            profile: Profile {
-                role: Role::Seeder,
-                client: &profile::QBITTORRENT,
-                nat: false,
-                obfuscation: Obfuscation::Either,
-            },
+            profile: Profile::usual(Role::Seeder, &profile::QBITTORRENT),
             peer_id: draw_peer_id(&profile::QBITTORRENT, &mut rng),
             joins: Duration::ZERO,
             leaves: None,
@@ -249,10 +244,19 @@ fn draw_peer(
     let peer_id = draw_peer_id(client, rng);
     let seed = rng.random();
     let obfuscation = draw_obfuscation(role, client, rng);
+    // Such a peer says at which port it listens, and is there long enough to be told of.
+    let can_whisper = role.downloads() && client.version.is_some() && !shows_its_port && !nat;
+    let whispers = can_whisper && rng.random_bool(0.06);
+    let can_utp = client.utp && !shows_its_port && !nat && !whispers;
+    let has_utp = role.downloads() || matches!(role, Role::PartialSeed | Role::Seeder | Role::SuperSeeder);
+    let utp_only = can_utp && has_utp && rng.random_bool(0.08);
+    let named_by = if whispers { NamedBy::Neighbours } else { NamedBy::Trackers };
+    let transport = if utp_only { Transport::Utp } else { Transport::Tcp };
+    let dials = dials || whispers;
     PeerPlan {
         swarm,
         ip,
-        profile: Profile { role, client, nat, obfuscation },
+        profile: Profile { role, client, nat, obfuscation, named_by, transport },
         peer_id,
         joins,
         leaves,

@@ -105,4 +105,7 @@ fn every_kind_of_actor_is_on_stage() {
     assert!(plan.peers.iter().filter(liars).all(|peer| peer.profile.role == Role::Hostile(Hostile::Leaps)));
     assert!(plan.peers.iter().any(|peer| peer.profile.nat));
     assert!(plan.peers.iter().any(|peer| peer.dials && !peer.profile.nat));
+    let unusual = |is_so: fn(&Profile) -> bool| plan.peers.iter().filter(|peer| is_so(&peer.profile)).count();
+    assert!(unusual(|profile| profile.named_by == NamedBy::Neighbours) >= 10);
+    assert!(unusual(|profile| profile.transport == Transport::Utp) >= 10);
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use lab::{
-    profile::{Hostile, Role},
+    profile::{Hostile, NamedBy, Role, Transport as LabTransport},
     truth::Truth,
 };
-use schema::table::{Contact, ContactOutcome, Progress, ProgressKind, Row, Table};
+use schema::table::{Contact, ContactOutcome, Progress, ProgressKind, Row, Source, Table, Transport};
 
 use crate::log::Log;
 
@@ -23,7 +23,8 @@ pub struct Actors<'a> {
     truths: &'a [Truth],
     progress: HashMap<(String, IpAddr), Vec<Progress>>,
     contacts: HashMap<(String, IpAddr), Vec<Contact>>,
-    sighted: BTreeSet<IpAddr>,
+    /// Who named each address.
+    sighted: HashMap<IpAddr, BTreeSet<&'static str>>,
     confirmed: Vec<HashMap<String, String>>,
     flagged: Vec<HashMap<String, String>>,
     report: &'a Path,
@@ -33,7 +34,7 @@ impl<'a> Actors<'a> {
     pub fn read(truths: &'a [Truth], log: &Path, report: &'a Path) -> Self {
         let log = Log::at(log);
         let (mut progress, mut contacts) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
-        let mut sighted = BTreeSet::new();
+        let mut sighted = HashMap::<_, BTreeSet<_>>::new();
         for table in [Table::Progress, Table::Contacts, Table::Sightings] {
             for (_, event) in log.rows(table) {
                 match event.row {
@@ -44,7 +45,7 @@ impl<'a> Actors<'a> {
                         contacts.entry((hex(row.info_hash), row.ip)).or_default().push(*row);
                     }
                     Row::Sighting(row) => {
-                        sighted.insert(row.ip);
+                        sighted.entry(row.ip).or_default().insert(row.source.as_str());
                     }
                     row => panic!("{row:?}"),
                 }
@@ -69,6 +70,8 @@ impl<'a> Actors<'a> {
         self.neighbours_are_told_apart();
         self.who_moves_is_confirmed_once();
         self.who_rejoins_is_confirmed_once();
+        self.who_no_tracker_names_is_told_of_by_neighbours();
+        self.who_has_no_tcp_is_reached_over_utp();
         self.captures_are_no_peers();
     }
 
@@ -215,10 +218,36 @@ impl<'a> Actors<'a> {
         assert!(confirmed > 0, "nobody who rejoined was confirmed");
     }
 
+    fn who_no_tracker_names_is_told_of_by_neighbours(&self) {
+        let whispered = self.truths.iter().filter(|truth| truth.profile.named_by == NamedBy::Neighbours);
+        let (mut crossed, mut confirmed) = (0, 0);
+        for truth in whispered {
+            let named_by = self.sighted.get(&truth.ip).cloned().unwrap_or_default();
+            assert!(named_by.is_subset(&[Source::Pex.as_str()].into()), "{named_by:?} named {truth:?}");
+            crossed += usize::from(truth.crossed_at.is_some() && !named_by.is_empty());
+            confirmed += self.ports_confirmed(truth).len();
+        }
+        assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
+    }
+
+    fn who_has_no_tcp_is_reached_over_utp(&self) {
+        let without_tcp = self.truths.iter().filter(|truth| truth.profile.transport == LabTransport::Utp);
+        let (mut crossed, mut confirmed) = (0, 0);
+        for truth in without_tcp {
+            let contacts = self.contacts.get(&(truth.info_hash.clone(), truth.ip));
+            for contact in contacts.into_iter().flatten().filter(|contact| contact.outcome.has_handshake()) {
+                assert_eq!(contact.transport, Transport::Utp, "{contact:?}");
+            }
+            crossed += usize::from(truth.crossed_at.is_some());
+            confirmed += self.ports_confirmed(truth).len();
+        }
+        assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
+    }
+
     /// Trackers name both captures, this one to itself as well; neither is a peer of the report.
     fn captures_are_no_peers(&self) {
         let captures: IpAddr = CAPTURES.parse().unwrap();
-        assert!(self.sighted.contains(&captures), "no tracker named a capture");
+        assert!(self.sighted.contains_key(&captures), "no tracker named a capture");
         let met =
             self.contacts.iter().filter(|((_, ip), _)| *ip == captures).flat_map(|(_, contacts)| contacts);
         let mut other = 0;
