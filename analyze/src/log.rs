@@ -20,6 +20,7 @@ use polars::{
 use schema::{
     SCHEMA_VERSION,
     disk::Reader,
+    frame::Scan,
     layout,
     segment::{self, checksum::Checked},
     table::{ContactOutcome, Table},
@@ -192,9 +193,9 @@ impl Log {
     /// Tells of a write-ahead log that a capture still fills, or that a killed one left.
     fn note_open_wal(&mut self, folder: &Path) {
         let wal = folder.join(layout::WAL_FOLDER);
-        let open = fs::read_dir(&wal).into_iter().flatten().flatten();
-        let open =
-            open.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "wal")).count();
+        let open = fs::read_dir(&wal).into_iter().flatten().flatten().map(|entry| entry.path());
+        let open = open.filter(|path| path.extension().is_some_and(|extension| extension == "wal"));
+        let open = open.filter(|path| has_frames(path)).count();
         if open > 0 {
             self.notes.push(format!(
                 "{} holds {open} open write-ahead file(s) whose rows are not in this report: a capture is running, \
@@ -326,6 +327,13 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
     };
     files.sort_by_cached_key(|file| (file.parent().map(Path::to_path_buf), is_raw(file), file.clone()));
     Ok(files)
+}
+
+/// Whether a write-ahead file holds more than its header; the one that was made in advance does not.
+fn has_frames(path: &Path) -> bool {
+    let header = File::open(path).and_then(Reader::new).and_then(|file| Scan::new(file, None));
+    // What cannot be read may hold anything.
+    header.map_or(true, |scan| scan.has_more())
 }
 
 /// What a file's footer says.

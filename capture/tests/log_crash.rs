@@ -180,7 +180,7 @@ const STEPS: [&str; 16] = [
     "write-wal",
     "sync-wal",
     "sync-wal-folder",
-    "read-wal",
+    "open-wal",
     "create-segment",
     "write-segment",
     "sync-segment",

@@ -29,12 +29,6 @@ pub trait Disk: Send + Sync + 'static {
     /// As above.
     fn open(&self, path: &Path) -> io::Result<Reader>;
 
-    /// A whole file.
-    ///
-    /// # Errors
-    /// As above.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-
     /// The names of a folder's files, sorted.
     ///
     /// # Errors
@@ -113,10 +107,6 @@ impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Reader> {
         let file = File::open(path)?;
         Reader::new(file)
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {

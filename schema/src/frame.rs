@@ -23,11 +23,14 @@
 //! Bytes that are no frame although a later frame says that they were durable are damage. A file that says of another
 //! one (`cuts`) that it ends at some byte had to replace it after a failed sync, and repeats what stood behind that byte.
 
-use std::ops::Range;
+mod scan;
+#[cfg(test)]
+mod tests;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use serde::{Deserialize, Serialize};
 
+pub use self::scan::Scan;
 use crate::{table::Event, value::RunId};
 
 /// Version of the file format, apart from that of the rows.
@@ -183,21 +186,37 @@ impl Default for Packer {
 
 impl Packer {
     /// Packs a frame; its rows stay as they are where packing does not make them fewer bytes.
-    pub fn pack(&mut self, frame: FrameBuilder) -> PackedFrame {
+    pub fn pack(&mut self, frame: &FrameBuilder) -> PackedFrame {
         let FrameBuilder { payload, rows } = frame;
         let mut bytes = vec![0; FRAME_HEADER];
-        let packed = self.0.as_mut().and_then(|packer| packer.compress(&payload).ok());
+        let packed = self.0.as_mut().and_then(|packer| packer.compress(payload).ok());
         let packed = packed.filter(|packed| packed.len() < payload.len());
         let marker = if packed.is_some() { PACKED_MARKER } else { MARKER };
         if let Some(start) = bytes.first_chunk_mut::<4>() {
             start.copy_from_slice(marker);
         }
-        bytes.extend_from_slice(&packed.unwrap_or(payload));
-        PackedFrame { bytes, rows }
+        bytes.extend_from_slice(packed.as_ref().unwrap_or(payload));
+        PackedFrame { bytes, rows: *rows }
     }
 }
 
 impl FrameBuilder {
+    /// One that has room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { payload: Vec::with_capacity(bytes), rows: 0 }
+    }
+
+    /// How many bytes it has room for.
+    pub fn capacity(&self) -> usize {
+        self.payload.capacity()
+    }
+
+    /// Empties it; it keeps its room.
+    pub fn clear(&mut self) {
+        self.payload.clear();
+        self.rows = 0;
+    }
+
     /// Adds a row.
     ///
     /// # Errors
@@ -264,7 +283,7 @@ impl PackedFrame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// Where it begins.
-    pub offset: usize,
+    pub offset: u64,
     /// How many bytes of the file were known durable when it was written.
     pub durable: u64,
     /// How many rows it has.
@@ -290,28 +309,10 @@ pub enum DecodeError {
     LeftOver,
 }
 
-impl<'a> Frame<'a> {
-    /// The frame that begins at `offset`, if there is a whole one.
-    pub fn at(file: &'a [u8], offset: usize) -> Option<Self> {
-        let bytes = file.get(offset..)?;
-        let is_packed = bytes.starts_with(PACKED_MARKER);
-        if !is_packed && !bytes.starts_with(MARKER) {
-            return None;
-        }
-        let length = read_u32(bytes, 4)? as usize;
-        let rows = read_u32(bytes, 8)?;
-        let durable = u64::from_le_bytes(bytes.get(12..20)?.try_into().ok()?);
-        let crc = read_u32(bytes, 20)?;
-        let payload = bytes.get(FRAME_HEADER..FRAME_HEADER.checked_add(length)?)?;
-        let whole = length <= MAX_PAYLOAD
-            && durable <= offset as u64
-            && crc32c::crc32c_append(crc32c::crc32c(bytes.get(4..20)?), payload) == crc;
-        whole.then_some(Self { offset, durable, rows, payload, is_packed })
-    }
-
+impl Frame<'_> {
     /// Where it ends.
-    pub fn end(&self) -> usize {
-        self.offset + FRAME_HEADER + self.payload.len()
+    pub fn end(&self) -> u64 {
+        self.offset + (FRAME_HEADER + self.payload.len()) as u64
     }
 
     /// Its rows.
@@ -336,41 +337,6 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Everything a write-ahead file holds.
-#[derive(Debug)]
-pub struct Scan<'a> {
-    /// The file's header.
-    pub header: Result<Header, HeaderError>,
-    /// Every whole frame, in order.
-    pub frames: Vec<Frame<'a>>,
-    /// Bytes that were durable and are no frame any more.
-    pub damage: Vec<Range<usize>>,
-    /// Bytes that are no frame and were never known durable: a crash tore them.
-    pub torn: Vec<Range<usize>>,
-}
-
-impl<'a> Scan<'a> {
-    /// Reads a whole file; whatever is in it, it is read as far as it can be.
-    pub fn new(file: &'a [u8]) -> Self {
-        let decoded = Header::decode(file);
-        let mut offset = decoded.as_ref().map_or(0, |(_, end)| *end);
-        let (mut frames, mut gaps) = (Vec::new(), Vec::new());
-        while offset < file.len() {
-            if let Some(frame) = Frame::at(file, offset) {
-                offset = frame.end();
-                frames.push(frame);
-                continue;
-            }
-            let next = next_frame(file, offset + 1).map_or(file.len(), |frame| frame.offset);
-            gaps.push(offset..next);
-            offset = next;
-        }
-        let durable = frames.iter().map(|frame| frame.durable).max().unwrap_or(0);
-        let (damage, torn) = gaps.into_iter().partition(|gap| (gap.start as u64) < durable);
-        Self { header: decoded.map(|(header, _)| header), frames, damage, torn }
-    }
-}
-
 fn unpack(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let length = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
     let length =
@@ -378,18 +344,7 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
     Ok(zstd::bulk::decompress(payload, length.ok_or(DecodeError::TooLong)?)?)
 }
 
-/// The first whole frame at or behind `offset`.
-fn next_frame(file: &[u8], offset: usize) -> Option<Frame<'_>> {
-    let candidates = file.get(offset..)?.windows(MARKERS.len()).enumerate();
-    candidates
-        .filter(|(_, window)| *window == MARKERS)
-        .find_map(|(distance, _)| Frame::at(file, offset + distance))
-}
-
 fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
     let four = bytes.get(offset..offset.checked_add(4)?)?;
     Some(u32::from_le_bytes(four.try_into().ok()?))
 }
-
-#[cfg(test)]
-mod tests;

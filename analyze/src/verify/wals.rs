@@ -9,7 +9,7 @@ use std::{
 
 use schema::{
     disk::{Disk as _, RealDisk},
-    frame::{Header, HeaderError, Scan},
+    frame::{HeaderError, Scan},
     layout::{DAMAGED_FOLDER, WAL_FOLDER, WalPath},
 };
 
@@ -26,10 +26,14 @@ pub(super) fn read(
     let paths = wal_files(&home)?;
     let cuts = cuts(&home, &paths);
     for path in &paths {
-        let Some(bytes) = read_file(&home.join(path.file_name()))? else { continue };
-        let cut = cuts.get(path).and_then(|cut| usize::try_from(*cut).ok()).unwrap_or(bytes.len());
-        let file = home.join(path.file_name()).display().to_string();
-        verified.wals.push(scan(bytes.get(..cut).unwrap_or(&bytes), file.clone(), state));
+        let file = home.join(path.file_name());
+        let Some(scan) = open(&file, cuts.get(path).copied())? else { continue };
+        let file = file.display().to_string();
+        let wal = read_through(scan, file.clone(), state)?;
+        // One that was made in advance holds nothing yet.
+        if wal.rows + wal.torn_bytes + wal.damaged_bytes > 0 || state == WalState::LeftOver {
+            verified.wals.push(wal);
+        }
         if made.contains(path) && state == WalState::LeftOver {
             verified.notes.push(format!("{file}: its rows, or some, are in segments already and count once"));
         }
@@ -37,36 +41,34 @@ pub(super) fn read(
     let aside = home.join(DAMAGED_FOLDER);
     for path in wal_files(&aside)? {
         let file = aside.join(path.file_name());
-        let Some(bytes) = read_file(&file)? else { continue };
-        let mut wal = scan(&bytes, file.display().to_string(), WalState::KeptAside);
+        let Some(scan) = open(&file, None)? else { continue };
+        let mut wal = read_through(scan, file.display().to_string(), WalState::KeptAside)?;
         wal.damaged_bytes = wal.damaged_bytes.max(1);
         verified.wals.push(wal);
     }
     Ok(paths)
 }
 
-fn scan(bytes: &[u8], file: String, state: WalState) -> WalFile {
-    let scan = Scan::new(bytes);
-    let length =
-        |ranges: &[std::ops::Range<usize>]| ranges.iter().map(|range| range.len() as u64).sum::<u64>();
-    let (torn_bytes, mut damaged_bytes) = (length(&scan.torn), length(&scan.damage));
-    let mut rows = 0;
-    for frame in &scan.frames {
+fn read_through(mut scan: Scan, file: String, state: WalState) -> io::Result<WalFile> {
+    let (mut rows, mut unreadable) = (0, 0);
+    while let Some(frame) = scan.next_frame()? {
         match frame.events() {
             Ok(events) => rows += events.len() as u64,
-            Err(_) => damaged_bytes += (frame.end() - frame.offset) as u64,
+            Err(_) => unreadable += frame.end() - frame.offset,
         }
     }
-    let header_lost = matches!(scan.header, Err(HeaderError::Damaged | HeaderError::Torn)) && rows > 0;
-    damaged_bytes = damaged_bytes.max(u64::from(header_lost));
-    WalFile { file, rows, torn_bytes, damaged_bytes, state }
+    let length = |range: std::ops::Range<u64>| range.end - range.start;
+    let torn_bytes = scan.torn().map(length).sum();
+    let header_lost = matches!(scan.header(), Err(HeaderError::Damaged | HeaderError::Torn)) && rows > 0;
+    let damaged_bytes = (unreadable + scan.damage().map(length).sum::<u64>()).max(u64::from(header_lost));
+    Ok(WalFile { file, rows, torn_bytes, damaged_bytes, state })
 }
 
 /// Where files end because a later one repeats what follows.
 fn cuts(home: &Path, paths: &[WalPath]) -> BTreeMap<WalPath, u64> {
     let headers = paths.iter().filter_map(|path| {
-        let file = fs::read(home.join(path.file_name())).ok()?;
-        Some((path, Header::decode(&file).ok()?.0))
+        let scan = open(&home.join(path.file_name()), None).ok()??;
+        Some((path, scan.header().ok()?.clone()))
     });
     let cuts = headers.flat_map(|(path, header)| {
         let of = |cut: schema::frame::Cut| (WalPath { run: path.run.clone(), seq: cut.seq }, cut.length);
@@ -83,11 +85,11 @@ fn wal_files(home: &Path) -> io::Result<Vec<WalPath>> {
     Ok(names.iter().filter_map(|name| WalPath::from_file_name(name)).collect())
 }
 
-/// A file's bytes; `None` if its capture has made segments of it meanwhile.
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+/// A file to be read; `None` if its capture has made segments of it meanwhile.
+fn open(path: &Path, cut: Option<u64>) -> io::Result<Option<Scan>> {
+    match RealDisk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
+        opened => Scan::new(opened?, cut).map(Some),
     }
 }
 

@@ -185,7 +185,7 @@ fn write_ahead_files_are_read_too() {
     for event in &log.events {
         let mut frame = FrameBuilder::default();
         frame.push(event).unwrap();
-        bytes.extend_from_slice(Packer::default().pack(frame).seal(bytes.len() as u64));
+        bytes.extend_from_slice(Packer::default().pack(&frame).seal(bytes.len() as u64));
     }
     let wal = data.path().join("wal");
     fs::create_dir_all(wal.join("damaged")).unwrap();

@@ -1,6 +1,7 @@
 //! The log: rows in, Parquet segments out, nothing lost in between.
 //!
-//! [`Log::append`] → queue → writer thread (`wal`) → write-ahead file → rotation thread (`rotation`) → segments.
+//! [`Log::append`] → queue → writer thread (`wal`) → write-ahead file → rotation thread (`rotation`) → segments. The next
+//! file is made meanwhile (`spare`).
 //! `recovery` does for a killed run's files what rotation had not done. All of it writes through [`schema::disk`].
 
 #[cfg(debug_assertions)]
@@ -9,6 +10,7 @@ mod parts;
 mod queue;
 mod recovery;
 mod rotation;
+mod spare;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,7 @@ use schema::{
     table::{Event, Row},
 };
 
-use self::{queue::Queue, rotation::Rotation, stats::Stats, writer::Writer};
+use self::{queue::Queue, stats::Stats, writer::Writer};
 pub use self::{
     recovery::Recovery,
     stats::{LogState, LogStats},
@@ -161,8 +163,7 @@ impl Log {
         let error = failed_to("start the thread that writes to", &options.folder);
         let recovery = recovery::recover(disk.as_ref(), &options.folder, &stats, pace)?;
         let queue = Arc::new(Queue::new(clock));
-        let rotation = Rotation::start(disk.clone(), options.folder.clone(), stats.clone(), pace)?;
-        let writer = Writer::new(disk, options, clock, pace, queue.clone(), stats.clone(), rotation);
+        let writer = Writer::start(disk, options, clock, pace, queue.clone(), stats.clone())?;
         let thread = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || {
             let result = writer.run();
             drop(lock);

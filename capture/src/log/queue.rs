@@ -1,7 +1,7 @@
-//! Between those who append and the writer: rows, already encoded, in a buffer of bounded size.
+//! Between those who append and the writer: rows, already encoded, in frames of bounded number and size.
 //!
-//! Appending is an encoding, a lock, a copy and no system call; the writer takes the whole buffer at once. Full means
-//! waiting.
+//! Appending is an encoding, a lock and a copy; the writer takes all frames at once and gives their room back when it has
+//! packed them, so that nobody allocates, moves or frees megabytes under the lock. Full means waiting.
 
 use std::{
     cell::RefCell,
@@ -17,10 +17,12 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::clock::Clock;
 
-/// Appenders wait while the buffer has this many bytes.
+/// Appenders wait while the frames have this many bytes.
 const FULL_BYTES: usize = 16 << 20;
-/// The writer is woken early when the buffer has this many bytes.
-const WAKE_BYTES: usize = 1 << 20;
+/// A frame that has so many bytes is full, and the writer is woken for it.
+const FRAME_BYTES: usize = 1 << 20;
+/// Frames whose room is kept for others.
+const FREE_MAX: usize = 4;
 /// A thread keeps a buffer of at most so many bytes for its next row.
 const ROW_BYTES: usize = 64 << 10;
 
@@ -41,13 +43,20 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    frame: FrameBuilder,
-    /// When the first row of the frame came.
+    full: Vec<FrameBuilder>,
+    /// The bytes of these.
+    full_bytes: usize,
+    filling: FrameBuilder,
+    /// Empty frames with room.
+    free: Vec<FrameBuilder>,
+    /// When the first row came that has not been taken.
     since: Option<Instant>,
     /// Rows ever appended.
     rows: u64,
     /// Rows that could not be taken: too long for a frame, or after the close.
     refused: u64,
+    /// Appends that found no room.
+    waits: u64,
     closed: bool,
 }
 
@@ -56,16 +65,27 @@ struct State {
 pub(super) struct QueueState {
     pub(super) rows: u64,
     pub(super) refused: u64,
+    pub(super) waits: u64,
     pub(super) since: Option<Instant>,
 }
 
 /// What the writer gets of the queue.
 pub(super) struct Taken {
-    pub(super) frame: FrameBuilder,
-    /// When the first row of the frame came.
+    pub(super) frames: Vec<FrameBuilder>,
+    /// When the first row of them came.
     pub(super) since: Option<Instant>,
     /// Nothing will follow.
     pub(super) closed: bool,
+}
+
+impl State {
+    /// Begins another frame.
+    fn turn_over(&mut self) {
+        let next = self.free.pop().unwrap_or_else(|| FrameBuilder::with_capacity(FRAME_BYTES));
+        let full = std::mem::replace(&mut self.filling, next);
+        self.full_bytes += full.len();
+        self.full.push(full);
+    }
 }
 
 impl Queue {
@@ -75,6 +95,10 @@ impl Queue {
 
     /// Appends a row; waits while the buffer is full.
     pub(super) async fn push(&self, event: &Event) {
+        if self.try_push(event) {
+            return;
+        }
+        self.lock().waits += 1;
         while !self.try_push(event) {
             let mut taken = std::pin::pin!(self.taken.notified());
             // From here on a wake-up is not missed, so the buffer may be looked at.
@@ -116,15 +140,22 @@ impl Queue {
                 return true;
             }
         };
-        if state.frame.len() >= FULL_BYTES || !state.frame.push_encoded(row) {
+        if state.full_bytes + state.filling.len() >= FULL_BYTES {
+            return false;
+        }
+        let was_full = !state.filling.is_empty() && state.filling.len() + row.len() > FRAME_BYTES;
+        if was_full {
+            state.turn_over();
+        }
+        if !state.filling.push_encoded(row) {
             return false;
         }
         state.rows += 1;
-        let first = state.frame.rows() == 1;
-        if first {
+        let is_first = state.since.is_none();
+        if is_first {
             state.since = Some(self.clock.instant());
         }
-        if first || state.frame.len() >= WAKE_BYTES {
+        if is_first || was_full {
             drop(state);
             self.changed.notify_one();
         }
@@ -144,14 +175,14 @@ impl Queue {
 
     pub(super) fn state(&self) -> QueueState {
         let state = self.lock();
-        QueueState { rows: state.rows, refused: state.refused, since: state.since }
+        QueueState { rows: state.rows, refused: state.refused, waits: state.waits, since: state.since }
     }
 
     /// Waits for rows: until they are `gather` old or many, until `deadline`, or until the log closes; then takes
     /// them. Without a deadline it waits for the first row however long that takes.
     pub(super) fn take(&self, gather: Duration, deadline: Option<Instant>) -> Taken {
         let mut state = self.lock();
-        while !state.closed && state.frame.len() < WAKE_BYTES {
+        while !state.closed && state.full.is_empty() {
             let gathered = state.since.map(|since| since + gather);
             let Some(until) = gathered.into_iter().chain(deadline).min() else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -163,11 +194,26 @@ impl Queue {
             }
             (state, _) = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         }
-        let frame = std::mem::take(&mut state.frame);
-        let taken = Taken { frame, since: state.since.take(), closed: state.closed };
+        if !state.filling.is_empty() {
+            state.turn_over();
+        }
+        let frames = std::mem::take(&mut state.full);
+        state.full_bytes = 0;
+        let taken = Taken { frames, since: state.since.take(), closed: state.closed };
         drop(state);
         self.taken.notify_waiters();
         taken
+    }
+
+    /// Takes back the room of frames that have been packed.
+    pub(super) fn give_back(&self, frames: Vec<FrameBuilder>) {
+        for mut frame in frames {
+            frame.clear();
+            let mut state = self.lock();
+            if state.free.len() < FREE_MAX && frame.capacity() <= 2 * FRAME_BYTES {
+                state.free.push(frame);
+            }
+        }
     }
 
     /// Waits this long, or until the log closes.

@@ -9,7 +9,7 @@ use std::{
 
 use schema::{
     disk::{Disk, create_folder_durably},
-    frame::Header,
+    frame::Scan,
     layout::{TEMPORARY_SUFFIX, WAL_FOLDER, WalPath},
 };
 
@@ -23,7 +23,7 @@ use super::{
 /// What opening a log found of killed runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Write-ahead files.
+    /// Write-ahead files that held anything.
     pub wals: u64,
     /// Rows saved from them.
     pub rows: u64,
@@ -62,7 +62,8 @@ pub(super) fn recover(
         let wal = ClosedWal { cut: cuts.get(&path).copied(), path };
         let rotated = make_segments(disk, folder, &wal, stats, pace.rows_at_once)?;
         recovery.damaged.extend(put_away(disk, folder, &wal.path, &rotated)?);
-        recovery.wals += 1;
+        // The one that was made in advance has nothing to recover.
+        recovery.wals += u64::from(rotated.rows + rotated.torn_bytes + rotated.damaged_bytes > 0);
         recovery.rows += rotated.rows;
         recovery.torn_bytes += rotated.torn_bytes;
         recovery.damaged_bytes += rotated.damaged_bytes;
@@ -83,9 +84,9 @@ fn cuts(disk: &dyn Disk, folder: &Path, paths: &[WalPath]) -> Result<BTreeMap<Wa
     let mut cuts = BTreeMap::new();
     for path in paths {
         let name = wal_path(folder, path);
-        let file = disk.read(&name).map_err(failed_to("read", &name))?;
-        let Ok((header, _)) = Header::decode(&file) else { continue };
-        for cut in header.cuts {
+        let file = disk.open(&name).map_err(failed_to("open", &name))?;
+        let scan = Scan::new(file, None).map_err(failed_to("read", &name))?;
+        for cut in scan.header().into_iter().flat_map(|header| &header.cuts) {
             cuts.insert(WalPath { run: path.run.clone(), seq: cut.seq }, cut.length);
         }
     }

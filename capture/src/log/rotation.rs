@@ -1,6 +1,6 @@
 //! Closed write-ahead files become segments: one thread, in order, so that appending never waits for it.
 //!
-//! Read → group by table and date (`parts`) → per segment: temporary name, sync, rename, sync the folder → remove the
+//! Read, a frame at a time → group by table and date (`parts`) → per segment: temporary name, sync, rename, sync the folder → remove the
 //! file.
 //! A segment's name follows from the file's, and one that exists is whole: doing it again adds nothing.
 
@@ -23,7 +23,7 @@ use schema::{
 use super::{LogError, Pace, failed_to, parts::Parts, stats::Stats, wal::wal_path};
 
 /// No file's header is longer than this, bytes, short of hundreds of failed syncs in a row.
-const LONGEST_HEADER: usize = 4096;
+const LONGEST_HEADER: u64 = 4096;
 /// How often making a segment is tried at the close before it is left to the next start.
 const CLOSE_ATTEMPTS: u32 = 3;
 /// Of 19: nearly all of a core goes to whoever else wants it.
@@ -185,18 +185,17 @@ pub(super) fn make_segments(
     rows_at_once: usize,
 ) -> Result<Rotated, LogError> {
     let path = wal_path(folder, &wal.path);
-    let mut file = match disk.read(&path) {
+    let file = match disk.open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             tracing::error!(file = %path.display(), "a write-ahead file has been removed; its rows are lost");
             return Ok(Rotated::default());
         }
-        read => read.map_err(failed_to("read", &path))?,
+        opened => opened.map_err(failed_to("open", &path))?,
     };
-    file.truncate(wal.cut.and_then(|cut| usize::try_from(cut).ok()).unwrap_or(file.len()));
+    let scan = Scan::new(file, wal.cut).map_err(failed_to("read", &path))?;
     let mut parts = Parts::new(disk, folder, &wal.path, rows_at_once);
     let failed = || failed_to("make segments of", &path);
-    let mut rotated = read_events(&file, &path, &wal.path, &mut parts)?;
-    drop(file);
+    let mut rotated = read_events(scan, &path, &wal.path, &mut parts)?;
     rotated.rows = parts.rows();
     for bytes in parts.finish().map_err(failed())? {
         let mut stats = stats.lock();
@@ -243,23 +242,23 @@ fn unless_gone(result: io::Result<()>) -> io::Result<()> {
 }
 
 /// Hands on every row that can be read, in the order of the log.
-fn read_events(file: &[u8], path: &Path, wal: &WalPath, parts: &mut Parts<'_>) -> Result<Rotated, LogError> {
-    let scan = Scan::new(file);
-    let bytes = |ranges: &[std::ops::Range<usize>]| ranges.iter().map(|range| range.len() as u64).sum();
-    let mut rotated =
-        Rotated { torn_bytes: bytes(&scan.torn), damaged_bytes: bytes(&scan.damage), ..Rotated::default() };
+fn read_events(
+    mut scan: Scan,
+    path: &Path,
+    wal: &WalPath,
+    parts: &mut Parts<'_>,
+) -> Result<Rotated, LogError> {
     let other = |reason| Err(LogError::OtherVersion { path: path.to_owned(), reason });
-    match scan.header {
+    let is_its_own = match scan.header() {
         Err(HeaderError::UnknownVersion(version)) => return other(format!("format {version}")),
         Ok(header) if header.schema_version != SCHEMA_VERSION => {
             return other(format!("schema {}", header.schema_version));
         }
-        Ok(header) if header.run == wal.run && header.seq == wal.seq => {}
-        // The power was lost before the header was durable, and so before there was any row.
-        Err(_) if scan.frames.is_empty() && file.len() <= LONGEST_HEADER => {}
-        Ok(_) | Err(_) => rotated.damaged_bytes = rotated.damaged_bytes.max(1),
-    }
-    for frame in scan.frames {
+        Ok(header) => header.run == wal.run && header.seq == wal.seq,
+        Err(_) => false,
+    };
+    let mut rotated = Rotated::default();
+    while let Some(frame) = scan.next_frame().map_err(failed_to("read", path))? {
         match frame.events() {
             Ok(events) => {
                 for event in events {
@@ -268,9 +267,17 @@ fn read_events(file: &[u8], path: &Path, wal: &WalPath, parts: &mut Parts<'_>) -
             }
             Err(error) => {
                 tracing::error!(file = %path.display(), offset = frame.offset, %error, "rows cannot be read");
-                rotated.damaged_bytes += (frame.end() - frame.offset) as u64;
+                rotated.damaged_bytes += frame.end() - frame.offset;
             }
         }
+    }
+    let bytes = |range: std::ops::Range<u64>| range.end - range.start;
+    rotated.torn_bytes = scan.torn().map(bytes).sum();
+    rotated.damaged_bytes += scan.damage().map(bytes).sum::<u64>();
+    // A header that is lost is damage, unless the power was lost before it was durable, and so before there was any row.
+    let had_none = scan.header().is_err() && scan.frames() == 0 && scan.length() <= LONGEST_HEADER;
+    if !is_its_own && !had_none {
+        rotated.damaged_bytes = rotated.damaged_bytes.max(1);
     }
     Ok(rotated)
 }

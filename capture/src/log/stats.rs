@@ -22,6 +22,8 @@ pub struct LogStats {
     pub rows_not_durable: u64,
     /// Rows that could not be taken: too long for a frame, or after the close.
     pub rows_refused: u64,
+    /// Appends that found no room, and waited until the log took rows.
+    pub waits: u64,
     /// Age of the oldest row that is not durable; `None` if all are.
     pub oldest_not_durable: Option<Duration>,
     /// Bytes written to write-ahead files.
@@ -95,6 +97,7 @@ impl Stats {
             rows: queue.rows,
             rows_not_durable: queue.rows.saturating_sub(inner.durable_rows),
             rows_refused: queue.refused,
+            waits: queue.waits,
             oldest_not_durable: oldest.map(|since| now.saturating_duration_since(since)),
             wal_bytes: inner.wal_bytes,
             segment_bytes: inner.segment_bytes,

@@ -1,9 +1,16 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Condvar,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use proptest::prelude::*;
 use schema::{
     InfoHash,
-    disk::simulated::SimulatedDisk,
+    disk::{DiskFile, Reader, simulated::SimulatedDisk},
     layout::{MICROS_PER_DAY, SegmentPath},
     segment,
     table::{Hostname, HostnameOutcome, Sighting, Source},
@@ -212,6 +219,82 @@ async fn a_disk_that_never_heals_ends_with_the_count_of_rows_lost() {
     let (time, row) = row(0);
     log.append_at(time, row).await;
     assert!(matches!(log.close().await, Err(LogError::Lost { rows: 1, .. })));
+}
+
+/// A disk that makes two write-ahead files, and no other file before its gate is opened.
+struct Gated {
+    disk: SimulatedDisk,
+    wals: AtomicU32,
+    is_open: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Disk for Gated {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let is_wal = path.extension().is_some_and(|extension| extension == "wal");
+        if !is_wal || self.wals.fetch_add(1, Ordering::Relaxed) >= 2 {
+            let (is_open, changed) = &*self.is_open;
+            drop(changed.wait_while(is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
+        }
+        self.disk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Reader> {
+        self.disk.open(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        self.disk.list(folder)
+    }
+
+    fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        self.disk.list_folders(folder)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.disk.exists(path)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        self.disk.create_folder(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.disk.sync_folder(path)
+    }
+}
+
+#[tokio::test]
+async fn rows_become_durable_while_a_rotation_cannot_make_a_single_file() {
+    let disk = SimulatedDisk::default();
+    let gated = Gated { disk: disk.clone(), wals: AtomicU32::new(0), is_open: Arc::default() };
+    let gate = gated.is_open.clone();
+    let options = options("20260102T000000Z-00000001");
+    let log = Log::open_on(Arc::new(gated), options, Clock::start(), pace(), None).unwrap();
+    let mut rows = 0;
+    while log.stats().wals_waiting == 0 {
+        let (time, row) = row(rows);
+        log.append_at(time, row).await;
+        rows += 1;
+        log.wait_until(|stats| stats.rows_not_durable == 0).await;
+    }
+    // The first file waits for its segments, and the one after the second cannot be made in advance.
+    let (time, row) = row(rows);
+    log.append_at(time, row).await;
+    let stuck = log.wait_until(|stats| stats.rows_not_durable == 0).await;
+    assert_eq!((stuck.wals_waiting, stuck.segments, &stuck.state), (1, 0, &LogState::Ok));
+    let (is_open, changed) = &*gate;
+    *is_open.lock().unwrap() = true;
+    changed.notify_all();
+    log.close().await.unwrap();
+    assert_eq!(rows_in_segments(&disk).len(), usize::try_from(rows + 1).unwrap());
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ use schema::{
 };
 use tokio::time::Instant;
 
+/// How often removing an empty file is tried.
+const DISCARD_ATTEMPTS: u32 = 3;
+
 /// A write-ahead file being written.
 pub(super) struct Wal {
     pub(super) path: WalPath,
@@ -32,7 +35,7 @@ pub(super) struct Wal {
 }
 
 impl Wal {
-    /// Makes the file and makes it durable, with its name and its header.
+    /// Makes the file and makes it durable, with its name and its header; after an error it is gone, if it can be.
     pub(super) fn create(
         disk: &dyn Disk,
         folder: &Path,
@@ -41,7 +44,24 @@ impl Wal {
         opened: Instant,
     ) -> io::Result<Self> {
         let path = WalPath { run: run.clone(), seq };
-        let header = Header { schema_version: SCHEMA_VERSION, run: run.clone(), seq, cuts: cuts.to_vec() };
+        let created = Self::make(disk, folder, path.clone(), cuts, opened);
+        if created.is_err()
+            && let Err(error) = disk.remove(&wal_path(folder, &path))
+        {
+            tracing::debug!(file = path.file_name(), %error, "an empty write-ahead file stays");
+        }
+        created
+    }
+
+    fn make(
+        disk: &dyn Disk,
+        folder: &Path,
+        path: WalPath,
+        cuts: &[Cut],
+        opened: Instant,
+    ) -> io::Result<Self> {
+        let WalPath { run, seq } = path.clone();
+        let header = Header { schema_version: SCHEMA_VERSION, run, seq, cuts: cuts.to_vec() };
         let header = header.encode().map_err(io::Error::other)?;
         create_folder_durably(disk, folder, WAL_FOLDER)?;
         let place = wal_path(folder, &path);
@@ -51,6 +71,13 @@ impl Wal {
         disk.sync_folder(&folder.join(WAL_FOLDER))?;
         let length = header.len() as u64;
         Ok(Self { path, opened, place, file, length, durable: length, header: length })
+    }
+
+    /// Removes it, if it can be; the next start would.
+    pub(super) fn discard(self, disk: &dyn Disk) {
+        if !(0..DISCARD_ATTEMPTS).any(|_| disk.remove(&self.place).is_ok()) {
+            tracing::debug!(file = self.path.file_name(), "an empty write-ahead file stays");
+        }
     }
 
     /// Where the last whole frame ends.

@@ -15,8 +15,9 @@ use super::{
     LogError, LogOptions, Pace,
     queue::Queue,
     rotation::{ClosedWal, Rotation},
+    spare::Spares,
     stats::{LogState, Stats},
-    wal::{Wal, wal_path},
+    wal::Wal,
 };
 use crate::clock::Clock;
 
@@ -33,6 +34,7 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
     stats: Arc<Stats>,
     rotation: Rotation,
+    spares: Spares,
     wal: Option<Wal>,
     next_seq: u32,
     /// Files given up after a failed sync, until a durable header says so.
@@ -47,16 +49,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
+    /// A writer, with the threads it hands work to.
+    pub(super) fn start(
         disk: Arc<dyn Disk>,
         options: LogOptions,
         clock: Clock,
         pace: Pace,
         queue: Arc<Queue>,
         stats: Arc<Stats>,
-        rotation: Rotation,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, LogError> {
+        let rotation = Rotation::start(disk.clone(), options.folder.clone(), stats.clone(), pace)?;
+        let spares = Spares::start(disk.clone(), options.folder.clone(), options.run.clone(), clock)?;
+        Ok(Self {
             disk,
             options,
             clock,
@@ -64,6 +68,7 @@ impl Writer {
             queue,
             stats,
             rotation,
+            spares,
             wal: None,
             next_seq: 0,
             cuts: Vec::new(),
@@ -71,7 +76,7 @@ impl Writer {
             pending: VecDeque::new(),
             written: 0,
             oldest: None,
-        }
+        })
     }
 
     /// Writes until the queue closes.
@@ -93,10 +98,11 @@ impl Writer {
     /// Takes what has been appended; tells whether nothing will follow.
     fn take(&mut self) -> bool {
         let taken = self.queue.take(self.pace.gather, self.deadline());
-        if !taken.frame.is_empty() {
-            self.pending.push_back(self.packer.pack(taken.frame));
+        if !taken.frames.is_empty() {
+            self.pending.extend(taken.frames.iter().map(|frame| self.packer.pack(frame)));
             self.oldest = self.oldest.or(taken.since);
             self.stats.lock().oldest_unsynced = self.oldest;
+            self.queue.give_back(taken.frames);
         }
         taken.closed
     }
@@ -138,7 +144,9 @@ impl Writer {
             return Ok(());
         }
         if self.wal.is_none() {
-            self.wal = Some(self.create_wal()?);
+            self.wal = Some(self.next_wal()?);
+            self.spares.want(self.next_seq);
+            self.next_seq += 1;
         }
         let Some(wal) = &mut self.wal else { return Ok(()) };
         for frame in self.pending.iter_mut().skip(self.written) {
@@ -154,27 +162,36 @@ impl Writer {
         Ok(())
     }
 
+    /// The file made in advance, or one made now.
+    fn next_wal(&mut self) -> io::Result<Wal> {
+        match self.spares.take() {
+            Some(mut wal) if self.cuts.is_empty() => {
+                wal.opened = self.clock.instant();
+                Ok(wal)
+            }
+            spare => {
+                // Its header does not tell where the files end that had to be given up.
+                if let Some(wal) = spare {
+                    wal.discard(self.disk.as_ref());
+                }
+                self.create_wal()
+            }
+        }
+    }
+
     /// A file of the next number; a number is never used again, whatever became of its file.
     fn create_wal(&mut self) -> io::Result<Wal> {
         let seq = self.next_seq;
         self.next_seq += 1;
-        let run = &self.options.run;
-        let created = Wal::create(
+        let wal = Wal::create(
             self.disk.as_ref(),
             &self.options.folder,
-            (run, seq),
+            (&self.options.run, seq),
             &self.cuts,
             self.clock.instant(),
-        );
-        if created.is_ok() {
-            self.cuts.clear();
-            return created;
-        }
-        let path = schema::layout::WalPath { run: run.clone(), seq };
-        if let Err(error) = self.disk.remove(&wal_path(&self.options.folder, &path)) {
-            tracing::debug!(file = path.file_name(), %error, "an empty write-ahead file stays");
-        }
-        created
+        )?;
+        self.cuts.clear();
+        Ok(wal)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -245,6 +262,7 @@ impl Writer {
             failure = self.step(true).err();
         }
         let rows = self.pending.iter().map(|frame| u64::from(frame.rows())).sum();
+        self.spares.finish();
         self.rotation.finish();
         match failure {
             Some(cause) => Err(LogError::Lost { rows, cause: cause.to_string() }),

@@ -39,6 +39,8 @@ const SAMPLE: u32 = 500;
 /// Bytes that a plain write writes at once, and makes durable at once: as the log does.
 const WRITE_BYTES: usize = 1 << 20;
 const SYNC_BYTES: u64 = 16 << 20;
+/// An append that takes longer has waited: for a core, a lock or room.
+const SLOW: Duration = Duration::from_millis(2);
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -68,8 +70,10 @@ pub struct LogBench {
     pub wal_bytes: u64,
     /// A plain write of as many.
     pub plain: Duration,
-    /// The longest time that one append took.
-    pub longest_append: Duration,
+    /// What appending took, while files rotated.
+    pub appends: Appends,
+    /// The same rows into one file that does not rotate.
+    pub unrotated: Appends,
     /// Files rotated while rows were appended.
     pub rotations: u64,
     /// Bytes of all segments.
@@ -78,6 +82,17 @@ pub struct LogBench {
     pub compacted_bytes: u64,
     /// What merging took.
     pub compaction: Duration,
+}
+
+/// What appending took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Appends {
+    /// The longest time that one append took.
+    pub longest: Duration,
+    /// Appends that took longer than [`SLOW`].
+    pub slow: u64,
+    /// Appends that found no room, and waited until the log took rows.
+    pub waits: u64,
 }
 
 impl LogBench {
@@ -114,7 +129,15 @@ impl fmt::Display for LogBench {
             *rows as f64 / self.plain.as_secs_f64(),
             self.ratio()
         )?;
-        writeln!(f, "longest append  {:>10.1} ms", self.longest_append.as_secs_f64() * 1e3)?;
+        for (name, appends) in [("while rotating", self.appends), ("not rotating", self.unrotated)] {
+            let Appends { longest, slow, waits } = appends;
+            writeln!(
+                f,
+                "longest append  {:>10.1} ms {name}; {slow} over {} ms, {waits} waited for room",
+                longest.as_secs_f64() * 1e3,
+                SLOW.as_millis()
+            )?;
+        }
         writeln!(
             f,
             "segments        {:>10.0} rows/s until all are sorted and written",
@@ -131,20 +154,15 @@ pub async fn run(options: &LogBenchOptions) -> Result<LogBench> {
     fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
     let is_empty = fs::read_dir(&options.out)?.next().is_none();
     ensure!(is_empty, "{} is not empty", options.out.display());
+    let clock = Clock::start();
+    let unrotated = append_unrotated(options, clock).await?;
     let events = prepare(options);
     let rows = events.len() as u64;
-    let log_options = LogOptions {
-        folder: options.out.join("data"),
-        run: RunId("20260101T000000Z-00000001".to_owned()),
-        rotate_every: Duration::from_hours(1),
-        rotate_size: options.rotate_size,
-        sync_every: Duration::from_secs(1),
-    };
-    let log = Log::open(log_options, capture::clock::Clock::start())?;
-    let clock = Clock::start();
+    let log = open(&options.out.join("data"), options.rotate_size)?;
     let started = clock.instant();
-    let longest_append = append(&log, events, options.appenders, clock).await?;
+    let mut appends = append(&log, events, options.appenders, clock).await?;
     let stats = log.wait_until(|stats| stats.rows_not_durable == 0).await;
+    appends.waits = stats.waits;
     let durable = started.elapsed();
     let wal_bytes = stats.wal_bytes;
     log.close().await?;
@@ -159,12 +177,35 @@ pub async fn run(options: &LogBenchOptions) -> Result<LogBench> {
         segments,
         wal_bytes,
         plain,
-        longest_append,
+        appends,
+        unrotated,
         rotations: wal_bytes / options.rotate_size,
         fresh_bytes,
         compacted_bytes,
         compaction: merging.elapsed(),
     })
+}
+
+fn open(folder: &Path, rotate_size: u64) -> Result<Log> {
+    let options = LogOptions {
+        folder: folder.to_owned(),
+        run: RunId("20260101T000000Z-00000001".to_owned()),
+        rotate_every: Duration::from_hours(1),
+        rotate_size,
+        sync_every: Duration::from_secs(1),
+    };
+    Ok(Log::open(options, capture::clock::Clock::start())?)
+}
+
+/// Appends the rows to a log whose one file does not rotate before the last is durable.
+async fn append_unrotated(options: &LogBenchOptions, clock: Clock) -> Result<Appends> {
+    let folder = options.out.join("unrotated");
+    let log = open(&folder, u64::MAX)?;
+    let mut appends = append(&log, prepare(options), options.appenders, clock).await?;
+    appends.waits = log.wait_until(|stats| stats.rows_not_durable == 0).await.waits;
+    log.close().await?;
+    fs::remove_dir_all(&folder)?;
+    Ok(appends)
 }
 
 /// A day's rows, in the order of their time.
@@ -183,8 +224,8 @@ fn prepare(options: &LogBenchOptions) -> Vec<Event> {
     events
 }
 
-/// Appends all rows by turns and gives the longest time an append took.
-async fn append(log: &Log, events: Vec<Event>, appenders: usize, clock: Clock) -> Result<Duration> {
+/// Appends all rows by turns and tells what that took.
+async fn append(log: &Log, events: Vec<Event>, appenders: usize, clock: Clock) -> Result<Appends> {
     let mut shares: Vec<Vec<Event>> =
         (0..appenders).map(|_| Vec::with_capacity(events.len() / appenders)).collect();
     for (event, share) in events.into_iter().zip((0..appenders).cycle()) {
@@ -197,23 +238,26 @@ async fn append(log: &Log, events: Vec<Event>, appenders: usize, clock: Clock) -
         .map(|share| {
             let log = log.clone();
             tokio::spawn(async move {
-                let mut longest = Duration::ZERO;
+                let mut appends = Appends::default();
                 let mut before = clock.instant();
                 for event in share {
                     log.append_at(event.time, event.row).await;
                     let after = clock.instant();
-                    longest = longest.max(after - before);
+                    appends.longest = appends.longest.max(after - before);
+                    appends.slow += u64::from(after - before > SLOW);
                     before = after;
                 }
-                longest
+                appends
             })
         })
         .collect();
-    let mut longest = Duration::ZERO;
+    let mut appends = Appends::default();
     for task in tasks {
-        longest = longest.max(task.await?);
+        let Appends { longest, slow, .. } = task.await?;
+        appends.longest = appends.longest.max(longest);
+        appends.slow += slow;
     }
-    Ok(longest)
+    Ok(appends)
 }
 
 fn plain_write(path: &Path, bytes: u64, clock: Clock) -> Result<Duration> {

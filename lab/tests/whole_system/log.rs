@@ -7,6 +7,7 @@ use std::{
 
 use schema::{
     RunId,
+    disk::Reader,
     frame::Scan,
     layout::{TEMPORARY_SUFFIX, WAL_FOLDER},
     segment,
@@ -36,18 +37,29 @@ impl Log {
 
     /// Whole rows in the write-ahead files.
     pub fn wal_rows(&self) -> usize {
-        let rows = |path: &PathBuf| {
-            let bytes = fs::read(path).unwrap_or_default();
-            Scan::new(&bytes).frames.iter().map(|frame| frame.rows as usize).sum::<usize>()
-        };
-        self.wal_files().iter().map(rows).sum()
+        self.wals().map(|(_, events)| events.len()).sum()
     }
 
-    /// The run of the one write-ahead file.
+    /// The run of the one write-ahead file that has rows.
     pub fn wal_run(&self) -> RunId {
-        let files = self.wal_files();
-        assert_eq!(files.len(), 1, "{files:?}");
-        Scan::new(&fs::read(&files[0]).unwrap()).header.unwrap().run
+        let runs: Vec<_> =
+            self.wals().filter(|(_, events)| !events.is_empty()).map(|(run, _)| run.unwrap()).collect();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs[0].clone()
+    }
+
+    /// The runs and rows of the write-ahead files.
+    pub fn wals(&self) -> impl Iterator<Item = (Option<RunId>, Vec<Event>)> {
+        // One that has become segments meanwhile has no rows any more.
+        let bytes = self.wal_files().into_iter().map(|path| fs::read(path).unwrap_or_default());
+        bytes.map(|bytes| {
+            let mut scan = Scan::new(Reader::new(bytes).unwrap(), None).unwrap();
+            let mut events = Vec::new();
+            while let Some(frame) = scan.next_frame().unwrap() {
+                events.extend(frame.events().unwrap());
+            }
+            (scan.header().ok().map(|header| header.run.clone()), events)
+        })
     }
 
     /// Files whose writing did not end.

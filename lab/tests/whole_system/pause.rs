@@ -13,10 +13,7 @@ use std::{
 };
 
 use lab::truth::{self, Request, RequestKind};
-use schema::{
-    frame::Scan,
-    table::{Row, RunEvent, Table},
-};
+use schema::table::{Row, RunEvent, Table};
 use tempfile::tempdir;
 
 use crate::{
@@ -76,10 +73,7 @@ impl Scene {
     /// Every row on the disk, in segments or ahead of them.
     fn rows(&self) -> BTreeSet<String> {
         let events = Table::ALL.iter().flat_map(|table| self.log.rows(*table)).map(|(_, event)| event);
-        let ahead = self.log.wal_files().into_iter().flat_map(|path| {
-            let bytes = fs::read(path).unwrap_or_default();
-            Scan::new(&bytes).frames.iter().flat_map(|frame| frame.events().unwrap()).collect::<Vec<_>>()
-        });
+        let ahead = self.log.wals().flat_map(|(_, events)| events);
         events.chain(ahead).map(|event| format!("{event:?}")).collect()
     }
 

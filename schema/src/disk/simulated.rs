@@ -236,14 +236,10 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Reader> {
-        Reader::new(self.read(path)?)
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut state = self.lock();
         state.call()?;
         let inode = state.inode(path)?;
-        Ok(state.contents[inode].visible.clone())
+        Reader::new(state.contents[inode].visible.clone())
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
