@@ -412,6 +412,18 @@ impl Options {
         if self.network.no_listen { &[] } else { &self.network.listen }
     }
 
+    /// Takes the ports that the system chose where any would do: the log tells where a run listened, so that what a
+    /// source names there is known to be the run itself.
+    pub fn bound_to(&mut self, addresses: &[SocketAddr]) {
+        let is_any = |listen: &Listen| match listen {
+            Listen::Address(address) => address.port() == 0,
+            Listen::Port(port) => *port == 0,
+        };
+        if self.listen().iter().any(is_any) {
+            self.network.listen = addresses.iter().copied().map(Listen::Address).collect();
+        }
+    }
+
     /// Where to begin in the DHT; a lab does not get to the routers of the world by itself.
     pub fn dht_routers(&self) -> Vec<String> {
         dht::routers_of(&self.network.dht_bootstrap, self.input.allow_private)

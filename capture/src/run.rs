@@ -90,8 +90,9 @@ pub struct Setup {
 }
 
 /// Watches swarms until the run is cancelled or the time of `--for` is over; then the log is closed.
-pub async fn run(setup: Setup) -> anyhow::Result<()> {
+pub async fn run(mut setup: Setup) -> anyhow::Result<()> {
     let listeners = Listeners::bind(setup.options.listen())?;
+    setup.options.bound_to(&listeners.addresses());
     let store = match &setup.options.input.out {
         Out::Folder(_) => None,
         Out::Store(url) => Some(Store::from_env(url)?),

@@ -225,6 +225,8 @@ async fn whoever_connects_to_us_has_a_row() {
     let named: Vec<_> = rows.sightings.iter().filter(|row| row.source == Source::Incoming).collect();
     assert_eq!(named.len(), 1);
     assert_eq!((named[0].port, named[0].flags), (remote.port(), None));
+    let options: serde_json::Value = serde_json::from_str(&rows.runs[0].config).unwrap();
+    assert_eq!(options["listen"], serde_json::json!([format!("127.0.0.1:{port}")]), "where we are named");
     assert_eq!(rows.gauges.last().unwrap().incoming_contacts, 4);
 }
 
