@@ -1,16 +1,20 @@
 //! Addresses in free text: errors of the system, words of trackers and peers, options of a run.
 //!
-//! Any text → the same text with every IP address replaced, however it is written (RFC 4291, RFC 5952).
+//! Any text → the same text with every IP address replaced, however it is written (RFC 4291, RFC 5952), also as the name
+//! by which its host name is asked for (RFC 1035, RFC 3596).
 
 use std::{
     borrow::Cow,
-    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4},
 };
 
 /// The longest text of an address (an IPv4-mapped one), and with a port.
 const LONGEST: usize = 45 + 6;
 /// The shortest, `::`.
 const SHORTEST: usize = 2;
+/// What the names of reverse lookups end with.
+const REVERSE_V4: &str = ".in-addr.arpa";
+const REVERSE_V6: &str = ".ip6.arpa";
 
 /// Replaces every address that `replace` has something for.
 ///
@@ -73,6 +77,11 @@ fn address_at(text: &str, at: usize) -> Option<(usize, Found)> {
     let bytes = text.as_bytes();
     let before = at.checked_sub(1).and_then(|before| bytes.get(before)).copied();
     let rest = bytes.get(at..)?;
+    if !is_word(before)
+        && let Some((length, ip)) = text.get(at..).and_then(reverse_name)
+    {
+        return Some((at + length, Found::Ip(ip)));
+    }
     let length = rest.iter().take(LONGEST).take_while(|byte| is_part(**byte)).count();
     if length < SHORTEST {
         return None;
@@ -90,6 +99,41 @@ fn address_at(text: &str, at: usize) -> Option<(usize, Found)> {
         };
         stands_alone.then_some((end, found))
     })
+}
+
+/// The address of the name of a reverse lookup that a text begins with, and where the name ends.
+fn reverse_name(text: &str) -> Option<(usize, IpAddr)> {
+    let first = text.bytes().next()?;
+    let ends_with = |end: &str, labels: usize| {
+        let name = text.get(..labels + end.len())?;
+        name.get(labels..)?.eq_ignore_ascii_case(end).then_some(name.len())
+    };
+    if first.is_ascii_digit() {
+        let longest = text.bytes().take("255.255.255.255".len());
+        let labels = longest.take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        // The dot in front of the ending may have been taken for one of the address.
+        let found = [labels, labels.saturating_sub(1)].into_iter().find_map(|labels| {
+            let ip: Ipv4Addr = text.get(..labels)?.parse().ok()?;
+            Some((ends_with(REVERSE_V4, labels)?, ip))
+        });
+        if let Some((length, ip)) = found {
+            let [d, c, b, a] = ip.octets();
+            return Some((length, Ipv4Addr::new(a, b, c, d).into()));
+        }
+    }
+    const LABELS: usize = 2 * 32 - 1;
+    let labels = first.is_ascii_hexdigit().then(|| text.as_bytes().get(..LABELS))??;
+    let mut bits = 0_u128;
+    for (place, byte) in labels.iter().enumerate() {
+        if place % 2 == 1 {
+            if *byte != b'.' {
+                return None;
+            }
+            continue;
+        }
+        bits |= u128::from(char::from(*byte).to_digit(16)?) << (place * 2);
+    }
+    Some((ends_with(REVERSE_V6, LABELS)?, Ipv6Addr::from_bits(bits).into()))
 }
 
 fn parse(text: &str) -> Option<Found> {
@@ -144,6 +188,9 @@ mod tests {
             (r#"["9.8.7.6:1","[::1]:2"]"#, r#"["255.255.255.255:1","[255.255.255.255]:2"]"#),
             ("v1.2.3.4, from 1.2.3.4.", "v255.255.255.255, from 255.255.255.255."),
             ("face:1.2.3.4", "face:255.255.255.255"),
+            ("no name at 4.3.2.1.in-addr.arpa.", "no name at 255.255.255.255."),
+            ("100.3.200.251.IN-ADDR.ARPA", "255.255.255.255"),
+            ("b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa?", "255.255.255.255?"),
         ] {
             assert_eq!(hidden(text), expected, "{text}");
         }
@@ -181,6 +228,20 @@ mod tests {
             prop_assume!(is_v4 || !before.ends_with(':'));
             let text = format!("{before}{ip}{after}");
             prop_assert!(!hidden(&text).contains(&ip.to_string()), "{text} → {}", hidden(&text));
+        }
+
+        #[test]
+        fn names_of_reverse_lookups_are_addresses(v4 in any::<[u8; 4]>(), v6 in any::<[u8; 16]>()) {
+            let [a, b, c, d] = v4;
+            let name = format!("{d}.{c}.{b}.{a}.in-addr.arpa");
+            let found = std::cell::Cell::new(None);
+            let find = |ip| { found.set(Some(ip)); Some("x") };
+            prop_assert_eq!(replace_addresses(&name, find), "x");
+            prop_assert_eq!(found.get(), Some(IpAddr::from(v4)));
+            let nibbles = v6.iter().rev().map(|byte| format!("{:x}.{:x}.", byte & 15, byte >> 4));
+            let name = format!("{}ip6.arpa", nibbles.collect::<String>());
+            prop_assert_eq!(replace_addresses(&name, find), "x");
+            prop_assert_eq!(found.get(), Some(IpAddr::from(v6)));
         }
 
         #[test]
