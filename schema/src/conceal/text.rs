@@ -15,6 +15,8 @@ const SHORTEST: usize = 2;
 /// What the names of reverse lookups end with.
 const REVERSE_V4: &str = ".in-addr.arpa";
 const REVERSE_V6: &str = ".ip6.arpa";
+/// The length of the 32 digits in front of it.
+const LABELS: usize = 2 * 32 - 1;
 
 /// Replaces every address that `replace` has something for.
 ///
@@ -121,7 +123,6 @@ fn reverse_name(text: &str) -> Option<(usize, IpAddr)> {
             return Some((length, Ipv4Addr::new(a, b, c, d).into()));
         }
     }
-    const LABELS: usize = 2 * 32 - 1;
     let labels = first.is_ascii_hexdigit().then(|| text.as_bytes().get(..LABELS))??;
     let mut bits = 0_u128;
     for (place, byte) in labels.iter().enumerate() {
