@@ -52,7 +52,7 @@ def sample(tmp_path_factory):
 def large(tmp_path_factory):
     """The report of two days of 2,000 torrents."""
     folder = tmp_path_factory.mktemp("large")
-    log = ["lab", "log", "--rows", "300000", "--swarms", "2000", "--length", "48h", "--out", folder / "log"]
+    log = ["lab", "log", "--rows", "400000", "--swarms", "2000", "--length", "2h", "--out", folder / "log"]
     subprocess.run([TARGET / "debug" / log[0], *log[1:]], check=True, stdout=subprocess.DEVNULL)
     yield Report(folder / "report", folder / "log")
     shutil.rmtree(folder)

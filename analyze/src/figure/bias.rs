@@ -18,7 +18,7 @@ pub fn bias(stem: &str) -> &'static str {
             "Errs low in number, as every count of confirmed downloads does. Countries with many peers behind NAT are \
              seen less; a VPN counts where it ends."
         }
-        "countries_speeds" | "speeds" | "speeds_by_country" => {
+        "speeds" | "speeds_by_country" => {
             "Errs low: speeds are averages between two observations, and of peers that download from others too many at \
              once. Peers that finish between two visits are not in it, and they are the fastest."
         }
@@ -42,6 +42,9 @@ pub fn bias(stem: &str) -> &'static str {
         "summary" => {
             "Confirmed errs low by construction. Unique peers err high where addresses change; scrape counts what clients \
              claim, and only the tracker that counted most of a torrent stands for it."
+        }
+        "speeds_by_country_map" => {
+            "Errs low, as all speeds here; countries with few peers measured move most by chance."
         }
         "thresholds" => {
             "A lower threshold confirms peers that never finish, a higher one misses those that leave a moment before."

@@ -12,7 +12,6 @@ pub mod clients;
 pub mod confirmed_hourly;
 pub mod contacts;
 pub mod countries;
-pub mod countries_speeds;
 pub mod dots;
 pub mod frame;
 pub mod health;
@@ -31,6 +30,7 @@ pub mod sources;
 pub mod sources_hourly;
 pub mod speeds;
 pub mod speeds_by_country;
+pub mod speeds_by_country_map;
 pub mod summary;
 pub mod summary_compared;
 pub mod svg;
@@ -122,7 +122,7 @@ impl Figure {
     /// Whether it draws the table of this name.
     pub fn draws(&self, table: &str) -> bool {
         let table_of = |stem| match stem {
-            "countries_speeds" => "countries",
+            "speeds_by_country_map" => "speeds_by_country",
             "summary_compared" => "summary",
             stem => stem,
         };
@@ -227,9 +227,7 @@ pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> 
             "clients" => one(clients::draw(rows)),
             "confirmed_hourly" => one(confirmed_hourly::draw(rows, &names, facts)),
             "contacts" => one(contacts::draw(rows)),
-            "countries" => atlas().and_then(|atlas| {
-                Ok(vec![countries::draw(rows, atlas)?, countries_speeds::draw(rows, atlas)?])
-            }),
+            "countries" => atlas().and_then(|atlas| Ok(vec![countries::draw(rows, atlas)?])),
             "health" => one(health::draw(rows, facts)),
             "hostnames" => one(hostnames::draw(rows)),
             "networks" => one(networks::draw(rows)),
@@ -240,7 +238,9 @@ pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> 
             "sources" => one(sources::draw(rows)),
             "sources_hourly" => one(sources_hourly::draw(rows, facts)),
             "speeds" => one(speeds::draw(rows)),
-            "speeds_by_country" => one(speeds_by_country::draw(rows)),
+            "speeds_by_country" => atlas().and_then(|atlas| {
+                Ok(vec![speeds_by_country::draw(rows)?, speeds_by_country_map::draw(rows, atlas)?])
+            }),
             "summary" => summary::draw(rows).and_then(|first| Ok(vec![first, summary_compared::draw(rows)?])),
             "thresholds" => one(thresholds::draw(rows, facts)),
             "trackers" => one(trackers::draw(rows)),

@@ -65,6 +65,9 @@ pub fn duration_us(value: f64) -> String {
         (172_800e6, 3_600e6, "h"),
         (f64::INFINITY, 86_400e6, "d"),
     ];
+    if value == 0.0 {
+        return "0 s".to_owned();
+    }
     for (below, unit, name) in STEPS {
         if value < below {
             return format!("{} {name}", significant(value / unit));
@@ -251,6 +254,7 @@ mod tests {
         assert_eq!(bytes(1_400_000_000.0), "1.4 GB");
         assert_eq!(bytes(999_900.0), "1 MB");
         assert_eq!(speed(125_000.0), "125 kB/s");
+        assert_eq!(duration_us(0.0), "0 s");
         assert_eq!(duration_us(850.0), "850 µs");
         assert_eq!(duration_us(12_300.0), "12.3 ms");
         assert_eq!(duration_us(900e6), "15 min");

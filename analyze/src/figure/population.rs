@@ -112,7 +112,7 @@ fn dot(row: &Row) -> (u8, Dot) {
     let name = match row.method.as_str() {
         "seen" => "seen".to_owned(),
         "chapman" => {
-            let sources: Vec<_> = row.of.split(' ').map(sources_hourly::name).collect();
+            let sources: Vec<_> = row.of.split(' ').map(sources_hourly::short_name).collect();
             format!("Chapman: {}", sources.join(" and "))
         }
         "chao2" => "Chao: seen again over time".to_owned(),

@@ -79,6 +79,17 @@ fn plot(sources: &BTreeMap<String, Vec<Answer>>, facts: &Facts, width: f64) -> D
     drawing
 }
 
+/// A source's name where there is little room.
+pub fn short_name(source: &str) -> String {
+    match source {
+        "incoming" => "incoming".to_owned(),
+        "lsd" => "LSD".to_owned(),
+        "magnet" => "magnets".to_owned(),
+        "pex" => "PEX".to_owned(),
+        other => name(other),
+    }
+}
+
 /// A source's name for people.
 pub fn name(source: &str) -> String {
     match source {

@@ -15,8 +15,8 @@ const DRAWN: [&str; 22] = [
     "trackers",
     "speeds",
     "speeds_by_country",
+    "speeds_by_country_map",
     "countries",
-    "countries_speeds",
     "cities",
     "networks",
     "hostnames",
@@ -201,7 +201,6 @@ fn clients_are_summed_over_versions_and_the_rest_is_one_bar() {
 
 #[test]
 fn confirmed_downloads_are_stacked_by_torrent() {
-    let hour = |hours: i64| Value::Time(1_795_132_800_000_000 + hours * 3_600_000_000);
     let figure = one(
         "confirmed_hourly",
         &[
@@ -328,4 +327,183 @@ fn visits_beyond_twenty_are_one_group() {
         &figure,
         &["&gt; 20", "1 contact: 30,000 peers tried", "of the peers: 20 contacts or fewer"],
     );
+}
+
+/// The figure of a table with these rows; absent values at the end of a row are left out.
+fn of_rows(stem: &str, rows: &[&[Value]]) -> Figure {
+    one(stem, &columns_of(stem, rows))
+}
+
+fn columns_of(stem: &str, rows: &[&[Value]]) -> Vec<Vec<Value>> {
+    let width = find(stem).unwrap().columns.len();
+    let mut columns = vec![Vec::new(); width];
+    for row in rows {
+        for (place, column) in columns.iter_mut().enumerate() {
+            column.push(row.get(place).cloned().unwrap_or(Value::Null));
+        }
+    }
+    columns
+}
+
+fn hour(hours: i64) -> Value {
+    Value::Time(1_795_132_800_000_000 + hours * 3_600_000_000)
+}
+
+#[test]
+fn figures_look_as_they_did() {
+    let figures = draw(&fixture::many(2, 3), &fixture::facts(2, 3)).unwrap();
+    for figure in figures {
+        // Outlines of countries are the atlas's, and tested there.
+        let markup = figure.wide_markup();
+        let lines = markup.lines().filter(|line| !line.starts_with("<path class=\"land\"")).map(|line| {
+            let data = line.split_once(" d=\"").filter(|(_, rest)| rest.contains("data-c"));
+            data.and_then(|(before, rest)| Some(format!("{before}{}", rest.split_once('"')?.1)))
+                .unwrap_or_else(|| line.to_owned())
+        });
+        let looks = lines.collect::<Vec<_>>().join("\n");
+        let told = format!("{}\n{}", figure.title, figure.subtitle);
+        insta::assert_snapshot!(figure.stem, format!("{told}\n{looks}"));
+    }
+}
+
+#[test]
+fn populations_stand_beside_each_other_with_their_intervals() {
+    let row = |hash: &str, method: &str, of: &str, counts: &str, peers: [usize; 3]| -> Vec<Value> {
+        let mut row: Vec<Value> = [hash, method, of, counts].map(Value::from).to_vec();
+        row.extend(peers.map(Value::from));
+        row.extend(["range", "low: a lower bound"].map(Value::from));
+        row
+    };
+    let mut seen = row("all", "seen", "", "ever", [90, 0, 0]);
+    seen[5] = Value::Null;
+    seen[6] = Value::Null;
+    let figure = of_rows(
+        "population",
+        &[
+            &seen,
+            &row("all", "chapman", "dht pex", "ever", [120, 100, 140]),
+            &row(&hash(0), "scrape", "udp://a", "at_once", [40, 30, 50]),
+            &row(&hash(0), "scrape", "udp://b", "at_once", [45, 20, 60]),
+            &row(&hash(1), "scrape", "udp://a", "at_once", [5, 4, 7]),
+        ],
+    );
+    assert_holds(
+        &figure,
+        &[
+            "seen: 90 peers; errs low: a lower bound",
+            "Chapman: DHT and PEX: 120 (100 to 140) peers",
+            "told by the fullest trackers: 50 (24 to 67) peers",
+        ],
+    );
+}
+
+#[test]
+fn sessions_tell_when_half_are_gone() {
+    let at = |seconds: usize, at_risk: usize, ended: usize, share: f64| -> Vec<Value> {
+        let mut row: Vec<Value> = [seconds * 1_000_000, at_risk, ended, 3, 7].map(Value::from).to_vec();
+        row.extend([share, share * 0.9, (share * 1.1).min(1.0)].map(Value::from));
+        row
+    };
+    let figure = of_rows("sessions", &[&at(0, 40, 0, 1.0), &at(10, 30, 8, 0.75), &at(60, 12, 25, 0.4)]);
+    assert_holds(
+        &figure,
+        &[
+            "half are gone by 60 s",
+            "75 % last longer than 10 s (68 % to 82 %); 30 sessions were watched for so long",
+        ],
+    );
+    assert!(
+        figure.subtitle.starts_with("Kaplan–Meier curve of 40 sessions that began during the capture, 25")
+    );
+    let none = of_rows("sessions", &[&at(0, 0, 0, 1.0)]);
+    assert_holds(&none, &["No session began while the capture watched"]);
+}
+
+#[test]
+fn of_a_torrent_s_trackers_the_fullest_tells_its_seeders() {
+    let told = |hash: String, of: &str, seeders: usize, leechers: usize| -> Vec<Value> {
+        vec![hour(0), hash.into(), of.into(), seeders.into(), leechers.into()]
+    };
+    let figure = of_rows(
+        "seeders_hourly",
+        &[
+            &told(hash(0), "seen", 3, 1),
+            &told(hash(1), "seen", 2, 4),
+            &told(hash(0), "udp://a", 8, 1),
+            &told(hash(0), "udp://b", 1, 1),
+            &told(hash(1), "dht", 5, 5),
+        ],
+    );
+    assert_holds(
+        &figure,
+        &[
+            "00:00 UTC: seeders seen 5, leechers seen 5, seeders told by trackers 13, leechers told by trackers 6",
+        ],
+    );
+    assert_holds(&figure, &["share of seeders 50 % (24 % to 76 %)"]);
+}
+
+#[test]
+fn trackers_are_summed_over_torrents_and_not_over_families() {
+    let row = |hash: String, family: &str, downloads: usize, resets: usize| -> Vec<Value> {
+        let mut row = vec![hash.into(), "udp://a/announce".into(), family.into()];
+        row.extend([downloads, 9, 0, downloads, resets].map(Value::from));
+        row
+    };
+    let figure = of_rows(
+        "trackers",
+        &[&row(hash(0), "ipv4", 30, 1), &row(hash(0), "ipv6", 28, 0), &row(hash(1), "ipv4", 5, 1)],
+    );
+    assert_holds(&figure, &["udp://a/announce: 35 downloads of 2 torrents; its counters were reset 2 times"]);
+}
+
+#[test]
+fn requests_tell_answers_and_causes_of_failure() {
+    let row = |outcome: &str, requests: usize| -> Vec<Value> {
+        let mut row: Vec<Value> =
+            ["tracker_udp", "udp://a", "ipv4", "announce", outcome].map(Value::from).to_vec();
+        row.push(requests.into());
+        row
+    };
+    let figure = of_rows("requests", &[&row("ok", 30), &row("timed_out", 8), &row("refused", 2)]);
+    assert_holds(
+        &figure,
+        &["announce: udp://a: 30 answered", "announce: udp://a: 2 refused, 8 timed out", "40 (75 % ok)"],
+    );
+}
+
+#[test]
+fn gaps_of_a_capture_are_shaded() {
+    let figure = figure(&fixture::many(1, 8), &fixture::facts(1, 8), "health");
+    assert!(figure.subtitle.contains("Shaded: 25 min without a word"), "{}", figure.subtitle);
+    assert_holds(&figure, &["tokyo: no gauge for 25 min up to the interval of 2026-11-20 04:00 UTC"]);
+    assert_eq!(figure.wide_markup().matches("class=\"gap\"").count(), 6, "one a panel");
+}
+
+#[test]
+fn medians_of_few_peers_are_not_on_the_map() {
+    let row = |country: &str, peers: usize, median: f64| -> Vec<Value> {
+        vec![country.into(), peers.into(), 1.0.into(), 1.0.into(), median.into(), 1e9.into(), 1e9.into()]
+    };
+    let columns =
+        columns_of("speeds_by_country", &[&row("DE", 5, 2e6), &row("FR", 4, 9e9), &row("BR", 80, 1e5)]);
+    let mut tables = Tables::default();
+    tables.insert(find("speeds_by_country").unwrap(), frame("speeds_by_country", &columns));
+    let map = figure(&tables, &fixture::facts(1, 1), "speeds_by_country_map");
+    assert!(map.subtitle.contains("in 2 countries with at least 5"), "{}", map.subtitle);
+    for markup in markups(&map) {
+        let france = markup.lines().find(|line| line.contains("data-c=\"FR\"")).unwrap();
+        assert!(france.starts_with("<path class=\"q0\""), "{france}");
+    }
+}
+
+#[test]
+fn torrents_are_points_against_other_counts() {
+    let figure = figure(&fixture::many(400, 1), &fixture::facts(400, 1), "summary_compared");
+    assert!(figure.subtitle.contains("The 300 with most of 400 are drawn."), "{}", figure.subtitle);
+    let mark = torrent_mark(&hash(399));
+    for markup in markups(&figure) {
+        assert_eq!(markup.matches("<circle").count(), 600, "two panels");
+        assert!(markup.matches(&format!("data-t=\"{mark}\"")).count() <= 2);
+    }
 }

@@ -80,7 +80,7 @@ charts.seeders_hourly = (torrent, { buckets, seeders_hourly: all }, width, name)
   return svg;
 };
 
-const SOURCES = { dht: "DHT", incoming: "Incoming", lsd: "LSD", magnet: "Magnet", pex: "PEX", tracker_http: "HTTP trackers", tracker_udp: "UDP trackers" };
+const SOURCES = { dht: "DHT", incoming: "incoming", lsd: "LSD", magnet: "magnets", pex: "PEX", tracker_http: "HTTP trackers", tracker_udp: "UDP trackers" };
 const METHODS = {
   seen: () => "seen",
   chapman: (of) => `Chapman: ${of.split(" ").map((source) => SOURCES[source] ?? source).join(" and ")}`,

@@ -46,6 +46,7 @@ const percent = (share) => {
 };
 
 const duration = (us) => {
+  if (us === 0) return "0 s";
   const steps = [[1e3, 1, "µs"], [1e6, 1e3, "ms"], [120e6, 1e6, "s"], [7200e6, 60e6, "min"], [172800e6, 3600e6, "h"]];
   const [, unit, name] = steps.find(([below]) => us < below) ?? [0, 86400e6, "d"];
   return `${significant(us / unit)} ${name}`;

@@ -1,4 +1,4 @@
-//! `countries`, its speeds: the median download speed by country, as a world map in classes.
+//! `speeds_by_country`, as a map: the median download speed by country, as a world map in classes.
 
 use std::collections::HashMap;
 
@@ -11,32 +11,32 @@ use super::number::{count, counted, speed};
 use super::svg::Drawing;
 use crate::map::{Atlas, World, country};
 
-const STEM: &str = "countries_speeds";
+const STEM: &str = "speeds_by_country_map";
 const TITLE: &str = "Median download speed by country";
 
 /// Classes from the slowest to the fastest.
 const CLASSES: [&str; 5] = ["q1", "q2", "q3", "q4", "q6"];
 
-/// Draws the speeds of the table `countries`.
+/// The median of fewer peers says nothing of a country.
+const ENOUGH: f64 = 5.0;
+
+/// Draws the table `speeds_by_country`.
 pub fn draw(rows: &DataFrame, atlas: &Atlas) -> PolarsResult<Figure> {
     let countries = countries(rows)?;
-    let measured: Vec<f64> = countries.values().filter_map(|country| country.median).collect();
+    let measured: Vec<f64> =
+        countries.values().filter(|country| country.is_told()).map(|country| country.median).collect();
     if measured.is_empty() {
-        return Ok(Figure::without_data(
-            STEM,
-            TITLE,
-            "No speed was measured of a peer whose country is known.",
-        ));
+        let why = "In no country was the speed of five peers measured: their median would say nothing.";
+        return Ok(Figure::without_data(STEM, TITLE, why));
     }
     let limits = limits(measured.clone());
+    let of = match measured.len() {
+        1 => "one country".to_owned(),
+        number => format!("{} countries", count(number as u64)),
+    };
     let subtitle = format!(
-        "Of each country the median of its peers' mean speeds, for {}; a class holds about as many countries as any \
-         other. Countries with few peers measured say little: see the box plots for their number.",
-        if measured.len() == 1 {
-            "one country".to_owned()
-        } else {
-            format!("{} countries", count(measured.len() as u64))
-        }
+        "The median of the peers' mean speeds in {of} with at least {ENOUGH} peers measured. A class holds about as many \
+         countries as any other."
     );
     Ok(Figure::new(STEM, TITLE, subtitle, |width| plot(&atlas.world(width), &countries, &limits)))
 }
@@ -44,8 +44,14 @@ pub fn draw(rows: &DataFrame, atlas: &Atlas) -> PolarsResult<Figure> {
 #[derive(Clone, Copy, Debug)]
 struct Country {
     peers: f64,
-    median: Option<f64>,
-    max: Option<f64>,
+    median: f64,
+}
+
+impl Country {
+    /// Whether enough peers stand for it.
+    fn is_told(&self) -> bool {
+        self.peers >= ENOUGH && self.median > 0.0
+    }
 }
 
 /// Countries whose code is known, by it.
@@ -53,12 +59,11 @@ fn countries(rows: &DataFrame) -> PolarsResult<HashMap<String, Country>> {
     let codes = texts(rows, "country")?;
     let peers = counts(rows, "peers")?;
     let median = numbers(rows, "median_speed_bytes_per_s")?;
-    let max = numbers(rows, "max_speed_bytes_per_s")?;
-    let columns = codes.into_iter().zip(peers).zip(median.into_iter().zip(max));
+    let columns = codes.into_iter().zip(peers).zip(median);
     Ok(columns
-        .filter_map(|((code, peers), (median, max))| {
+        .filter_map(|((code, peers), median)| {
             let code = code.filter(|code| !code.is_empty())?;
-            Some((code, Country { peers, median: median.filter(|median| *median > 0.0), max }))
+            Some((code, Country { peers, median: median? }))
         })
         .collect())
 }
@@ -94,22 +99,20 @@ fn class_of(speed: f64, limits: &[f64]) -> &'static str {
 
 fn plot(world: &World, countries: &HashMap<String, Country>, limits: &[f64]) -> Drawing {
     let areas = countries.iter().map(|(code, country)| {
-        let name = country::name(code);
-        let (class, tooltip) = match country.median {
-            Some(median) => {
-                let max = country.max.map_or_else(String::new, |max| format!(", highest {}", speed(max)));
-                let peers = counted(country.peers);
-                (class_of(median, limits), format!("{name}: median {}{max}, {peers} peers", speed(median)))
-            }
-            None => ("q0", format!("{name}: no speed measured, {} peers", counted(country.peers))),
-        };
-        (code.clone(), Area { class, tooltip, is_marked: country.median.is_some() })
+        let class = if country.is_told() { class_of(country.median, limits) } else { "q0" };
+        let tooltip = format!(
+            "{}: median {} of {} peers measured",
+            country::name(code),
+            speed(country.median),
+            counted(country.peers)
+        );
+        (code.clone(), Area { class, tooltip, is_marked: country.is_told() })
     });
     choropleth::draw(world, &areas.collect(), &legend(limits))
 }
 
 fn legend(limits: &[f64]) -> Vec<(&'static str, String)> {
-    let mut entries = vec![("land", "no peers".to_owned()), ("q0", "no speed measured".to_owned())];
+    let mut entries = vec![("land", "none measured".to_owned()), ("q0", format!("fewer than {ENOUGH}"))];
     let (Some(first), Some(last)) = (limits.first(), limits.last()) else {
         entries.push((class_of(f64::INFINITY, limits), "measured".to_owned()));
         return entries;
