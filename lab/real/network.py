@@ -33,12 +33,15 @@ NETWORKS = [
     "2a02:cf40::/29",
     "2a02:d280::/29",
 ]
-# Hosts without an address of their own choice are spread over these, by family, or all in one network.
+# Hosts without an address of their own choice are spread over these, by family, or all in one network, whose prefix has
+# so many bits.
 FREE = {
     4: ["2.2.3.{}", "67.43.156.{}", "81.2.69.{}", "89.160.20.{}", "175.16.199.{}", "202.196.224.{}", "214.1.1.{}"],
     "one network": ["81.2.69.{}"],
+    "one network of IPv6": ["2001:218::{}"],
     6: ["2001:218::{}", "2001:230::{}", "2001:238::{}", "2001:240::{}", "2a02:cf40::{}", "2a02:d280::{}"],
 }
+ONE_NETWORK = {"one network": 24, "one network of IPv6": 64}
 MULTICAST = "224.0.0.0/4"
 UNREACHABLE_IPV4 = "198.18.0.1"
 
@@ -128,7 +131,7 @@ class Network:
         self.switch = f"{self.prefix}-switch"
         self.hosts = {}
         self.free = (pattern.format(number) for number in itertools.count(10) for pattern in FREE[kind])
-        self.in_one_network = kind == "one network"
+        self.prefix_bits = ONE_NETWORK.get(kind)
 
     def __enter__(self):
         ip("netns", "add", self.switch)
@@ -155,7 +158,8 @@ class Network:
             ],
         )
         # An address of IPv6 may be used at once: nobody else has it.
-        length, how = (128, "nodad") if ":" in address else (24 if self.in_one_network else 32, "noprefixroute")
+        whole, how = (128, "nodad") if ":" in address else (32, "noprefixroute")
+        length = self.prefix_bits or whole
         self.configure(
             namespace,
             [

@@ -212,6 +212,22 @@ ONLY_BY_LSD = Scenario(
     named_by="lsd",
 )
 
+# The other clients announce themselves by multicast of IPv4 alone.
+ONLY_BY_LSD_OVER_IPV6 = Scenario(
+    "only-by-lsd-over-ipv6",
+    [
+        *seeders(lsd=True),
+        leecher("libtorrent-2-0", 120, "libtorrent-2.0", late=True, lsd=True),
+        leecher("libtorrent-2-1", 130, late=True, lsd=True),
+        leecher("qbittorrent", 110, "qbittorrent", late=True, lsd=True),
+    ],
+    downloads=3,
+    captures=[Capture("capture", entry="file without trackers")],
+    network="one network of IPv6",
+    tracker=None,
+    named_by="lsd",
+)
+
 ONLY_ENCRYPTED = Scenario(
     "only-encrypted",
     [
@@ -262,6 +278,7 @@ SCENARIOS = [
     INTRODUCED,
     BEHIND_NAT,
     ONLY_BY_LSD,
+    ONLY_BY_LSD_OVER_IPV6,
     ONLY_ENCRYPTED,
     TWO_VANTAGES,
     EVERY_CLIENT,

@@ -2,6 +2,7 @@
 
 import pcap
 import tracker
+from captures import STOP_TIMEOUT_S
 
 
 def messages_sent(capture):
@@ -12,6 +13,17 @@ def test_both_kinds_of_tracker_answered(watched, capture):
     answered = {(row["source"], row["kind"]) for row in capture.rows("requests") if row["outcome"] == "ok"}
     expected = {(source, kind) for source in ("tracker_http", "tracker_udp") for kind in ("announce", "scrape")}
     assert expected <= answered
+
+
+def test_every_request_and_sighting_tells_its_endpoint_and_every_request_its_duration(happened):
+    for capture in happened.captures.values():
+        run_us = (capture.stopped_at - capture.started_at + STOP_TIMEOUT_S) * 1e6
+        for row in capture.rows("requests", ["source", "kind", "endpoint", "duration_us"]):
+            assert row["endpoint"], row
+            assert row["duration_us"] is not None, row
+            assert 0 < row["duration_us"] < run_us, row
+        for row in capture.rows("sightings", ["source", "endpoint", "ip"]):
+            assert bool(row["endpoint"]) == (row["source"] not in {"incoming", "magnet"}), row
 
 
 def test_trackers_hear_of_start_and_stop_and_nothing_of_completion(capture):
