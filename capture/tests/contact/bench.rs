@@ -21,6 +21,9 @@ use crate::support::Rows;
 /// Pieces of every torrent here whose metadata is known.
 pub const PIECES: u32 = 20;
 
+/// The settle time of every contact here.
+pub const SETTLE_US: u64 = 200_000;
+
 /// A swarm with known metadata, or none.
 pub fn swarm(info_hash: [u8; 20], known: bool) -> Arc<[Arc<Swarm>]> {
     let metadata = Metadata {
@@ -67,7 +70,7 @@ impl Bench {
             settings: Settings {
                 handshake_timeout: Duration::from_millis(500),
                 idle_timeout: Duration::from_millis(900),
-                settle: Duration::from_millis(200),
+                settle: Duration::from_micros(SETTLE_US),
                 ..Settings::default()
             },
             listen_port: Some(6881),
@@ -80,6 +83,11 @@ impl Bench {
             traffic: Traffic::default(),
         };
         Self { context: Arc::new(context), events: heard, folder }
+    }
+
+    /// What contacts tell the scheduler.
+    pub fn take_events(&mut self) -> mpsc::Receiver<ContactEvent> {
+        std::mem::replace(&mut self.events, mpsc::channel(1).1)
     }
 
     /// Closes the log and reads it.

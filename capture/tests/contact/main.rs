@@ -15,11 +15,11 @@ use std::{
     time::Duration,
 };
 
-use bench::{Bench, PIECES, swarm};
+use bench::{Bench, PIECES, SETTLE_US, swarm};
 use capture::{
     address::AddressPolicy,
     contact::{
-        Context, What,
+        ContactEvent, Context, What,
         dial::{Dial, dial},
     },
     schedule::{Rung, Why},
@@ -30,7 +30,8 @@ use support::Rows;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
+    time::timeout,
 };
 use wire::{
     InfoHash, PeerId,
@@ -120,6 +121,12 @@ async fn rows_of<F: Future<Output = ()> + Send>(script: impl FnOnce(Peer) -> F +
     bench.rows().await
 }
 
+/// Waits until the contact tells the scheduler of this.
+async fn until(heard: &mut mpsc::Receiver<ContactEvent>, is_it: impl Fn(&What) -> bool) {
+    let told = async { while !is_it(&heard.recv().await.unwrap().what) {} };
+    timeout(Duration::from_secs(20), told).await.unwrap();
+}
+
 /// As `rows_of`, of a contact that never had a handshake.
 async fn fails_with<F: Future<Output = ()> + Send>(
     outcome: ContactOutcome,
@@ -191,24 +198,26 @@ async fn another_swarm_and_ourselves_are_no_success() {
 
 #[tokio::test]
 async fn an_honest_leecher_is_observed_to_its_end() {
-    let rows = rows_of(async |mut peer: Peer| {
+    let mut bench = Bench::new(swarm(SWARM, true));
+    let mut heard = bench.take_events();
+    contact_with(&mut bench, async move |mut peer: Peer| {
         peer.sends(&greeting(FAST, SWARM, THEIRS)).await;
         let extended =
             ExtendedHandshake { v: Some("peer 1".into()), p: Some(4711), ..ExtendedHandshake::default() };
         peer.says(&Message::Extended { id: HANDSHAKE_ID, payload: extended.encode() }).await;
         peer.says(&Message::Bitfield(vec![0xc0, 0, 0])).await;
-        // The observer's keep-alive or end is the only thing that could still come: nothing to wait for but time.
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        until(&mut heard, |what| matches!(what, What::Settled)).await;
         peer.says(&Message::Have(2)).await;
         peer.hangs_up().await;
     })
     .await;
+    let rows = bench.rows().await;
     let row = rows.contact();
     assert_eq!((row.outcome, row.error.as_deref()), (ContactOutcome::ClosedByRemote, None));
     assert_eq!((row.client.as_deref(), row.listen_port, row.upload_only), (Some("peer 1"), Some(4711), None));
     assert_eq!((row.pieces_first, row.pieces_last, row.messages), (Some(2), Some(3), 3));
     assert_eq!((row.peer_id.map(|id| id.0), row.reserved.map(|bits| bits.0)), (Some(THEIRS.0), Some(FAST)));
-    assert!(row.open_us >= Some(400_000) && row.max_gap_us >= Some(300_000));
+    assert!(row.open_us >= Some(SETTLE_US) && row.max_gap_us >= Some(SETTLE_US));
     let seen: Vec<_> =
         rows.progress.iter().map(|row| (row.kind, row.settled, row.pieces, row.piece)).collect();
     assert_eq!(
@@ -264,15 +273,17 @@ async fn lies_end_the_contact_with_their_cause() {
 
 #[tokio::test]
 async fn a_reset_after_the_handshake_is_one() {
-    let rows = rows_of(async |mut peer: Peer| {
+    let mut bench = Bench::new(swarm(SWARM, true));
+    let mut heard = bench.take_events();
+    contact_with(&mut bench, async move |mut peer: Peer| {
         peer.hears_handshake().await;
         peer.sends(&greeting(0, SWARM, THEIRS)).await;
-        // The answer to our handshake has been read once its silence is told: then nothing is left unread.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // A reset overtakes what was not read before it.
+        until(&mut heard, |what| matches!(what, What::Handshake { .. })).await;
         socket2::SockRef::from(&peer.0).set_linger(Some(Duration::ZERO)).unwrap();
     })
     .await;
-    assert_eq!(rows.contact().outcome, ContactOutcome::Reset);
+    assert_eq!(bench.rows().await.contact().outcome, ContactOutcome::Reset);
 }
 
 #[tokio::test]
