@@ -9,6 +9,9 @@ pub fn bias(stem: &str) -> &'static str {
         "clients" => {
             "Errs little: a program may call itself another. Peers that were never reached are not in it."
         }
+        "confirmed_downloads" => {
+            "Errs to long: the download ended somewhere in the interval. `confirmed_at` is its end."
+        }
         "confirmed_hourly" => {
             "Errs low: downloads that were not seen both below and above the threshold are missing, the more the busier \
              the capture was. A download is counted when it was seen complete, at most one visit late."

@@ -138,7 +138,7 @@ fn plot(hours: &[Hour], facts: &Facts, width: f64) -> Drawing {
             panel,
             &buckets,
             &lines,
-            Vertical { title, most, ticks: &ticks, format: *format },
+            Vertical { title, most, ticks: &ticks, format: *format, exact: *format },
         );
         mark_gaps(&mut drawing, panel, &buckets, hours);
     }

@@ -74,8 +74,10 @@ pub struct Vertical<'a> {
     pub most: f64,
     /// The values that are marked.
     pub ticks: &'a [f64],
-    /// A value as text.
+    /// A value as text on the axis.
     pub format: fn(f64) -> String,
+    /// A value as text where it is told.
+    pub exact: fn(f64) -> String,
 }
 
 /// Draws lines over each other, with both axes.
@@ -115,7 +117,7 @@ pub fn over_time(drawing: &mut Drawing, panel: Panel, buckets: &Buckets, lines: 
     }
     // What is told stands on the whole height of a bucket: a point is too small to be met.
     for index in 0..buckets.count {
-        let told: Vec<_> = lines.iter().filter_map(|line| line.told(index, axis.format)).collect();
+        let told: Vec<_> = lines.iter().filter_map(|line| line.told(index, axis.exact)).collect();
         if told.is_empty() {
             continue;
         }

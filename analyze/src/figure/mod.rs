@@ -9,6 +9,7 @@ pub mod bias;
 pub mod choropleth;
 pub mod cities;
 pub mod clients;
+pub mod confirmed_downloads;
 pub mod confirmed_hourly;
 pub mod contacts;
 pub mod countries;
@@ -225,6 +226,7 @@ pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> 
         let drawn = match definition.name {
             "cities" => atlas().and_then(|atlas| Ok(vec![cities::draw(rows, atlas)?])),
             "clients" => one(clients::draw(rows)),
+            "confirmed_downloads" => one(confirmed_downloads::draw(rows)),
             "confirmed_hourly" => one(confirmed_hourly::draw(rows, &names, facts)),
             "contacts" => one(contacts::draw(rows)),
             "countries" => atlas().and_then(|atlas| Ok(vec![countries::draw(rows, atlas)?])),

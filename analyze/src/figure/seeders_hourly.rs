@@ -8,7 +8,7 @@ use super::Figure;
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{numbers, texts, times};
 use super::lines::{Line, Vertical, over_time};
-use super::number::{short, whole_usize};
+use super::number::{counted, short, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::Drawing;
 use super::timeline::Buckets;
@@ -121,7 +121,7 @@ fn plot(hours: &BTreeMap<i64, Hour>, facts: &Facts, width: f64) -> Drawing {
     let most = round_up(lines.iter().map(Line::highest).fold(0.0, f64::max), 5);
     let mut ticks = Scale::linear(0.0, most, 1.0, 0.0).ticks(5);
     ticks.retain(|tick| tick.fract() == 0.0);
-    let axis = Vertical { title: "peers", most, ticks: &ticks, format: short };
+    let axis = Vertical { title: "peers", most, ticks: &ticks, format: short, exact: counted };
     over_time(&mut drawing, counts, &buckets, &lines, axis);
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let axis = Vertical {
@@ -129,6 +129,7 @@ fn plot(hours: &BTreeMap<i64, Hour>, facts: &Facts, width: f64) -> Drawing {
         most: 1.0,
         ticks: &[0.0, 0.5, 1.0],
         format: percent,
+        exact: percent,
     };
     over_time(&mut drawing, below, &buckets, &[shares], axis);
     drawing

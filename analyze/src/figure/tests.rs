@@ -5,9 +5,10 @@ use super::*;
 use crate::table::find;
 
 /// Stems of the tables that have a figure, in the report's order.
-const DRAWN: [&str; 22] = [
+const DRAWN: [&str; 23] = [
     "summary",
     "summary_compared",
+    "confirmed_downloads",
     "confirmed_hourly",
     "thresholds",
     "population",
@@ -78,6 +79,11 @@ fn every_figure_is_well_formed_whatever_the_size() {
         assert_eq!(figures.iter().map(|figure| figure.stem).collect::<Vec<_>>(), DRAWN);
         for figure in figures {
             for markup in markups(&figure) {
+                assert!(
+                    figure.missing.is_some() || markup.contains("<title>"),
+                    "{} tells no values",
+                    figure.stem
+                );
                 let tree = png::parse(figure.stem, &markup).unwrap();
                 assert!(tree.size().width() > 300.0 && tree.size().height() < 2_000.0, "{}", figure.stem);
                 assert!(!markup.contains("NaN") && !markup.contains("inf\""), "{}", figure.stem);
@@ -395,6 +401,30 @@ fn populations_stand_beside_each_other_with_their_intervals() {
             "told by the fullest trackers: 50 (24 to 67) peers",
         ],
     );
+}
+
+#[test]
+fn downloads_are_dated_by_intervals() {
+    let row = |seconds: i64, evidence: &str| -> Vec<Value> {
+        let mut row = vec![Value::Null; 5];
+        let start = 1_795_132_800_000_000;
+        row.extend([Value::Time(start), 1_usize.into(), Value::Time(start + seconds * 1_000_000)]);
+        row.extend([2_usize.into(), 2_usize.into(), evidence.into()]);
+        row
+    };
+    let figure = of_rows(
+        "confirmed_downloads",
+        &[&row(2, "live"), &row(4, "live"), &row(0, "live"), &row(600, "revisit")],
+    );
+    assert_holds(
+        &figure,
+        &[
+            "watched live (n = 3)",
+            "watched live: 100 % dated to within 4 s",
+            "between two visits: 50 % dated to within 10 min",
+        ],
+    );
+    assert!(figure.subtitle.contains("half of these intervals are shorter than 4 s"), "{}", figure.subtitle);
 }
 
 #[test]

@@ -15,10 +15,11 @@ use super::rows;
 use super::sections::{GROUPS, Group, OTHERS, order};
 use super::shapes::Shapes;
 use crate::facts::Facts;
+use crate::figure::frame::texts;
 use crate::figure::number::count;
 use crate::figure::text::visible;
 use crate::figure::{self, Figure, Names};
-use crate::table::{Definition, Tables};
+use crate::table::{Column, Definition, Tables};
 
 const STYLE: &str = concat!(
     include_str!("../../assets/page/style/theme.css"),
@@ -101,6 +102,8 @@ struct TableOnPage {
     of_torrents: bool,
     /// Whether it is seen without being asked for.
     open: bool,
+    /// Columns that say the same in every row, and what.
+    said: Vec<(String, String)>,
     columns: Vec<ColumnOnPage>,
     rows: Vec<Row>,
 }
@@ -207,14 +210,17 @@ fn table(
     let has_name = definition.columns.iter().any(|column| column.name == "name");
     let names = if has_name { &no_names } else { names };
     let mut columns = Vec::new();
+    let mut said = Vec::new();
     let mut lines: Vec<Row> = (0..shown.height()).map(|_| Row { sum: false, cells: Vec::new() }).collect();
     for (index, column) in definition.columns.iter().enumerate() {
         let mut cells = cell::cells(column, shown.column(column.name)?, names)?;
         if index == 0 {
             cells.iter_mut().for_each(Cell::name_unknown);
         }
-        // A column without any value would only make a wide table wider.
-        let shown = cells.iter().any(|cell| !cell.text.is_empty());
+        // A column without any value would only make a wide table wider, and one that says the same in every row too.
+        let same = said_once(column, rows)?;
+        let shown = same.is_none() && cells.iter().any(|cell| !cell.text.is_empty());
+        said.extend(same.map(|text| (label(column.name), text)));
         columns.push(ColumnOnPage {
             name: column.name,
             label: if column.name == "info_hash" && !has_name {
@@ -238,6 +244,7 @@ fn table(
         kept,
         of_torrents: definition.columns.iter().any(|column| column.name == "info_hash"),
         open: definition.name == "summary",
+        said,
         columns,
         rows: lines,
     })
@@ -260,6 +267,19 @@ fn caption(definition: &Definition, all: usize, kept: usize) -> String {
     };
     format!("{} of {} rows, those{by}; {file} has all of them.", count(kept as u64), count(all as u64))
         .replace(", those;", ";")
+}
+
+/// What a column about methods says if it says the same in every row.
+fn said_once(column: &Column, rows: &DataFrame) -> PolarsResult<Option<String>> {
+    let is_told = |end: &str| {
+        column.name == end || column.name.strip_suffix(end).is_some_and(|rest| rest.ends_with('_'))
+    };
+    if rows.height() < 2 || !["method", "bias"].into_iter().any(is_told) {
+        return Ok(None);
+    }
+    let mut texts = texts(rows, column.name)?.into_iter().flatten();
+    let Some(first) = texts.next() else { return Ok(None) };
+    Ok(texts.all(|text| text == first).then(|| visible(&first).replace('_', " ")))
 }
 
 fn rows_in_words(number: usize) -> String {

@@ -16,7 +16,7 @@ pub const GROUPS: &[Group] = &[
     Group {
         id: "downloads",
         title: "Downloads",
-        tables: &["summary", "confirmed_hourly", "thresholds", "confirmed_downloads", "flagged"],
+        tables: &["confirmed_hourly", "summary", "confirmed_downloads", "thresholds", "flagged"],
     },
     Group {
         id: "swarms",

@@ -10,17 +10,19 @@ const draw = (figure, all) => {
   figure.classList.toggle("replaced", chosen !== null && Boolean(chart));
   if (chosen === null || !chart) return;
   tellReading(figure, all);
-  const name = figure.querySelector("svg")?.getAttribute("aria-label") ?? "";
+  const name = figure.querySelector("svg")?.getAttribute("aria-label") ?? figure.dataset.figure;
   const title = `${name}, ${all.torrents[chosen].name || all.torrents[chosen].hash}`;
   figure.append(chart(chosen, all, phone.matches ? NARROW : WIDE, title, figure));
 };
 
 // What the figure of all torrents says beside it gives way to what this one's says.
 const tellReading = (figure, all) => {
+  const before = figure.querySelector(".reading");
+  if (!before) return;
   const own = document.createElement("span");
   own.className = "reading own";
   own.textContent = readings[figure.dataset.figure](chosen, all);
-  figure.querySelector("figcaption > strong").after(own);
+  before.before(own);
 };
 
 const mark = (hash) => {
@@ -55,11 +57,26 @@ const tellNumbers = ({ tables: { summary } }) => {
   }
 };
 
+const OFFERED = 5000;
+const option = ({ hash, name, confirmed }) => {
+  const made = document.createElement("option");
+  made.value = hash;
+  made.textContent = `${cut(name || `${hash.slice(0, 10)}…`, 60)} (${integer(confirmed)})`;
+  return made;
+};
+
+const tellChoice = ({ torrents }, hash) => {
+  choice.value = hash;
+  if (choice.value === hash) return;
+  choice.append(option(torrents[chosen]));
+  choice.value = hash;
+};
+
 const choose = async (hash) => {
   const all = await data();
   const found = all.torrents.findIndex((torrent) => torrent.hash === hash);
   chosen = found < 0 ? null : found;
-  if (choice) choice.value = chosen === null ? "" : hash;
+  if (choice) tellChoice(all, chosen === null ? "" : hash);
   document.body.classList.toggle("one", chosen !== null);
   document.querySelectorAll(".of-torrent").forEach((place) => {
     place.textContent = chosen === null ? "" : all.torrents[chosen].name || hash;
@@ -73,13 +90,8 @@ const choose = async (hash) => {
 };
 
 const offer = (torrents) => {
-  const option = ({ hash, name, confirmed }) => {
-    const made = document.createElement("option");
-    made.value = hash;
-    made.textContent = `${cut(name || `${hash.slice(0, 10)}…`, 60)} (${integer(confirmed)})`;
-    return made;
-  };
-  choice.append(...torrents.map(option));
+  // More could not be found by looking; tables can be searched for them.
+  choice.append(...torrents.slice(0, OFFERED).map(option));
   choice.closest(".choice").hidden = false;
 };
 
