@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 
@@ -10,6 +11,9 @@ import pytest
 from conftest import ROOT, TARGET
 
 PHONE, DESK = 390, 1280
+# Figures that show a torrent alone.
+OF_TORRENTS = ["clients", "confirmed_hourly", "countries", "population", "seeders_hourly", "speeds"]
+OF_TORRENTS += ["speeds_by_country", "trackers"]
 # What the page writes for no number, and between the ends of a range.
 ABSENT = TO = "\N{EN DASH}"
 
@@ -174,7 +178,7 @@ def test_a_torrent_alone_has_its_own_rows_and_figures(page, sample):
         .map((bar) => Number(bar.dataset.tip.match(/UTC: ([0-9,]+) confirmed/)[1].replace(",", "")))""")
     assert sum(bars) == int(torrent["confirmed_downloads"])
     drawn = page.run("[...document.querySelectorAll('.replaced')].map((figure) => figure.dataset.figure)")
-    assert sorted(drawn) == ["confirmed_hourly", "countries", "population", "seeders_hourly", "speeds"]
+    assert sorted(drawn) == OF_TORRENTS
     choose(page, "")
     assert page.run("document.querySelectorAll('.drawn').length") == 0
 
@@ -256,6 +260,33 @@ def test_a_printed_page_has_figures_and_no_controls(page, sample):
     document = page.pdf()
     assert document.startswith(b"%PDF")
     assert len(document) > 50_000
+
+
+def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page, sample, tmp_path):
+    """Two renderers, one picture: of a report of one torrent, its only torrent's figures say the same as all's."""
+    torrent = next(row["info_hash"] for row in sample.rows("summary") if row["info_hash"] != "all")
+    only = Report(tmp_path, ROOT / "data" / "sample", "--bucket", "5s", "--info-hash", torrent)
+    look(page, only)
+    static = "[...document.querySelectorAll('[data-figure={0}] > svg.wide title')].map((title) => title.textContent)"
+    figures = ["confirmed_hourly", "population", "seeders_hourly", "speeds_by_country"]
+    before = {name: page.run(static.format(name)) for name in figures}
+    look(page, only, fragment=f"#torrent={torrent}")
+    drawn = "[...document.querySelectorAll('[data-figure={0}] > .drawn [data-tip]')].map((mark) => mark.dataset.tip)"
+    after = {name: page.run(drawn.format(name)) for name in figures}
+    # The page names the torrent beside the figure, not at each bar.
+    bar = re.compile("(.* UTC)(?:, .*)?: ([0-9,]+)(?: confirmed downloads)?")
+    bars = [[bar.fullmatch(tip).groups() for tip in tips["confirmed_hourly"]] for tips in (before, after)]
+    assert bars[0] == bars[1] != []
+    # One tracker is all there is to sum over; the report's figure has the seeders' share in a panel of its own.
+    told = {tip.replace("told by the fullest trackers", "told").split(";")[0] for tip in before["population"]}
+    assert (
+        {re.sub("told by [a-z]+://[^ ]*(?=: )", "told", tip).split(";")[0] for tip in after["population"]}
+        >= told
+        != set()
+    )
+    hours = [tip.replace(" by trackers", "") for tip in before["seeders_hourly"] if "share of" not in tip]
+    assert [tip for tip in hours if "UTC" in tip] == after["seeders_hourly"] != []
+    assert set(after["speeds_by_country"]) == set(before["speeds_by_country"]) != set()
 
 
 # Nothing, and much.

@@ -10,7 +10,7 @@ pub fn bias(stem: &str) -> &'static str {
             "Errs little: a program may call itself another. Peers that were never reached are not in it."
         }
         "confirmed_downloads" => {
-            "Errs to long: the download ended somewhere in the interval. `confirmed_at` is its end."
+            "Errs to long: the download ended somewhere in the interval. The tables date it by the end."
         }
         "confirmed_hourly" => {
             "Errs low: downloads that were not seen both below and above the threshold are missing, the more the busier \

@@ -1,5 +1,5 @@
 //! What the page's figures show of single torrents: sparse numbers, which its script draws as this module's neighbours
-//! draw those of all torrents (`assets/page/script/charts.js`).
+//! draw those of all torrents (`assets/page/script/charts/`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,18 +9,36 @@ use serde::Serialize;
 use super::frame::{counts, numbers, texts, times};
 use super::number::{whole, whole_usize};
 use super::speeds::median;
+use super::text::visible;
 use super::timeline::Buckets;
+use crate::client::software_of_v;
 use crate::facts::Facts;
 use crate::map::country;
 use crate::table::Tables;
 
-/// Figures that show a torrent alone once it is chosen; the others stay those of all torrents.
-pub const FIGURES: [&str; 5] = ["confirmed_hourly", "countries", "population", "seeders_hourly", "speeds"];
+/// Figures that show a torrent alone once it is chosen, and the table that its numbers come from.
+const FIGURES: [(&str, &str); 8] = [
+    ("clients", "confirmed_downloads"),
+    ("confirmed_hourly", "confirmed_hourly"),
+    ("countries", "confirmed_downloads"),
+    ("population", "population"),
+    ("seeders_hourly", "seeders_hourly"),
+    ("speeds", "speeds"),
+    ("speeds_by_country", "speeds"),
+    ("trackers", "trackers"),
+];
+
+/// Whether a figure shows a torrent alone; the others stay those of all torrents.
+pub fn shows(stem: &str, tables: &Tables) -> bool {
+    FIGURES.iter().any(|(figure, table)| *figure == stem && tables.get(table).is_some())
+}
 
 /// Numbers by figure and torrent; torrents are numbered.
 #[derive(Debug, Serialize)]
 pub struct OfTorrents {
     buckets: TimeBuckets,
+    /// Confirmed downloads: program and number, most first.
+    clients: BTreeMap<usize, Vec<(String, u64)>>,
     /// Confirmed downloads: bucket and number.
     confirmed_hourly: BTreeMap<usize, Vec<(usize, u64)>>,
     /// Confirmed downloads: country and number; and the countries' names.
@@ -28,7 +46,12 @@ pub struct OfTorrents {
     /// Bucket, seeders and leechers seen, seeders and leechers told.
     seeders_hourly: BTreeMap<usize, Vec<Swarm>>,
     speeds: Speeds,
+    /// Countries with most peers measured: name, peers and the quartiles of their mean speeds.
+    speeds_by_country: BTreeMap<usize, Vec<CountryBox>>,
 }
+
+/// Name, peers, and the least, first quartile, median, third quartile and highest of their mean speeds.
+type CountryBox = (String, usize, f64, f64, f64, f64, f64);
 
 type Swarm = (usize, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
 
@@ -85,14 +108,18 @@ impl OfTorrents {
             of("confirmed_hourly").map(|rows| confirmed_hourly(rows, &buckets, places)).transpose()?;
         let seeders = of("seeders_hourly").map(|rows| seeders_hourly(rows, &buckets, places)).transpose()?;
         let downloads = of("confirmed_downloads").map(|rows| countries(rows, places)).transpose()?;
+        let clients = of("confirmed_downloads").map(|rows| clients(rows, places)).transpose()?;
+        let boxes = of("speeds").map(|rows| country_boxes(rows, places)).transpose()?;
         let speeds = of("speeds").map(|rows| speeds(rows, places)).transpose()?;
         let Buckets { start_us, step_us, count } = buckets;
         Ok(Self {
             buckets: TimeBuckets { start_us, step_us, count, unit: buckets.unit() },
+            clients: clients.unwrap_or_default(),
             confirmed_hourly: confirmed.unwrap_or_default(),
             places: downloads.unwrap_or_default(),
             seeders_hourly: seeders.unwrap_or_default(),
             speeds: Speeds { from: 0.0, per_decade: PER_DECADE, torrents: speeds.unwrap_or_default() },
+            speeds_by_country: boxes.unwrap_or_default(),
         })
     }
 }
@@ -195,4 +222,103 @@ fn speeds(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<BTree
             Some((torrent, Histogram { median, mean: tally(&means), max: tally(&maxima) }))
         })
         .collect())
+}
+
+fn clients(
+    rows: &DataFrame,
+    places: &HashMap<&str, usize>,
+) -> PolarsResult<BTreeMap<usize, Vec<(String, u64)>>> {
+    let mut sums: BTreeMap<usize, BTreeMap<String, u64>> = BTreeMap::new();
+    for (hash, client) in texts(rows, "info_hash")?.into_iter().zip(texts(rows, "client")?) {
+        let Some(torrent) = place(places, hash.as_deref()) else { continue };
+        let software = client.as_deref().and_then(software_of_v).unwrap_or("unknown");
+        *sums.entry(torrent).or_default().entry(visible(software)).or_default() += 1;
+    }
+    let in_order = |counts: BTreeMap<String, u64>| {
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        counts
+    };
+    Ok(sums.into_iter().map(|(torrent, counts)| (torrent, in_order(counts))).collect())
+}
+
+/// Countries of one torrent with a box.
+const BOXES: usize = 10;
+
+fn country_boxes(
+    rows: &DataFrame,
+    places: &HashMap<&str, usize>,
+) -> PolarsResult<BTreeMap<usize, Vec<CountryBox>>> {
+    let mut all: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
+    let columns = texts(rows, "country")?.into_iter().zip(numbers(rows, "mean_speed_bytes_per_s")?);
+    for (hash, (code, speed)) in texts(rows, "info_hash")?.into_iter().zip(columns) {
+        let (Some(torrent), Some(speed)) = (place(places, hash.as_deref()), speed) else { continue };
+        let code = code.unwrap_or_default();
+        all.entry(torrent).or_default().entry(code).or_default().push(speed);
+    }
+    let quartiles = |(code, mut speeds): (String, Vec<f64>)| {
+        speeds.sort_by(f64::total_cmp);
+        let at = |share: f64| quantile(&speeds, share).round();
+        let name = if code.is_empty() { "unknown".to_owned() } else { country::name(&code) };
+        (name, speeds.len(), at(0.0), at(0.25), at(0.5), at(0.75), at(1.0))
+    };
+    let most = |countries: BTreeMap<String, Vec<f64>>| {
+        let mut boxes: Vec<CountryBox> = countries.into_iter().map(quartiles).collect();
+        boxes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        boxes.truncate(BOXES);
+        boxes
+    };
+    Ok(all.into_iter().map(|(torrent, countries)| (torrent, most(countries))).collect())
+}
+
+/// A quantile of sorted values, interpolated linearly; 0 of none.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = share * sorted.len().saturating_sub(1) as f64;
+    let value = |index: usize| sorted.get(index).copied().unwrap_or_default();
+    let (lower, upper) = (value(whole_usize(place.floor())), value(whole_usize(place.ceil())));
+    lower + (upper - lower) * place.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figure::fixture;
+
+    #[test]
+    fn quantiles_interpolate() {
+        assert!((quantile(&[1.0, 2.0, 3.0, 10.0], 0.75) - 4.75).abs() < 1e-9);
+        assert!((quantile(&[7.0], 0.25) - 7.0).abs() < 1e-9);
+        assert!(quantile(&[], 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn torrents_sum_up_to_all_of_them() {
+        let (tables, facts) = (fixture::many(19, 34), fixture::facts(19, 34));
+        let hashes: Vec<String> = (0..19).map(fixture::hash).collect();
+        let places = hashes.iter().enumerate().map(|(place, hash)| (hash.as_str(), place)).collect();
+        let found = OfTorrents::of(&tables, &facts, &places).unwrap();
+        let sum = |table: &str, column: &str| -> u64 {
+            counts(tables.get(table).unwrap(), column).unwrap().into_iter().map(whole_count).sum()
+        };
+        let bars = found.confirmed_hourly.values().flatten().map(|(_, count)| count).sum::<u64>();
+        assert_eq!(bars, sum("confirmed_hourly", "confirmed_downloads"));
+        let downloads = tables.get("confirmed_downloads").unwrap().height() as u64;
+        assert_eq!(found.clients.values().flatten().map(|(_, count)| count).sum::<u64>(), downloads);
+        let speeds = tables.get("speeds").unwrap().height() as u64;
+        let means = found.speeds.torrents.values().flat_map(|own| &own.mean).map(|(_, count)| count);
+        assert_eq!(means.sum::<u64>(), speeds);
+        let named = found.places.torrents.values().flatten().map(|(_, count)| count).sum::<u64>();
+        let known = texts(tables.get("confirmed_downloads").unwrap(), "country").unwrap();
+        assert_eq!(named, known.iter().flatten().count() as u64);
+    }
+
+    #[test]
+    fn a_figure_without_its_numbers_stays_that_of_all_torrents() {
+        let mut tables = Tables::default();
+        let countries = crate::table::find("countries").unwrap();
+        tables.insert(countries, countries.empty().unwrap());
+        assert!(!shows("countries", &tables));
+        assert!(shows("countries", &fixture::empty()));
+        assert!(!shows("sessions", &fixture::empty()));
+    }
 }

@@ -36,7 +36,11 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/page/script/tooltip.js"),
     include_str!("../../assets/page/script/table.js"),
     include_str!("../../assets/page/script/draw.js"),
-    include_str!("../../assets/page/script/charts.js"),
+    include_str!("../../assets/page/script/charts/time.js"),
+    include_str!("../../assets/page/script/charts/rows.js"),
+    include_str!("../../assets/page/script/charts/speeds.js"),
+    include_str!("../../assets/page/script/charts/countries.js"),
+    include_str!("../../assets/page/script/charts/readings.js"),
     include_str!("../../assets/page/script/torrent.js"),
 );
 
@@ -142,7 +146,15 @@ impl Page {
                 group.tables.iter().filter_map(|name| tables.iter().find(|(found, _)| found.name == *name));
             let unlisted = tables.iter().filter(|(found, _)| group.tables.is_empty() && !grouped(found.name));
             for (definition, rows) in listed.chain(unlisted) {
-                parts.push(part(definition, rows, figures, &names, data.held(definition.name), &mut shapes)?);
+                parts.push(part(
+                    definition,
+                    tables,
+                    rows,
+                    figures,
+                    &names,
+                    data.held(definition.name),
+                    &mut shapes,
+                )?);
             }
             if !parts.is_empty() {
                 let Group { id, title, .. } = *group;
@@ -170,6 +182,7 @@ impl Page {
 
 fn part(
     definition: &'static Definition,
+    tables: &Tables,
     rows: &DataFrame,
     figures: &[Figure],
     names: &Names,
@@ -179,7 +192,7 @@ fn part(
     let in_table = |source| ReportError::Table { table: definition.name, source };
     let figures = figures.iter().filter(|figure| figure.draws(definition.name)).map(|figure| FigureOnPage {
         stem: figure.stem,
-        of_torrents: figure::torrents::FIGURES.contains(&figure.stem),
+        of_torrents: figure::torrents::shows(figure.stem, tables),
         bias: figure::bias::bias(figure.stem),
         missing: figure.missing.clone(),
         title: visible(&figure.title),

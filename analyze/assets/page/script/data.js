@@ -5,5 +5,7 @@ const unpack = async (packed) => {
   return JSON.parse(await new Response(stream).text());
 };
 
+// What an old browser cannot unpack it does without: the page is complete as it is.
+const canUnpack = "DecompressionStream" in window;
 let unpacking;
 const data = () => (unpacking ??= unpack(document.getElementById("data").textContent.trim()));

@@ -166,6 +166,7 @@ class Table {
   }
 
   async show() {
+    if (!canUnpack) return;
     const { torrents, tables: all } = await data();
     const stored = all[this.name];
     const columns = columnsOf(stored);

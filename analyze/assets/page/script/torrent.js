@@ -6,7 +6,7 @@ let chosen = null;
 const draw = (figure, all) => {
   figure.querySelector(":scope > .drawn")?.remove();
   figure.querySelector(".reading.own")?.remove();
-  const chart = charts[figure.dataset.figure];
+  const chart = figure.classList.contains("all") ? undefined : charts[figure.dataset.figure];
   figure.classList.toggle("replaced", chosen !== null && Boolean(chart));
   if (chosen === null || !chart) return;
   tellReading(figure, all);
@@ -111,6 +111,11 @@ document.addEventListener("click", (event) => {
   else if (point) data().then(({ torrents }) => choose(torrents.find(({ hash }) => hash.startsWith(point.dataset.t))?.hash));
 });
 phone.addEventListener("change", () => chosen !== null && choose(choice.value));
+const withoutData = () => {
+  document.querySelectorAll(".bar").forEach((bar) => bar.remove());
+  document.documentElement.dataset.ready = "";
+};
+const start = () => (canUnpack ? begin() : withoutData());
 // The page is complete without its data: it is unpacked once everything is shown.
-if (document.readyState === "complete") setTimeout(begin);
-else addEventListener("load", () => setTimeout(begin));
+if (document.readyState === "complete") setTimeout(start);
+else addEventListener("load", () => setTimeout(start));
