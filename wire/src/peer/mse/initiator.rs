@@ -55,6 +55,11 @@ impl Initiator {
         if matches!(self.state, State::Key) { "the peer's key" } else { "the peer's answer" }
     }
 
+    /// Whether the peer's key has come, and so our offer gone out.
+    pub fn has_offered(&self) -> bool {
+        !matches!(self.state, State::Key)
+    }
+
     /// Takes bytes in any split. After `Some` or an error there is nothing more to be had.
     pub fn handle_bytes(&mut self, bytes: &[u8]) -> Result<Option<Established>, Error> {
         self.received.extend_from_slice(bytes);
