@@ -40,7 +40,7 @@ use self::{
 pub use self::{
     client::{KEEP_ALIVE, Program, keep_alive_by_table},
     habit::Habit,
-    ladder::{Rung, Rungs},
+    ladder::{Offer, Rung, Rungs},
     limit::Limit,
     pace::SPACING,
     plan::THRESHOLD_PERCENT,

@@ -55,8 +55,9 @@ class Client:
     """A client's options and, once started, its own account of its progress.
 
     Options that every agent knows, or refuses: `seeds`, `download_bytes_per_s`, `leaves_after_s` (of completion),
-    `leaves_out_a_file`, `super_seeds`, `encryption` (forced), `transport` (tcp, utp), `dht`, `lsd`, `from_magnet`,
-    `without_trackers`, `knows` (names of clients whose addresses it is told).
+    `leaves_out_a_file`, `super_seeds`, `encryption` (forced; of libtorrent `forced handshake`, too: the payload as it
+    is), `transport` (tcp, utp), `dht`, `lsd`, `from_magnet`, `without_trackers`, `knows` (names of clients whose
+    addresses it is told).
     `comes_late` clients are started once the captures watch; `behind_nat` ones accept no connections.
     """
 

@@ -245,6 +245,18 @@ ONLY_ENCRYPTED = Scenario(
     encrypted=True,
 )
 
+# Nobody takes RC4 for the payload, which is as it is behind an obfuscating handshake.
+ONLY_ENCRYPTED_HANDSHAKES = Scenario(
+    "only-encrypted-handshakes",
+    [
+        *seeders(encryption="forced handshake"),
+        leecher("libtorrent-2-0", 110, "libtorrent-2.0", encryption="forced handshake"),
+        leecher("libtorrent-2-1", 120, encryption="forced handshake"),
+    ],
+    downloads=2,
+    contacts={"encryption": "mse"},
+)
+
 ONLY_OVER_UTP = Scenario(
     "only-over-utp",
     [
@@ -286,6 +298,7 @@ SCENARIOS = [
     DHT_BY_MAGNET,
     IPV6,
     LEAVES_ON_COMPLETION,
+    ONLY_ENCRYPTED_HANDSHAKES,
     ONLY_OVER_UTP,
     SUPER_SEEDING,
 ]

@@ -340,6 +340,8 @@ pub enum Obfuscation {
     Either,
     /// Nothing else will do.
     MseOnly,
+    /// Nothing else will do, and behind the handshake the payload must be as it is.
+    MsePlaintextOnly,
     /// Does not speak MSE, or was told not to.
     PlainOnly,
     /// Connects obfuscated, takes both.
@@ -351,6 +353,7 @@ impl Obfuscation {
     pub const TABLE: &[(Self, &str)] = &[
         (Self::Either, ""),
         (Self::MseOnly, "mse-only"),
+        (Self::MsePlaintextOnly, "mse-plaintext-only"),
         (Self::PlainOnly, "plain-only"),
         (Self::PrefersMse, "prefers-mse"),
     ];
@@ -435,8 +438,8 @@ impl fmt::Display for Profile {
 /// Text that names no profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no profile (expected `role:client`, then any of `:nat`; `:mse-only`, `:plain-only` or `:prefers-mse`; \
-     `:pex`; `:utp-only`)"
+    "{0:?} is no profile (expected `role:client`, then any of `:nat`; `:mse-only`, `:mse-plaintext-only`, `:plain-only` \
+     or `:prefers-mse`; `:pex`; `:utp-only`)"
 )]
 pub struct UnknownProfile(String);
 

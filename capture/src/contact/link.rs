@@ -83,12 +83,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// We obfuscate: the session's handshake goes with the first bytes that can carry it.
-    pub fn initiating(stream: S, session: &mut Session, info_hash: wire::InfoHash) -> Self {
+    pub fn initiating(stream: S, session: &mut Session, info_hash: wire::InfoHash, offer: Methods) -> Self {
         let Some(&initial) = session.output().first_chunk::<{ handshake::LEN }>() else {
             return Self::plain(stream);
         };
         session.sent(initial.len());
-        let mut initiator = Initiator::new(random_secret(), info_hash, Methods::RC4, initial);
+        let mut initiator = Initiator::new(random_secret(), info_hash, offer, initial);
         let unsent = initiator.take_output();
         let layer = Layer::Initiating(Box::new(initiator));
         Self { unsent, ..Self::new(stream, Encryption::Mse, layer) }
@@ -133,6 +133,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             Layer::Initiating(initiator) => Some(initiator.awaits()),
             Layer::Responding(responder) => Some(responder.awaits()),
         }
+    }
+
+    /// Whether the peer, at the end of the connection, has answered with its key and not taken what we offered.
+    pub fn was_refused(&self) -> bool {
+        matches!(&self.layer, Layer::Initiating(initiator) if initiator.has_offered())
     }
 
     /// Closes our side.

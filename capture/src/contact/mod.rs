@@ -172,6 +172,8 @@ pub enum What {
         /// The other's address.
         peer: SocketAddr,
     },
+    /// The peer obfuscates, and would not have what we offered to carry the payload.
+    Refused,
     /// The peer's pieces were observed.
     Seen(Seen),
     /// The opening burst is over.

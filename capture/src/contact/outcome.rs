@@ -58,6 +58,11 @@ impl Ending {
         }
     }
 
+    /// Whether the peer hung up before its handshake, which may be an answer to what we said.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.outcome, ContactOutcome::HandshakeClosed | ContactOutcome::HandshakeReset)
+    }
+
     /// The connection could not be made.
     pub fn of_connect(error: &Error) -> Self {
         match error.kind() {

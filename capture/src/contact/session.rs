@@ -25,7 +25,7 @@ use wire::{
     metainfo::{Info, parse_info},
     peer::{
         handshake::Handshake,
-        mse::SwarmKeys,
+        mse::{Methods, SwarmKeys},
         pex::{Flags, UtPex},
         session::{Closer, Event, Extended, Kind, Local, Observation, Session},
     },
@@ -33,7 +33,7 @@ use wire::{
 
 use super::{CLIENT, ContactEvent, Context, What, introductions::Broker, link::Link, outcome::Ending};
 use crate::{
-    schedule::{Habit, Rung, Seen, Why},
+    schedule::{Habit, Offer, Rung, Seen, Why},
     sources::pex::Intake,
     swarm::{Metadata, Swarm, SwarmId},
 };
@@ -175,6 +175,9 @@ impl Driver {
         if let (None, Some(awaited)) = (&ending.error, link.awaits()) {
             ending.error = Some(format!("MSE: waited for {awaited}"));
         }
+        if link.was_refused() && ending.is_refusal() {
+            self.context.tell(self.contacted.contact, What::Refused).await;
+        }
         let now = self.now();
         self.contacted.rung.encryption = link.encryption;
         self.carried = (link.bytes_in, link.bytes_out);
@@ -204,7 +207,11 @@ impl Driver {
         match (direction, rung.encryption, &self.swarm) {
             (Direction::In, ..) if self.context.mse.is_some() => Link::detecting(stream),
             (Direction::Out, Encryption::Mse, Some(swarm)) => {
-                Link::initiating(stream, &mut self.session, wire::InfoHash(swarm.info_hash.0))
+                let offer = match rung.offer {
+                    Offer::Plaintext => Methods::PLAINTEXT,
+                    Offer::Rc4 => Methods::RC4,
+                };
+                Link::initiating(stream, &mut self.session, wire::InfoHash(swarm.info_hash.0), offer)
             }
             _ => Link::plain(stream),
         }

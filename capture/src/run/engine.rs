@@ -289,6 +289,7 @@ impl Engine {
                     self.dial(contact, peer, attempt, rung);
                 }
             }
+            What::Refused => self.schedule.refused(contact),
             What::Seen(seen) => self.schedule.observed(now, contact, seen),
             What::Settled => self.schedule.settled(now, contact),
         }

@@ -7,6 +7,7 @@ use schema::table::ContactOutcome;
 use super::{
     COMPLETE_REVISIT, Habit, Program, SPACING, Schedule, Seen, Why,
     client::Clients,
+    ladder::End,
     next_random,
     open::Open,
     plan::{Belief, Class, Flags, Plan, Stage, Tick, is_above},
@@ -124,6 +125,13 @@ impl Schedule {
         if leaves { None } else { self.clients.hung_up(open.client, open_for, silent) }
     }
 
+    /// The peer obfuscates, and would not have what we offered to carry the payload.
+    pub fn refused(&mut self, contact: u64) {
+        if let Some(open) = self.open.get_mut(&contact) {
+            open.refused = true;
+        }
+    }
+
     /// A contact ended.
     pub fn ended(&mut self, now: Instant, contact: u64, outcome: ContactOutcome) {
         let Some(mut open) = self.open.remove(&contact) else { return };
@@ -165,9 +173,9 @@ impl Schedule {
             plan.stage = Stage::Blocked;
             return;
         }
+        let end = End { outcome, refused: open.refused };
         if open.outgoing
-            && let Some(climb) =
-                self.ladder.ended(&mut plan.ways, plan.hints, open.rung, outcome, plan.failures)
+            && let Some(climb) = self.ladder.ended(&mut plan.ways, plan.hints, open.rung, end, plan.failures)
         {
             // Somebody is there: the next rung is likelier to succeed than any new address.
             let class = if climb.alive { Class::Urgent } else { plan.class };

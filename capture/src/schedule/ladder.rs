@@ -25,19 +25,41 @@ pub struct Rung {
     pub transport: Transport,
     /// What obfuscates it.
     pub encryption: Encryption,
+    /// What is offered to carry the payload behind an obfuscating handshake.
+    pub offer: Offer,
+}
+
+/// What an obfuscating handshake offers to carry the payload: one at a time, as clients fail where both are offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Offer {
+    /// The payload as it is; to peers alone that refused the other.
+    Plaintext,
+    /// RC4, which nearly all take.
+    #[default]
+    Rc4,
 }
 
 impl Rung {
     /// What every client accepts unless it was told not to.
-    pub const PLAIN_TCP: Self = Self { transport: Transport::Tcp, encryption: Encryption::Plain };
+    pub const PLAIN_TCP: Self = Self::of(Transport::Tcp, Encryption::Plain);
     /// What a client that was told to obfuscate accepts.
-    pub const MSE_TCP: Self = Self { transport: Transport::Tcp, encryption: Encryption::Mse };
+    pub const MSE_TCP: Self = Self::of(Transport::Tcp, Encryption::Mse);
     /// For clients that listen on UDP alone.
-    pub const PLAIN_UTP: Self = Self { transport: Transport::Utp, encryption: Encryption::Plain };
+    pub const PLAIN_UTP: Self = Self::of(Transport::Utp, Encryption::Plain);
     /// For those of them that obfuscate.
-    pub const MSE_UTP: Self = Self { transport: Transport::Utp, encryption: Encryption::Mse };
+    pub const MSE_UTP: Self = Self::of(Transport::Utp, Encryption::Mse);
     /// Every rung, the likelier ones first.
     pub const ALL: [Self; 4] = [Self::PLAIN_TCP, Self::MSE_TCP, Self::PLAIN_UTP, Self::MSE_UTP];
+
+    const fn of(transport: Transport, encryption: Encryption) -> Self {
+        Self { transport, encryption, offer: Offer::Rc4 }
+    }
+
+    /// The same, with another offer.
+    #[must_use]
+    pub fn offering(self, offer: Offer) -> Self {
+        Self { offer, ..self }
+    }
 
     fn index(self) -> usize {
         usize::from(self.transport == Transport::Utp) * 2 + usize::from(self.encryption == Encryption::Mse)
@@ -119,6 +141,8 @@ impl Ways {
     const PLAIN_ONLY: u16 = 1 << 9;
     /// How the last rung of the round failed.
     const FAILURE: u16 = 0x7 << 10;
+    /// RC4 was refused: the payload is offered as it is.
+    const PLAINTEXT: u16 = 1 << 13;
     /// The other transport is tried again after so many failed rounds.
     const VAIN_ROUNDS: u8 = 4;
 
@@ -155,6 +179,7 @@ impl Ways {
         let again = failed_rounds % Self::VAIN_ROUNDS == Self::VAIN_ROUNDS - 1;
         self.set(Self::VAIN, !again && (both || self.has(Self::VAIN)));
         self.set(Self::WORKED, self.has(Self::WORKED) && failed_rounds < FORGOTTEN_AFTER);
+        self.set(Self::PLAINTEXT, self.has(Self::PLAINTEXT) && self.has(Self::WORKED));
         self.0 &= !(Self::TRIED | Self::FAILURE | Self::NEXT);
     }
 
@@ -174,7 +199,9 @@ impl Ways {
 
     fn pointed_at(self) -> Rung {
         let index = usize::from((self.0 & Self::RUNG) >> Self::RUNG.trailing_zeros());
-        Rung::ALL.get(index).copied().unwrap_or(Rung::PLAIN_TCP)
+        let rung = Rung::ALL.get(index).copied().unwrap_or(Rung::PLAIN_TCP);
+        let plaintext = rung.encryption == Encryption::Mse && self.has(Self::PLAINTEXT);
+        rung.offering(if plaintext { Offer::Plaintext } else { Offer::Rc4 })
     }
 }
 
@@ -190,6 +217,15 @@ const EXPLORED: u64 = 32;
 pub(super) struct Climb {
     /// Whether there was a connection, so that the next rung is likely to work.
     pub(super) alive: bool,
+}
+
+/// How a contact ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    /// Its outcome.
+    pub(super) outcome: ContactOutcome,
+    /// The peer obfuscates, and would not have what was offered.
+    pub(super) refused: bool,
 }
 
 /// What decides about rungs.
@@ -222,12 +258,20 @@ impl Ladder {
         ways: &mut Ways,
         hints: Hints,
         rung: Rung,
-        outcome: ContactOutcome,
+        end: End,
         failed_rounds: u8,
     ) -> Option<Climb> {
+        let End { outcome, refused } = end;
+        let first_offer = rung.offer == Offer::Rc4;
+        if !first_offer {
+            self.prior.note_plaintext(outcome.has_handshake());
+        }
         if outcome.has_handshake() {
-            self.prior.note(*ways, hints, rung, None);
+            if first_offer {
+                self.prior.note(*ways, hints, rung, None);
+            }
             ways.0 &= !(Ways::TRIED | Ways::FAILURE | Ways::VAIN);
+            ways.set(Ways::PLAINTEXT, !first_offer);
             ways.point_at(rung, Ways::WORKED);
             return None;
         }
@@ -235,13 +279,21 @@ impl Ladder {
             ways.end_round(failed_rounds);
             return None;
         };
-        self.prior.note(*ways, hints, rung, Some(failure));
+        if first_offer {
+            self.prior.note(*ways, hints, rung, Some(failure));
+        }
         let alone = ways.has(Ways::WORKED) && failed_rounds < FORGOTTEN_AFTER;
         ways.note(rung, failure);
+        if refused && first_offer && !alone && self.offers_plaintext() {
+            ways.set(Ways::PLAINTEXT, true);
+            ways.point_at(rung, Ways::NEXT);
+            return Some(Climb { alive: true });
+        }
         let Some(next) = (!alone).then(|| self.next(*ways, hints, rung, failure)).flatten() else {
             ways.end_round(failed_rounds);
             return None;
         };
+        ways.set(Ways::PLAINTEXT, false);
         ways.point_at(next, Ways::NEXT);
         Some(Climb { alive: failure.is_alive() })
     }
@@ -261,6 +313,10 @@ impl Ladder {
         let chance = |next: &Rung| self.prior.chance(ways, hints, *next);
         let next = Rung::ALL.into_iter().filter(may_help).max_by(|a, b| chance(a).total_cmp(&chance(b)))?;
         (chance(&next) >= WORTH || self.explores()).then_some(next)
+    }
+
+    fn offers_plaintext(&mut self) -> bool {
+        self.prior.plaintext_chance() >= WORTH || self.explores()
     }
 
     fn explores(&mut self) -> bool {

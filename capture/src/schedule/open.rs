@@ -37,6 +37,8 @@ pub(super) struct Open {
     pub(super) rung: Rung,
     pub(super) outgoing: bool,
     pub(super) handshake: bool,
+    /// Whether the peer would not have what obfuscation offered.
+    pub(super) refused: bool,
     pub(super) habit: Habit,
     pub(super) closing: Option<Why>,
     pub(super) review_at: Option<Instant>,
@@ -75,6 +77,7 @@ impl Open {
             rung,
             outgoing,
             handshake: !outgoing,
+            refused: false,
             habit: Habit::Unknown,
             closing: None,
             review_at: None,

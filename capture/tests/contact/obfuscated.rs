@@ -3,8 +3,11 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use capture::{
-    contact::dial::{Dial, dial},
-    schedule::Rung,
+    contact::{
+        What,
+        dial::{Dial, dial},
+    },
+    schedule::{Offer, Rung},
 };
 use schema::table::{ContactOutcome, Encryption};
 use tokio::{
@@ -30,23 +33,44 @@ use crate::{
 
 /// The rows of one obfuscated contact with a peer that behaves like this.
 async fn rows_of<F: Future<Output = ()> + Send>(script: impl FnOnce(TcpStream) -> F) -> Rows {
-    let bench = Bench::new(swarm(SWARM, true));
+    told_by(Offer::Rc4, script).await.0
+}
+
+/// As [`rows_of`] with an offer, and whether the scheduler was told that it was refused.
+async fn told_by<F: Future<Output = ()> + Send>(
+    offer: Offer,
+    script: impl FnOnce(TcpStream) -> F,
+) -> (Rows, bool) {
+    let mut bench = Bench::new(swarm(SWARM, true));
+    let mut heard = bench.take_events();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let swarm = Arc::clone(&bench.context.swarms[0]);
     let (_keep, close) = oneshot::channel();
-    let contact = Dial { contact: 1, attempt: 2, rung: Rung::MSE_TCP, swarm, address, close };
+    let contact = Dial { contact: 1, attempt: 2, rung: Rung::MSE_TCP.offering(offer), swarm, address, close };
     let peer = async { script(listener.accept().await.unwrap().0).await };
     tokio::join!(dial(Arc::clone(&bench.context), contact), peer);
     let rows = bench.rows().await;
     assert_eq!(rows.contact().encryption, Encryption::Mse);
-    rows
+    let mut refused = false;
+    while let Ok(event) = heard.try_recv() {
+        refused |= matches!(event.what, What::Refused);
+    }
+    (rows, refused)
 }
 
 /// Answers until the handshake is done; gives what followed our handshake, which came with it.
 async fn respond(stream: &mut TcpStream, swarm: [u8; 20]) -> Option<(Ciphers, Vec<u8>)> {
+    respond_with(stream, swarm, Methods::ANY).await
+}
+
+async fn respond_with(
+    stream: &mut TcpStream,
+    swarm: [u8; 20],
+    methods: Methods,
+) -> Option<(Ciphers, Vec<u8>)> {
     let swarms = [InfoHash(swarm)].into_iter().collect();
-    let mut responder = Responder::new(Secret::new([3; 20], vec![4; 512], 512), Methods::ANY);
+    let mut responder = Responder::new(Secret::new([3; 20], vec![4; 512], 512), methods);
     let mut bytes = [0; 700];
     loop {
         let len = stream.read(&mut bytes).await.unwrap();
@@ -116,4 +140,34 @@ async fn who_does_not_speak_it_fails_with_its_cause() {
     let turned_away = other_swarm.await;
     assert_eq!(turned_away.contact().outcome, ContactOutcome::HandshakeClosed);
     assert_eq!(turned_away.contact().error.as_deref(), Some("MSE: waited for the peer's answer"));
+}
+
+#[tokio::test]
+async fn a_peer_that_wants_no_rc4_says_so_and_is_observed_with_the_payload_as_it_is() {
+    let (rows, refused) = told_by(Offer::Rc4, async |mut stream| {
+        assert!(respond_with(&mut stream, SWARM, Methods::PLAINTEXT).await.is_none());
+        stream.shutdown().await.unwrap();
+        hears_the_end(&mut stream).await;
+    })
+    .await;
+    assert_eq!((rows.contact().outcome, refused), (ContactOutcome::HandshakeClosed, true));
+    let (rows, refused) = told_by(Offer::Plaintext, async |mut stream| {
+        let (mut ciphers, heard) = respond_with(&mut stream, SWARM, Methods::PLAINTEXT).await.unwrap();
+        assert_eq!(Handshake::decode(&heard).unwrap().unwrap().info_hash, InfoHash(SWARM));
+        let theirs = Handshake { reserved: Reserved(0), info_hash: InfoHash(SWARM), peer_id: THEIRS };
+        let plain = [&theirs.encode()[..], &bytes_of(&Message::Bitfield(vec![0xc0, 0, 0]))].concat();
+        let mut said = plain.clone();
+        ciphers.encrypt(&mut said);
+        assert!(said == plain, "as it is");
+        stream.write_all(&said).await.unwrap();
+        hears_the_end(&mut stream).await;
+    })
+    .await;
+    assert_eq!((rows.contact().pieces_first, refused), (Some(2), false));
+    let (rows, refused) = told_by(Offer::Rc4, async |mut stream: TcpStream| {
+        stream.shutdown().await.unwrap();
+        hears_the_end(&mut stream).await;
+    })
+    .await;
+    assert_eq!((rows.contact().outcome, refused), (ContactOutcome::HandshakeClosed, false), "no key came");
 }

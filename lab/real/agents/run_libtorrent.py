@@ -26,7 +26,8 @@ SETTINGS = {
 }
 DHT_ANNOUNCE_EVERY_S = 2
 FORCED, DISABLED = 0, 2
-RC4, PLAINTEXT = 2, 1
+# What carries the payload behind an obfuscating handshake, by what is wanted.
+LEVELS = {"forced": 2, "forced handshake": 1}
 # The peer log has lines of every kind; those of the wire protocol begin with an arrow.
 HEARD = re.compile(r"<== (\w+)")
 OTHERS = "others"
@@ -38,8 +39,9 @@ def settings(options):
         chosen["alert_mask"] = libtorrent.alert.category_t.peer_log_notification
     encryption = options.get("encryption")
     if encryption:
-        policy = FORCED if encryption == "forced" else DISABLED
-        chosen |= {"in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": RC4}
+        policy = FORCED if encryption in LEVELS else DISABLED
+        level = LEVELS.get(encryption, LEVELS["forced"])
+        chosen |= {"in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": level}
     transport = options.get("transport")
     if transport:
         other = {"tcp": "utp", "utp": "tcp"}[transport]

@@ -103,12 +103,18 @@ impl Stream {
             }
         };
         first.truncate(len);
+        let methods = match obfuscation {
+            Obfuscation::MsePlaintextOnly => Methods::PLAINTEXT,
+            _ => Methods::ANY,
+        };
         match (plain, obfuscation) {
-            (true, Obfuscation::MseOnly) => Err(io::Error::other("not obfuscated")),
+            (true, Obfuscation::MseOnly | Obfuscation::MsePlaintextOnly) => {
+                Err(io::Error::other("not obfuscated"))
+            }
             (false, Obfuscation::PlainOnly) => Err(io::Error::other("no handshake")),
             (true, _) => Ok(Self { link, ciphers: None, read_ahead: first }),
             (false, _) => {
-                let mut responder = Responder::new(secret(peer, 0), Methods::ANY);
+                let mut responder = Responder::new(secret(peer, 0), methods);
                 let swarms = [peer.info_hash()].into_iter().collect();
                 settle(link, first, |bytes| {
                     let established = responder.handle_bytes(bytes, &swarms);
@@ -125,7 +131,11 @@ impl Stream {
             link.write_all(&handshake).await?;
             return Ok(Self { link, ciphers: None, read_ahead: Vec::new() });
         }
-        let mut initiator = Initiator::new(secret(peer, 1), peer.info_hash(), Methods::RC4, handshake);
+        let offer = match peer.plan.profile.obfuscation {
+            Obfuscation::MsePlaintextOnly => Methods::PLAINTEXT,
+            _ => Methods::RC4,
+        };
+        let mut initiator = Initiator::new(secret(peer, 1), peer.info_hash(), offer, handshake);
         link.write_all(&initiator.take_output()).await?;
         settle(link, Vec::new(), |bytes| {
             let established = initiator.handle_bytes(bytes);

@@ -191,7 +191,8 @@ fn draw_obfuscation(role: Role, client: &Client, rng: &mut ChaCha8Rng) -> Obfusc
         // What a hostile peer is about is said in plain.
         _ if matches!(role, Role::Hostile(_)) => Obfuscation::Either,
         _ if !client.mse => Obfuscation::PlainOnly,
-        0..12 => Obfuscation::MseOnly,
+        0..9 => Obfuscation::MseOnly,
+        9..12 => Obfuscation::MsePlaintextOnly,
         12..24 => Obfuscation::PlainOnly,
         24..40 => Obfuscation::PrefersMse,
         _ => Obfuscation::Either,

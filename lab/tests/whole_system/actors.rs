@@ -8,10 +8,12 @@ use std::{
 };
 
 use lab::{
-    profile::{Hostile, NamedBy, Role, Transport as LabTransport},
+    profile::{Hostile, NamedBy, Obfuscation, Role, Transport as LabTransport},
     truth::Truth,
 };
-use schema::table::{Contact, ContactOutcome, Progress, ProgressKind, Row, Source, Table, Transport};
+use schema::table::{
+    Contact, ContactOutcome, Encryption, Progress, ProgressKind, Row, Source, Table, Transport,
+};
 
 use crate::log::Log;
 
@@ -72,6 +74,7 @@ impl<'a> Actors<'a> {
         self.who_rejoins_is_confirmed_once();
         self.who_no_tracker_names_is_told_of_by_neighbours();
         self.who_has_no_tcp_is_reached_over_utp();
+        self.who_wants_its_payload_as_it_is_is_reached();
         self.captures_are_no_peers();
     }
 
@@ -242,6 +245,21 @@ impl<'a> Actors<'a> {
             confirmed += self.ports_confirmed(truth).len();
         }
         assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
+    }
+
+    fn who_wants_its_payload_as_it_is_is_reached(&self) {
+        let obfuscation = Obfuscation::MsePlaintextOnly;
+        let of = self.truths.iter().filter(|truth| truth.profile.obfuscation == obfuscation);
+        let (mut crossed, mut confirmed) = (0, 0);
+        for truth in of {
+            let contacts = self.contacts.get(&(truth.info_hash.clone(), truth.ip));
+            for contact in contacts.into_iter().flatten().filter(|contact| contact.outcome.has_handshake()) {
+                assert_eq!(contact.encryption, Encryption::Mse, "{contact:?}");
+            }
+            crossed += usize::from(truth.crossed_at.is_some());
+            confirmed += self.ports_confirmed(truth).len();
+        }
+        assert!(confirmed > 0 && confirmed * 10 >= crossed * 7, "{confirmed} of {crossed} confirmed");
     }
 
     /// Trackers name both captures, this one to itself as well; neither is a peer of the report.

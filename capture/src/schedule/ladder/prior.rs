@@ -46,6 +46,8 @@ pub(super) struct Prior {
     accepted: [[Tally; 2]; 2],
     /// Further rungs that helped: by whether the peer speaks uTP, how the rung before failed, and the step taken.
     helped: [[[Tally; 3]; 5]; 2],
+    /// Peers that refused RC4 and took the payload as it is.
+    plaintext: Tally,
 }
 
 impl Default for Prior {
@@ -58,6 +60,7 @@ impl Default for Prior {
         Self {
             accepted: [[Tally::new(45, 50), Tally::new(38, 50)], [Tally::new(30, 50), Tally::new(45, 50)]],
             helped: [helped(4), helped(12)],
+            plaintext: Tally::new(2, 20),
         }
     }
 }
@@ -75,6 +78,16 @@ impl Prior {
         let [others, speakers] = &self.helped;
         let steps = if hints.has(Hints::UTP) { speakers } else { others }.get(ways.failure());
         steps.and_then(|steps| steps.get(step(ways, next))).map_or(0.0, |tally| tally.share())
+    }
+
+    /// The chance that a peer that refused RC4 takes the payload as it is; most of those have just left the swarm.
+    pub(super) fn plaintext_chance(&self) -> f32 {
+        self.plaintext.share()
+    }
+
+    /// Takes what became of that offer.
+    pub(super) fn note_plaintext(&mut self, worked: bool) {
+        self.plaintext.note(worked);
     }
 
     /// Takes what became of a rung; `ways` are those before it. Of strangers alone: that a rung that worked works

@@ -28,16 +28,20 @@ impl Peer {
 
     /// One round with a peer that answers each rung like this; the rungs that were tried.
     fn round(&mut self, answer: impl Fn(Rung) -> ContactOutcome) -> Vec<Rung> {
+        self.round_of(|rung| End { outcome: answer(rung), refused: false })
+    }
+
+    fn round_of(&mut self, answer: impl Fn(Rung) -> End) -> Vec<Rung> {
         let mut tried = Vec::new();
         loop {
             let rung = self.ladder.rung(self.ways, self.hints);
             assert!(!tried.contains(&rung), "{rung:?} twice in a round");
             tried.push(rung);
-            let outcome = answer(rung);
-            if self.ladder.ended(&mut self.ways, self.hints, rung, outcome, self.failed_rounds).is_some() {
+            let end = answer(rung);
+            if self.ladder.ended(&mut self.ways, self.hints, rung, end, self.failed_rounds).is_some() {
                 continue;
             }
-            self.failed_rounds = if outcome.has_handshake() { 0 } else { self.failed_rounds + 1 };
+            self.failed_rounds = if end.outcome.has_handshake() { 0 } else { self.failed_rounds + 1 };
             return tried;
         }
     }
@@ -201,4 +205,51 @@ proptest! {
         prop_assert_eq!(tried.last(), Some(&way));
         prop_assert_eq!(peer.round(answer), [way]);
     }
+}
+
+/// Takes obfuscated connections alone, and of these only such whose payload is as it is.
+fn plaintext_only(rung: Rung) -> End {
+    let refused = rung == Rung::MSE_TCP;
+    let outcome = match rung {
+        Rung::PLAIN_TCP => HandshakeClosed,
+        _ if refused => HandshakeClosed,
+        _ if rung == Rung::MSE_TCP.offering(Offer::Plaintext) => VisitDone,
+        _ => ConnectTimedOut,
+    };
+    End { outcome, refused }
+}
+
+#[test]
+fn who_refuses_rc4_is_offered_the_payload_as_it_is_and_remembered() {
+    let mut peer = Peer::new(Rungs::new(true, true));
+    let last = Rung::MSE_TCP.offering(Offer::Plaintext);
+    assert_eq!(peer.round_of(plaintext_only), [Rung::PLAIN_TCP, Rung::MSE_TCP, last]);
+    assert_eq!(peer.round_of(plaintext_only), [last]);
+    assert_eq!(peer.round(|_| Refused), [last], "away");
+    assert_eq!(peer.round(|_| Refused), [last]);
+    peer.round(|_| Refused);
+    assert_eq!(peer.round_of(plaintext_only), [Rung::PLAIN_TCP, Rung::MSE_TCP, last], "a stranger again");
+    // Whoever takes RC4 is never offered anything else.
+    let mut peer = Peer::new(Rungs::new(true, true));
+    assert_eq!(peer.round(mse_only), [Rung::PLAIN_TCP, Rung::MSE_TCP]);
+    assert_eq!(peer.round(mse_only), [Rung::MSE_TCP]);
+}
+
+#[test]
+fn where_refusals_have_other_causes_no_second_offer_is_wasted() {
+    // As of clients that run on, and have left the swarm.
+    let turned_away = |rung: Rung| End {
+        outcome: if rung.transport == Transport::Tcp { HandshakeClosed } else { ConnectTimedOut },
+        refused: rung.encryption == Encryption::Mse,
+    };
+    let mut ladder = Ladder::new(Rungs::new(true, true), 1);
+    let (mut early, mut late) = (0, 0);
+    for number in 0..1000 {
+        let mut peer = Peer { ladder, ..Peer::new(Rungs::new(true, true)) };
+        let tried = peer.round_of(turned_away);
+        let offered = tried.iter().filter(|rung| rung.offer == Offer::Plaintext).count();
+        *if number < 100 { &mut early } else { &mut late } += offered;
+        ladder = peer.ladder;
+    }
+    assert!(early > 20 && late < 60, "{early} second offers to a hundred, then {late} to nine hundred");
 }
