@@ -46,7 +46,8 @@ fn reverse_name(ip: IpAddr) -> String {
         }
         IpAddr::V6(ip) => {
             let nibbles = ip.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
+            let labels: Vec<_> = nibbles.map(|nibble| format!("{nibble:x}")).collect();
+            format!("{}.ip6.arpa", labels.join("."))
         }
     }
 }
@@ -68,13 +69,11 @@ fn texts(ip: IpAddr) -> Vec<String> {
     ]
 }
 
-/// A row of every table but `gauges`, which counts, with addresses in every column that could hold one.
-fn rows(peer: IpAddr, other: IpAddr) -> Vec<Row> {
-    let (info_hash, endpoint) = (InfoHash([7; 20]), SocketAddr::new(other, PORT).to_string());
-    let words = [texts(peer), texts(other)].concat().join(", ");
-    let contact = Contact {
+/// A contact with a peer, in whose words others are named.
+fn contact(peer: IpAddr, words: &str) -> Contact {
+    Contact {
         contact: 1,
-        info_hash,
+        info_hash: InfoHash([7; 20]),
         ip: peer,
         port: PORT,
         direction: Direction::Out,
@@ -98,7 +97,13 @@ fn rows(peer: IpAddr, other: IpAddr) -> Vec<Row> {
         max_gap_us: None,
         bytes_in: 0,
         bytes_out: 0,
-    };
+    }
+}
+
+/// A row of every table but `gauges`, which counts, with addresses in every column that could hold one.
+fn rows(peer: IpAddr, other: IpAddr) -> Vec<Row> {
+    let (info_hash, endpoint) = (InfoHash([7; 20]), SocketAddr::new(other, PORT).to_string());
+    let words = [texts(peer), texts(other)].concat().join(", ");
     let progress = Progress {
         contact: 1,
         info_hash,
@@ -165,7 +170,7 @@ fn rows(peer: IpAddr, other: IpAddr) -> Vec<Row> {
         request(Source::Lsd, RequestKind::Lsd).into(),
         request(Source::Pex, RequestKind::Pex).into(),
         tracker.into(),
-        contact.into(),
+        contact(peer, &words).into(),
         progress.into(),
         run.into(),
         torrent.into(),
