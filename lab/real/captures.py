@@ -27,13 +27,15 @@ IN_A_HURRY = ["--announce-every", "5s"]
 class Capture:
     """A capture's name, what it is told, and what it did.
 
-    `entry` is what its list holds: `file`, `file without trackers` or `magnet`.
+    `entry` is what its list holds: `file`, `file without trackers` or `magnet`; `log_level` is how much it tells of
+    what it does.
     """
 
     name: str
     entry: str = "file"
     address: str | None = None
     options: list = field(default_factory=list)
+    log_level: str = "info"
     folder: Path | None = None
     exit_code: int | None = None
     stop_s: float | None = None
@@ -57,6 +59,10 @@ class Capture:
     def messages(self):
         return (self.folder / "messages").read_text()
 
+    @property
+    def hides_addresses(self):
+        return not {"prefix", "pseudonym"}.isdisjoint(self.options)
+
     def place(self, network):
         self.host = network.host(self.name, self.address)
         self.address = self.host.address
@@ -79,7 +85,8 @@ class Capture:
         arguments += ["--listen", f"{bracketed(self.address)}:{PORT}", *IN_A_HURRY, *options, *self.options]
         self.started_at = time.time()
         with (self.folder / "messages").open("w") as messages:
-            self.process = self.host.start([program, *arguments], stdout=messages, stderr=messages)
+            program = ["env", f"CAPTURE_LOG={self.log_level}", program]
+            self.process = self.host.start([*program, *arguments], stdout=messages, stderr=messages)
 
     def check(self):
         """An error if the capture has ended."""
