@@ -20,7 +20,12 @@ use schema::{
     table::{Event, Row, Table},
 };
 
-use crate::{cli::AnonymizeOptions, facts::Damaged, log::Log};
+use crate::{
+    cli::AnonymizeOptions,
+    facts::Damaged,
+    log::Log,
+    remote::{Data, refuse_staging},
+};
 
 /// Rows of a file written; a longer one becomes several.
 const FILE_ROWS: usize = 500_000;
@@ -30,8 +35,11 @@ const FILE_ROWS: usize = 500_000;
 /// # Errors
 /// One line for the user: a file cannot be read or written, or the options do not fit.
 pub fn run(options: &AnonymizeOptions) -> anyhow::Result<bool> {
-    let data = &options.data;
-    let log = Log::open(std::slice::from_ref(data))?;
+    refuse_staging(&options.data, "copy the log itself")?;
+    refuse_staging(&options.out, "give another folder with --out")?;
+    let brought = Data::bring(std::slice::from_ref(&options.data))?;
+    let Some(data) = brought.folders.first() else { return Ok(true) };
+    let log = Log::open(&brought.folders)?;
     let files = input_files(&log, data);
     check_output(&options.out)?;
     let places = Places::open(options.geoip_city.as_deref(), options.geoip_asn.as_deref())?;
@@ -73,7 +81,7 @@ pub fn run(options: &AnonymizeOptions) -> anyhow::Result<bool> {
         tracing::warn!("{note}");
     }
     for damaged in &damaged {
-        tracing::warn!("{}: left out, {}", damaged.file, damaged.problem);
+        tracing::warn!("{}: left out, {}", brought.name(&damaged.file), damaged.problem);
     }
     writeln!(std::io::stdout(), "{} rows in {} files in {}", copy.rows, copy.files, options.out.display())?;
     Ok(damaged.is_empty())

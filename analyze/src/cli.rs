@@ -21,7 +21,7 @@ Examples:
   analyze report data/ --only summary,confirmed_downloads   only these tables
   analyze report data/ --geoip-city city.mmdb               cities and a better country
   analyze verify data/                                      is anything damaged or missing?
-  analyze compact data/                                     smaller and faster, the same rows
+  analyze compact data/                                     smaller and faster, the same rows; also s3://bucket/berlin
   analyze anonymize data/ --out shared/                     the same log with pseudonyms for addresses
 ";
 
@@ -70,7 +70,7 @@ pub enum Command {
 /// Options of `analyze anonymize`.
 #[derive(Clone, Debug, Args)]
 pub struct AnonymizeOptions {
-    /// A folder that `capture --out` wrote to
+    /// What `capture --out` wrote to: a folder, or `s3://BUCKET/PREFIX` (also `gs://`, `az://`)
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
 
@@ -123,7 +123,7 @@ pub enum VerifyFormat {
 /// Options of `analyze compact`.
 #[derive(Clone, Debug, Args)]
 pub struct CompactOptions {
-    /// A folder that `capture --out` wrote to
+    /// What `capture --out` wrote to: a folder, or `s3://BUCKET/PREFIX` (also `gs://`, `az://`)
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
 
@@ -137,12 +137,13 @@ Examples:
   analyze sql data/ > views.sql && duckdb -init views.sql    SELECT * FROM peers; …
   analyze sql --engine spark data/ > views.sql               for spark-sql -i views.sql
   analyze sql data/ --threshold 0.95                         another threshold
+  analyze sql s3://bucket/berlin > views.sql                 views that read the bucket
 ";
 
 /// Options of `analyze sql`.
 #[derive(Clone, Debug, Args)]
 pub struct SqlOptions {
-    /// Folders that `capture --out` wrote to
+    /// What `capture --out` wrote to: folders, or `s3://BUCKET/PREFIX` (also `gs://`, `az://`)
     #[arg(value_name = "DATA", default_value = "data")]
     pub data: Vec<PathBuf>,
 

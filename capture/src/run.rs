@@ -13,6 +13,7 @@ use schema::{
     conceal::{Addresses, Concealer, key_file},
     layout::Date,
     place::Places,
+    staging,
     table::{Gauge, Run, RunEvent},
 };
 use store::Store;
@@ -76,7 +77,7 @@ pub async fn run(mut setup: Setup) -> anyhow::Result<()> {
     let log_options = log_options(&setup.options, setup.clock);
     let run = log_options.run.clone();
     let log = Log::open(log_options, setup.clock)?;
-    let uploads = store.map(|store| start_uploads(store, &setup.options, &run));
+    let uploads = store.map(|store| start_uploads(store, &setup, &run)).transpose()?;
     let log = log.concealed(concealer(&setup.options)?);
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
     let (answers, answered) = sources::channel();
@@ -103,12 +104,17 @@ pub async fn run(mut setup: Setup) -> anyhow::Result<()> {
     closed.and_then(|()| uploaded.map_err(anyhow::Error::from))
 }
 
-/// Begins to upload closed segments; a mark of the run goes first.
-fn start_uploads(store: Store, options: &Options, run: &RunId) -> Uploads {
+/// Begins to upload closed segments; a mark of the run goes first. The folder says what it is, so that nobody takes what
+/// waits in it for a log.
+fn start_uploads(store: Store, setup: &Setup, run: &RunId) -> anyhow::Result<Uploads> {
+    let options = &setup.options;
+    let folder = options.folder();
+    staging::mark(&folder, &store.to_string())
+        .with_context(|| format!("cannot mark {}", folder.display()))?;
     let Run { vantage, version, .. } = run_row(options, RunEvent::Started, None);
     let mark = serde_json::json!({ "run": run.0, "vantage": vantage, "version": version });
     let mark = (format!("captures/{run}.json"), mark.to_string().into_bytes());
-    Uploads::start(store, options.folder(), mark)
+    Ok(Uploads::start(store, folder, mark, setup.clock))
 }
 
 /// What hides addresses; `None` where full ones are kept. The log's folder is ours by then, so its key is too.

@@ -3,9 +3,10 @@
 //!
 //! The folder is the queue: what lies in it is not uploaded, so a restart goes on where a killed run stopped, and an
 //! object that is there already, byte for byte, was uploaded by it. A store that fails is tried again, less and less
-//! often; the capture goes on meanwhile.
+//! often, and so is a single file whose name another object has, while the others go on; so does the capture.
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,8 +15,13 @@ use std::{
 
 use schema::{layout::SegmentPath, table::Table};
 use store::{Store, StoreError};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
 
 /// How often the folder is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -23,6 +29,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// … up to this long.
 const RETRY_LAST: Duration = Duration::from_mins(1);
+/// A file whose name another object has is compared with it again after this long, then twice as long, and so on.
+const COMPARE_FIRST: Duration = Duration::from_mins(1);
+/// … up to this long.
+const COMPARE_LAST: Duration = Duration::from_hours(1);
 /// At the end of a run, this long for what is left.
 const LEAVE_WITHIN: Duration = Duration::from_mins(2);
 /// … or this long where the store fails.
@@ -81,7 +91,7 @@ pub struct Uploads {
 impl Uploads {
     /// Begins with what lies in the folder. `mark` is put into the store first of all, under its name, so that wrong
     /// credentials show at the start and not at the first rotation.
-    pub fn start(store: Store, folder: PathBuf, mark: (String, Vec<u8>)) -> Self {
+    pub fn start(store: Store, folder: PathBuf, mark: (String, Vec<u8>), clock: Clock) -> Self {
         let progress = UploadProgress::default();
         let ending = CancellationToken::new();
         let uploader = Uploader {
@@ -90,6 +100,8 @@ impl Uploads {
             progress: progress.clone(),
             ending: ending.clone(),
             mark: Some(mark),
+            clock,
+            refused: HashMap::new(),
         };
         Self { folder, progress, ending, task: tokio::spawn(uploader.run()) }
     }
@@ -127,6 +139,27 @@ struct Uploader {
     progress: UploadProgress,
     ending: CancellationToken,
     mark: Option<(String, Vec<u8>)>,
+    clock: Clock,
+    /// Files that could not be uploaded for a reason of their own, by name.
+    refused: HashMap<String, Refused>,
+}
+
+/// Why a file is not uploaded, and when that is looked at again.
+struct Refused {
+    error: StoreError,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Refused {
+    /// How long the first time, and at the most.
+    fn pauses(error: &StoreError) -> (Duration, Duration) {
+        match error {
+            // The whole object is read to compare it.
+            StoreError::Differs { .. } => (COMPARE_FIRST, COMPARE_LAST),
+            _ => (RETRY_FIRST, RETRY_LAST),
+        }
+    }
 }
 
 impl Uploader {
@@ -139,17 +172,19 @@ impl Uploader {
             let done = self.upload_all().await;
             self.tell(done.as_ref().err());
             match done {
-                Ok(()) if is_ending => return,
-                Ok(()) => {
-                    pause = RETRY_FIRST;
-                    self.wait(LOOK_EVERY).await;
-                }
+                // Nothing becomes of another's object within the time that is left.
+                Ok(()) | Err(StoreError::Differs { .. }) if is_ending => return,
                 Err(_) if is_ending => {
                     if tried >= GIVE_UP_WITHIN {
                         return;
                     }
                     tokio::time::sleep(RETRY_FIRST).await;
                     tried += RETRY_FIRST;
+                }
+                // The store takes what it is given; a file's own failure has its own pause.
+                Ok(()) | Err(StoreError::Differs { .. } | StoreError::File { .. }) => {
+                    pause = RETRY_FIRST;
+                    self.wait(LOOK_EVERY).await;
                 }
                 Err(_) => {
                     self.wait(pause).await;
@@ -184,22 +219,44 @@ impl Uploader {
             let mut stats = self.progress.lock();
             (stats.waiting, stats.waiting_bytes) = (waiting.len() as u64, bytes);
         }
+        self.refused.retain(|name, _| waiting.iter().any(|segment| segment.name == *name));
         let mut own_failure = None;
         for segment in waiting {
+            if let Some(error) = self.still_refused(&segment.name) {
+                own_failure = Some(error);
+                continue;
+            }
             match self.upload(&segment).await {
                 Ok(()) => {
+                    self.refused.remove(&segment.name);
                     let mut stats = self.progress.lock();
                     stats.waiting = stats.waiting.saturating_sub(1);
                     stats.waiting_bytes = stats.waiting_bytes.saturating_sub(segment.bytes);
                     stats.uploaded += 1;
                 }
                 Err(error @ (StoreError::Differs { .. } | StoreError::File { .. })) => {
+                    self.refuse(segment.name, error.clone());
                     own_failure = Some(error);
                 }
                 Err(error) => return Err(error),
             }
         }
         own_failure.map_or(Ok(()), Err)
+    }
+
+    /// Why a file needs not be tried yet; at the end of the run, one that could not be read is.
+    fn still_refused(&self, name: &str) -> Option<StoreError> {
+        let Refused { error, until, .. } = self.refused.get(name)?;
+        let is_worth_it = self.ending.is_cancelled() && matches!(error, StoreError::File { .. });
+        (self.clock.instant() < *until && !is_worth_it).then(|| error.clone())
+    }
+
+    /// Remembers why a file is not uploaded; each time for twice as long.
+    fn refuse(&mut self, name: String, error: StoreError) {
+        let (first, last) = Refused::pauses(&error);
+        let pause = self.refused.get(&name).map_or(first, |refused| (refused.pause * 2).clamp(first, last));
+        let until = self.clock.instant() + pause;
+        self.refused.insert(name, Refused { error, pause, until });
     }
 
     async fn upload(&self, segment: &Waiting) -> Result<(), StoreError> {

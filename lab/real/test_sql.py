@@ -1,11 +1,14 @@
 """The portable SQL views in DuckDB against the report's CSVs, row for row."""
 
 import csv
+import shutil
 import subprocess
 
 import duckdb
+import polars
+import pyarrow.dataset as dataset
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TARGET
 from odd_log import OddLog
 
 TABLES = "confirmed_downloads,confirmed_hourly,speeds,sources_hourly,flagged,summary"
@@ -95,3 +98,29 @@ def test_tables_without_files(programs, tmp_path):
         for file in (tmp_path / "log" / table).glob("**/*.parquet"):
             file.unlink()
     assert not any(compare(programs, tmp_path / "log", tmp_path / "report").values())
+
+
+def test_a_compacted_log_has_the_same_rows_in_every_engine(programs, tmp_path):
+    raw, compacted = tmp_path / "raw", tmp_path / "compacted"
+    lab = [TARGET / "debug" / "lab", "log", "--rows", "30000", "--swarms", "20", "--length", "60h", "--out", raw]
+    subprocess.run(lab, check=True, capture_output=True)
+    shutil.copytree(raw, compacted)
+    subprocess.run([programs.analyze, "compact", compacted], check=True, capture_output=True)
+    tables = sorted(folder.name for folder in raw.iterdir() if any(folder.glob("**/*.parquet")))
+    assert {"contacts", "progress", "requests", "runs", "sightings", "torrents"} <= set(tables)
+    for table in tables:
+        files, merged = (sorted((log / table).glob("**/*.parquet")) for log in (raw, compacted))
+        # One a day; a table may have had no more.
+        assert len(merged) == len({file.parent for file in merged}), table
+        assert len(merged) < len(files) or table in ("runs", "torrents")
+        globs = [str(log / table / "**" / "*.parquet") for log in (raw, compacted)]
+        rows = "SELECT * FROM read_parquet(?, hive_partitioning = true)"
+        for here, there in (globs, reversed(globs)):
+            only_here = f"SELECT count(*) FROM ({rows} EXCEPT ALL {rows})"
+            assert duckdb.execute(only_here, [here, there]).fetchone() == (0,), table
+        (count,) = duckdb.execute(f"SELECT count(*) FROM ({rows})", [globs[1]]).fetchone()
+        assert count == polars.read_parquet(globs[1], hive_partitioning=True).height > 0
+        assert count == dataset.dataset(compacted / table, partitioning="hive").count_rows()
+    counts = compare(programs, compacted, tmp_path / "report")
+    assert counts == compare(programs, raw, tmp_path / "report-of-raw")
+    assert counts["confirmed_downloads"] > 0

@@ -16,6 +16,7 @@ pub mod layout;
 pub mod place;
 pub mod segment;
 pub mod sql;
+pub mod staging;
 pub mod table;
 pub mod value;
 

@@ -128,6 +128,27 @@ impl Store {
         Ok(upload.complete().await.map(drop))
     }
 
+    /// Reads an object back and compares it with a file, byte for byte.
+    ///
+    /// # Errors
+    /// They differ, the store refuses or cannot be reached, or the file cannot be read.
+    pub async fn check(&self, name: &str, file: &Path) -> Result<(), StoreError> {
+        let read = |error: std::io::Error| StoreError::file("read", file, &error);
+        let length = tokio::fs::metadata(file).await.map_err(read)?.len();
+        self.compare(name, file, length).await
+    }
+
+    /// Removes an object, if it is there.
+    ///
+    /// # Errors
+    /// The store refuses or cannot be reached.
+    pub async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        match self.objects.delete(&self.path(name)).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed(name)(error)),
+        }
+    }
+
     /// Whether the object is the file: by size, then by every byte.
     async fn compare(&self, name: &str, file: &Path, length: u64) -> Result<(), StoreError> {
         let differs = |reason: String| StoreError::Differs { object: format!("{}/{name}", self.url), reason };

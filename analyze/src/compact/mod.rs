@@ -4,6 +4,7 @@
 //! a capture: see [`day`] and [decision 36](../../../docs/decisions/0036-compaction-names-what-it-replaces.md).
 
 pub mod day;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use self::day::{Day, Done};
 use crate::{
     cli::CompactOptions,
     figure::number::{bytes, count},
+    remote::{self, Remote},
 };
 
 /// What a compaction did.
@@ -47,13 +49,11 @@ impl Compaction {
 /// # Errors
 /// One line for the user: the folder cannot be read or written, or another compaction has it.
 pub fn run(options: &CompactOptions) -> anyhow::Result<bool> {
-    let folder = &options.data;
-    if !folder.is_dir() {
-        bail!("{}: no such folder; give the folder that `capture --out` wrote to", folder.display());
-    }
-    let _lock = lock(folder)?;
     let before = if options.open_days { None } else { Some(today()) };
-    let compaction = compact(&RealDisk, folder, before)?;
+    let compaction = match remote::url(&options.data) {
+        Some(url) => stored::compact(&Remote::open(url)?, before)?,
+        None => compact_folder(&options.data, before)?,
+    };
     let mut out = io::stdout().lock();
     for (table, date, done) in &compaction.days {
         let name = format!("{}/{date}", table.name());
@@ -83,6 +83,15 @@ pub fn run(options: &CompactOptions) -> anyhow::Result<bool> {
         tracing::error!("{}: left as it is: {reason}", path.display());
     }
     Ok(compaction.left().next().is_none())
+}
+
+fn compact_folder(folder: &Path, before: Option<Date>) -> anyhow::Result<Compaction> {
+    if !folder.is_dir() {
+        bail!("{}: no such folder; give the folder that `capture --out` wrote to", folder.display());
+    }
+    remote::refuse_staging(folder, "compact the log itself")?;
+    let _lock = lock(folder)?;
+    compact(&RealDisk, folder, before)
 }
 
 /// Compacts every table's dates before a date, or all.

@@ -6,9 +6,12 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
     time::Duration,
 };
 
@@ -128,6 +131,23 @@ impl Scene {
         Program::start("capture", &mut command)
     }
 
+    /// What `analyze` says, and whether it says so with exit code 0.
+    fn analyze_says(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = program("analyze");
+        let output = command.args(arguments).envs(self.server.environment(SECRET)).output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(told).unwrap())
+    }
+
+    /// The tables of a report on this data.
+    fn report(&self, data: &str) -> Vec<Vec<u8>> {
+        let out = self.folder.path().join("report");
+        fs::remove_dir_all(&out).ok();
+        self.analyze(&["report", data, "--out", out.to_str().unwrap()])
+            .ends_well_within(Duration::from_mins(1));
+        files_below(&out, ".csv").into_iter().map(|file| fs::read(file).unwrap()).collect()
+    }
+
     fn analyze(&self, arguments: &[&str]) -> Program {
         let mut command = program("analyze");
         command.args(arguments).envs(self.server.environment(SECRET)).stdout(Stdio::null());
@@ -151,15 +171,8 @@ fn a_capture_is_uploaded_and_a_report_reads_it_there() {
     assert_eq!(scene.waiting(), Vec::<PathBuf>::new(), "everything is uploaded");
     assert!(scene.server.segments().len() > 10);
 
-    let report = |data: &str, out: &str| {
-        let out = scene.folder.path().join(out);
-        scene
-            .analyze(&["report", data, "--out", out.to_str().unwrap()])
-            .ends_well_within(Duration::from_mins(1));
-        files_below(&out, ".csv").into_iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()
-    };
-    let here = report(scene.server.prefix().to_str().unwrap(), "here");
-    assert!(here == report(URL, "there") && here.len() > 10);
+    let here = scene.report(scene.server.prefix().to_str().unwrap());
+    assert!(here == scene.report(URL) && here.len() > 10);
     scene.analyze(&["verify", URL]).ends_well_within(PATIENCE);
 }
 
@@ -218,6 +231,160 @@ fn an_object_that_is_there_is_compared_and_never_replaced() {
     let object = |file: &Path| scene.server.prefix().join(file.strip_prefix(&scene.staging).unwrap());
     assert_eq!(fs::read(object(other)).unwrap(), bytes, "what is there is not replaced");
     assert!(scene.server.segments().len() >= waiting.len());
+}
+
+/// Passes everything on to a server and counts the objects that are asked for, by name.
+struct Proxy {
+    port: u16,
+    asked: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Proxy {
+    fn to(server: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (port, asked) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<u8>>>::default());
+        let heard = Arc::clone(&asked);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(to) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { continue };
+                let (mut answers, mut back) = (to.try_clone().unwrap(), client.try_clone().unwrap());
+                thread::spawn(move || {
+                    io::copy(&mut answers, &mut back).ok();
+                    back.shutdown(Shutdown::Both).ok();
+                });
+                let heard = Arc::clone(&heard);
+                thread::spawn(move || pass_on(client, to, &heard));
+            }
+        });
+        Self { port, asked }
+    }
+
+    /// How often an object was read whole.
+    fn reads_of(&self, object: &str) -> usize {
+        let asked = self.asked.lock().unwrap();
+        // In a request, what stands between the slashes is encoded.
+        let wanted = format!("GET /bucket/some/prefix/{} ", object.replace('=', "%3D"));
+        String::from_utf8_lossy(&asked).matches(&wanted).count()
+    }
+}
+
+fn pass_on(mut client: TcpStream, mut to: TcpStream, heard: &Mutex<Vec<u8>>) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = client.read(&mut bytes) {
+        heard.lock().unwrap().extend(&bytes[..count]);
+        if to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    to.shutdown(Shutdown::Both).ok();
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn an_object_that_differs_is_compared_once_and_holds_nobody_up() {
+    let mut scene = Scene::new();
+    scene.server.go();
+    assert_eq!(scene.capture(URL, SECRET, "3s").ends_within(PATIENCE).code(), Some(1));
+    let first = scene.waiting()[0].clone();
+    let name = first.strip_prefix(&scene.staging).unwrap().to_str().unwrap().to_owned();
+    let mut bytes = fs::read(&first).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let object = scene.server.prefix().join(&name);
+    fs::create_dir_all(object.parent().unwrap()).unwrap();
+    fs::write(object, bytes).unwrap();
+
+    scene.server.come();
+    let (proxy, server) = (Proxy::to(scene.server.port), scene.server.port);
+    scene.server.port = proxy.port;
+    let mut capture = scene.capture(URL, SECRET, "5m");
+    wait_until("all others are uploaded", || scene.waiting() == [first.clone()]);
+    let uploaded = scene.server.segments().len();
+    // Each second or so one more is closed: many a look at the folder.
+    wait_until("later ones are uploaded", || scene.server.segments().len() > uploaded + 8);
+    assert_eq!(proxy.reads_of(&name), 1, "an object is compared once, and much later again");
+    capture.terminate();
+    assert_eq!(capture.ends_within(PATIENCE).code(), Some(1));
+    assert_eq!(scene.waiting(), [first]);
+    assert!(scene.told().contains("exists and is another file"), "{}", scene.told());
+    scene.server.port = server;
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn what_waits_for_its_upload_is_not_taken_for_a_log() {
+    let mut scene = Scene::new();
+    scene.server.go();
+    assert_eq!(scene.capture(URL, SECRET, "3s").ends_within(PATIENCE).code(), Some(1));
+    let waiting: Vec<_> = scene.waiting().into_iter().map(|file| (fs::read(&file).unwrap(), file)).collect();
+    let (staging, out) = (scene.staging.to_str().unwrap(), scene.folder.path().join("copy"));
+    for arguments in [
+        &["compact", "--open-days", staging][..],
+        &["anonymize", staging, "--out", out.to_str().unwrap()],
+        &["anonymize", scene.folder.path().to_str().unwrap(), "--out", staging],
+    ] {
+        let (is_well, told) = scene.analyze_says(arguments);
+        assert!(!is_well && told.lines().count() == 1, "{told}");
+        assert!(told.contains(&format!("has not uploaded to {URL} yet")), "{told}");
+    }
+    let still: Vec<_> = scene.waiting().into_iter().map(|file| (fs::read(&file).unwrap(), file)).collect();
+    assert!(still == waiting && !waiting.is_empty());
+}
+
+#[test]
+#[ignore = "needs s3s-fs: ./test object"]
+fn a_log_in_a_store_is_compacted_there_queried_and_anonymized() {
+    let scene = Scene::new();
+    let prefix = scene.server.prefix();
+    let options = lab::log::LogOptions {
+        rows: 30_000,
+        out: prefix.clone(),
+        swarms: 20,
+        length: Duration::from_hours(60),
+        ipv6: 0.15,
+        seed: 7,
+    };
+    lab::log::generate(&options).unwrap();
+    let raw = scene.server.segments();
+    let (one, bytes) = (&raw[0], fs::read(&raw[0]).unwrap());
+    let tables = scene.report(URL);
+
+    // Killed when the first merged one is there, before the last raw one is removed or after.
+    let merged = || scene.server.segments().iter().filter(|path| is_merged(path)).count();
+    let mut killed = scene.analyze(&["compact", URL]);
+    wait_until("an object is merged", || merged() > 0);
+    killed.kill();
+    assert!(scene.report(URL) == tables, "an interrupted compaction shows");
+    scene.analyze(&["compact", URL]).ends_well_within(Duration::from_mins(2));
+    assert!(scene.report(URL) == tables, "a compaction shows");
+    let days: BTreeSet<_> = raw.iter().map(|path| path.parent().unwrap()).collect();
+    assert_eq!(scene.server.segments().len(), days.len(), "one object a table and day");
+    scene.analyze(&["verify", URL]).ends_well_within(PATIENCE);
+
+    // A capture that was killed between an upload and its end may upload what is merged already.
+    fs::write(one, bytes).unwrap();
+    assert!(scene.report(URL) == tables, "what is merged counts once");
+    scene.analyze(&["compact", URL]).ends_well_within(PATIENCE);
+    assert!(!one.exists());
+    assert_eq!(scene.analyze_says(&["compact", URL]), (true, "nothing to compact\n".to_owned()));
+
+    let (is_well, views) = scene.analyze_says(&["sql", URL]);
+    assert!(
+        is_well && views.contains("read_parquet(['s3://bucket/some/prefix/contacts/**/*.parquet']"),
+        "{views}"
+    );
+    assert!(views.contains("USE_SSL false") && !views.contains(SECRET), "{views}");
+    let (_, views) = scene.analyze_says(&["sql", "--engine", "spark", URL]);
+    assert!(views.contains("FROM parquet.`s3a://bucket/some/prefix/contacts`"), "{views}");
+
+    let out = scene.folder.path().join("shared");
+    let (is_well, told) = scene.analyze_says(&["anonymize", URL, "--out", out.to_str().unwrap()]);
+    assert!(is_well && told.contains(" rows in "), "{told}");
+    assert_eq!(scene.report(out.to_str().unwrap()).len(), tables.len());
+    scene.analyze(&["verify", out.to_str().unwrap()]).ends_well_within(PATIENCE);
+}
+
+fn is_merged(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("compacted-"))
 }
 
 #[test]
