@@ -41,7 +41,8 @@ pub fn text(options: &SqlOptions) -> anyhow::Result<String> {
         Engine::Duckdb => access::duckdb(places.iter().filter_map(Place::url), access::variable),
         Engine::Spark => String::new(),
     };
-    let mut text = format!("{preamble}\n{access}{}", sql::VIEWS);
+    // The preamble reads the log already.
+    let mut text = format!("{access}{preamble}\n{}", sql::VIEWS);
     for table in [Table::Contacts, Table::Progress, Table::Runs, Table::Sightings, Table::Torrents] {
         text = text.replace(&format!("{{{{{}}}}}", table.name()), &source(table, &places, options.engine)?);
     }

@@ -373,6 +373,7 @@ fn a_log_in_a_store_is_compacted_there_queried_and_anonymized() {
         "{views}"
     );
     assert!(views.contains("USE_SSL false") && !views.contains(SECRET), "{views}");
+    assert!(views.find("CREATE OR REPLACE SECRET") < views.find("read_parquet("), "{views}");
     let (_, views) = scene.analyze_says(&["sql", "--engine", "spark", URL]);
     assert!(views.contains("FROM parquet.`s3a://bucket/some/prefix/contacts`"), "{views}");
 
