@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    bench::{contacts::ContactsOptions, log::LogBenchOptions},
+    bench::{contacts::ContactsOptions, hold::HoldOptions, log::LogBenchOptions},
     log::LogOptions,
     plan::PlanOptions,
     score::Rules,
@@ -163,6 +163,12 @@ pub enum Bench {
     /// first handshake to the last. The ratio is that of the medians. Build with --release to compare like with like.
     Contacts(BenchContacts),
 
+    /// Memory of a held contact: a capture's resident memory with a few of them, and with many
+    ///
+    /// All leechers of a swarm that gain no piece are held at once; the difference to a swarm of 100 is shared among
+    /// the contacts. Build with --release to measure.
+    Hold(BenchHold),
+
     /// Confirmed downloads under several budgets: the capture's schedule against visits at a fixed interval
     ///
     /// Both play the same swarm on a simulated clock and without sockets; the fixed interval is the best of several.
@@ -284,6 +290,34 @@ impl BenchContacts {
     pub fn options(self) -> ContactsOptions {
         let Self { peers, open, rounds, capture, out, .. } = self;
         ContactsOptions { peers, open, rounds, capture, out }
+    }
+}
+
+/// Options of `lab bench hold`.
+#[derive(Args, Debug)]
+pub struct BenchHold {
+    /// Leechers in the large swarm; each takes two files here and one in the capture
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(101..30_000))]
+    pub peers: u32,
+
+    /// The capture program [default: the one beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
+
+    /// Folder for what the captures write; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Exit with 1 if a held contact takes more bytes
+    #[arg(long, value_name = "BYTES")]
+    pub require_bytes: Option<f64>,
+}
+
+impl BenchHold {
+    /// The options as the measurement takes them.
+    pub fn options(self) -> HoldOptions {
+        let Self { peers, capture, out, .. } = self;
+        HoldOptions { peers, capture, out }
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 use lab::{
-    bench::{self, contacts, schedule},
-    cli::{Bench, BenchContacts, BenchLog, BenchSchedule, Cli, Command, LogArgs, Score, Swarm},
+    bench::{self, contacts, hold, schedule},
+    cli::{Bench, BenchContacts, BenchHold, BenchLog, BenchSchedule, Cli, Command, LogArgs, Score, Swarm},
     log, score, swarm,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Bench(Bench::Contacts(options)) => bench_contacts(options),
+        Command::Bench(Bench::Hold(options)) => bench_hold(options),
         Command::Bench(Bench::Schedule(options)) => bench_schedule(&options),
         Command::Bench(Bench::Log(options)) => bench_log(&options),
         Command::Log(options) => write_log(options),
@@ -61,18 +62,29 @@ fn bench_contacts(options: BenchContacts) -> Result<bool> {
     Ok(reached(required, "the ratio", contacts.ratio()))
 }
 
+fn bench_hold(options: BenchHold) -> Result<bool> {
+    raise_file_limit();
+    let required = options.require_bytes;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let held = runtime.block_on(hold::run(&options.options()))?;
+    write!(std::io::stdout(), "{held}")?;
+    Ok(small(required, "memory of a held contact, bytes,", held.bytes_per_contact()))
+}
+
+/// Whether a value is as low as required; if not, says so.
+fn small(required: Option<f64>, what: &str, value: f64) -> bool {
+    let small = required.is_none_or(|required| value <= required);
+    if !small {
+        eprintln!("lab: {what} is {value:.2}, above the required {}", required.unwrap_or_default());
+    }
+    small
+}
+
 fn bench_log(options: &BenchLog) -> Result<bool> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let measured = runtime.block_on(bench::log::run(&options.options()))?;
     write!(std::io::stdout(), "{measured}")?;
     let fast = reached(options.require_rows_per_s, "rows made durable per second", measured.rows_per_s());
-    let small = |required: Option<f64>, what: &str, value: f64| {
-        let small = required.is_none_or(|required| value <= required);
-        if !small {
-            eprintln!("lab: {what} is {value:.2}, above the required {}", required.unwrap_or_default());
-        }
-        small
-    };
     let fresh =
         small(options.require_fresh, "bytes per row in fresh segments", measured.fresh_bytes_per_row());
     let compacted = small(

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
     time::Duration,
@@ -82,23 +82,15 @@ impl fmt::Display for Contacts {
 
 /// Measures both ways in turn.
 pub async fn run(options: &ContactsOptions) -> Result<Contacts> {
-    let program = match &options.capture {
-        Some(program) => program.clone(),
-        None => {
-            std::env::current_exe().context("cannot tell where this program is")?.with_file_name("capture")
-        }
-    };
-    ensure!(program.exists(), "{} is missing: build the workspace, or give --capture", program.display());
-    std::fs::create_dir_all(&options.out)
-        .with_context(|| format!("cannot make {}", options.out.display()))?;
-    let (world, addresses) = start(options).await?;
+    let program = program(options.capture.as_deref())?;
+    let (world, addresses) = start(&options.out, options.peers, Plan::of_seeders).await?;
     let mut contacts = Contacts { bare: Vec::new(), capture: Vec::new() };
     for round in 0..options.rounds {
         world.tally.reset();
         bare_loop(&world, &addresses, options.open).await?;
         contacts.bare.push(rate(&world));
         world.tally.reset();
-        let mut capture = start_capture(&program, options, round)?;
+        let mut capture = start_capture(&program, &options.out, options.peers, &format!("log-{round}"))?;
         let reached = timeout(PATIENCE, world.tally.reaches(addresses.len())).await;
         let counted = world.tally.peers();
         contacts.capture.push(rate(&world));
@@ -115,19 +107,35 @@ fn rate(world: &World) -> f64 {
     world.tally.peers() as f64 / world.tally.span().as_secs_f64()
 }
 
-/// A swarm of seeders and a tracker that names them all; the torrent is written to the folder.
-async fn start(options: &ContactsOptions) -> Result<(Arc<World>, Vec<SocketAddr>)> {
-    let plan_options =
-        PlanOptions { peers: options.peers, swarms: 1, length: Duration::from_hours(1), seed: 1 };
-    let plan = Plan::of_seeders(&plan_options);
+/// The capture program: the one chosen, or that beside the running program.
+pub(super) fn program(chosen: Option<&Path>) -> Result<PathBuf> {
+    let program = match chosen {
+        Some(program) => program.to_owned(),
+        None => {
+            std::env::current_exe().context("cannot tell where this program is")?.with_file_name("capture")
+        }
+    };
+    ensure!(program.exists(), "{} is missing: build the workspace, or give --capture", program.display());
+    Ok(program)
+}
+
+/// A swarm of so many peers and a tracker that names them all; the torrent is written to the folder.
+pub(super) async fn start(
+    out: &Path,
+    peers: u32,
+    plan: fn(&PlanOptions) -> Plan,
+) -> Result<(Arc<World>, Vec<SocketAddr>)> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let plan_options = PlanOptions { peers, swarms: 1, length: Duration::from_hours(1), seed: 1 };
+    let plan = plan(&plan_options);
     let world = Arc::new(World::new(
         &plan,
         &SwarmOptions {
             plan: plan_options,
-            out: options.out.clone(),
+            out: out.to_owned(),
             interval: Duration::from_mins(1),
             // Nobody is to be left out: the capture is a member as well.
-            answer_peers: usize::try_from(options.peers)?.saturating_add(1),
+            answer_peers: usize::try_from(peers)?.saturating_add(1),
             wait_for_capture: false,
             ready_file: None,
         },
@@ -135,8 +143,8 @@ async fn start(options: &ContactsOptions) -> Result<(Arc<World>, Vec<SocketAddr>
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::new(127, 0, 1, 2), 0))).await?;
     let url = format!("http://{}/announce", listener.local_addr()?);
     let torrent = world.torrents.first().context("the plan has no torrent")?;
-    std::fs::write(options.out.join("bench.torrent"), torrent.file(std::slice::from_ref(&url)))?;
-    std::fs::write(options.out.join("list.txt"), "bench.torrent\n")?;
+    std::fs::write(out.join("bench.torrent"), torrent.file(std::slice::from_ref(&url)))?;
+    std::fs::write(out.join("list.txt"), "bench.torrent\n")?;
     let tracker = Tracker { world: Arc::clone(&world), url, compact: true, generous: true };
     tokio::spawn(tracker::http::serve(tracker, listener, world.end.clone()));
     let mut addresses = Vec::new();
@@ -172,13 +180,13 @@ async fn bare_loop(world: &Arc<World>, addresses: &[SocketAddr], open: usize) ->
     Ok(())
 }
 
-fn start_capture(program: &PathBuf, options: &ContactsOptions, round: u32) -> Result<Child> {
-    let places = (options.peers * 2).to_string();
+pub(super) fn start_capture(program: &Path, out: &Path, peers: u32, log: &str) -> Result<Child> {
+    let places = (peers * 2).to_string();
     Command::new(program)
         .arg("--torrents")
-        .arg(options.out.join("list.txt"))
+        .arg(out.join("list.txt"))
         .arg("--out")
-        .arg(options.out.join(format!("log-{round}")))
+        .arg(out.join(log))
         .args(["--allow-private", "--no-listen", "--contacts-per-second", "1000000", "--max-open", &places])
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -187,7 +195,7 @@ fn start_capture(program: &PathBuf, options: &ContactsOptions, round: u32) -> Re
 }
 
 /// Ends the capture in good order.
-async fn end(capture: &mut Child) -> Result<()> {
+pub(super) async fn end(capture: &mut Child) -> Result<()> {
     let pid = capture.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
     let pid = pid.context("the capture has ended by itself")?;
     rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;

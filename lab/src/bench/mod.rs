@@ -1,6 +1,7 @@
 //! Measurements against the lab's peers and logs, each as a ratio taken in one run on one machine.
 
 pub mod contacts;
+pub mod hold;
 pub mod log;
 pub mod schedule;
 pub mod tally;

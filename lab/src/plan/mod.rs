@@ -68,17 +68,26 @@ pub struct PeerPlan {
 impl Plan {
     /// A swarm of nothing but seeders, all of them there from the start.
     pub fn of_seeders(options: &PlanOptions) -> Self {
+        Self::of_one_kind(options, Role::Seeder, Schedule::complete)
+    }
+
+    /// A swarm of nothing but leechers that have half of the pieces and get no others, all there from the start.
+    pub fn of_waiting_leechers(options: &PlanOptions) -> Self {
+        Self::of_one_kind(options, Role::Slow, |pieces| Schedule::fixed(pieces, pieces / 2, Vec::new()))
+    }
+
+    fn of_one_kind(options: &PlanOptions, role: Role, schedule: fn(u32) -> Schedule) -> Self {
         let torrent = Torrent::draw(options.seed, 0);
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let peer = |number: u32| PeerPlan {
             swarm: 0,
             ip: address(0, usize::try_from(number).unwrap_or(0)),
-            profile: Profile::usual(Role::Seeder, &profile::QBITTORRENT),
+            profile: Profile::usual(role, &profile::QBITTORRENT),
             peer_id: draw_peer_id(&profile::QBITTORRENT, &mut rng),
             joins: Duration::ZERO,
             leaves: None,
             away: None,
-            schedule: Schedule::complete(torrent.piece_count),
+            schedule: schedule(torrent.piece_count),
             dials: false,
             seed: rng.random(),
         };

@@ -59,7 +59,6 @@ impl Schedule {
     }
 
     /// A download without chance: pieces in their own order, the first so many from the start.
-    #[cfg(test)]
     pub fn fixed(piece_count: u32, initial: u32, arrivals_ms: Vec<u32>) -> Self {
         Self { order: (0..piece_count).collect(), initial, arrivals_ms }
     }
