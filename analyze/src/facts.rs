@@ -35,6 +35,9 @@ pub struct Facts {
     pub info_hashes: Vec<String>,
     /// Length of the buckets of the tables over time, seconds.
     pub bucket_s: u64,
+    /// How the tables' files end, without the dot; the first where they have several forms.
+    #[serde(skip)]
+    pub extension: &'static str,
     /// Where locations come from, with the attribution their licence asks for.
     pub geolocation: Vec<GeoSource>,
     /// Files that could not be read and are left out.

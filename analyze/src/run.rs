@@ -160,6 +160,7 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> Polars
     }
     Ok(Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        extension: options.format.first().map_or("csv", |format| format.extension()),
         data: options.data.iter().map(|folder| folder.display().to_string()).collect(),
         first_at: first_at.map(rfc3339),
         last_at: last_at.map(rfc3339),

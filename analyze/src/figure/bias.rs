@@ -25,6 +25,10 @@ pub fn bias(stem: &str) -> &'static str {
             "Errs low: speeds are averages between two observations, and of peers that download from others too many at \
              once. Peers that finish between two visits are not in it, and they are the fastest."
         }
+        "flagged" => {
+            "Errs to too many: a peer that started over, or whose address another took, may look as if it lied. None of \
+             them is counted as a download."
+        }
         "health" => "Counts what the capture told of itself, every gauge interval.",
         "hostnames" => {
             "Errs to unknown: the kind is guessed from names, and rules know the large providers best."

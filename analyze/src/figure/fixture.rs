@@ -53,7 +53,13 @@ pub fn empty() -> Tables {
 
 /// Facts of an empty log.
 pub fn empty_facts() -> Facts {
-    Facts { version: "0.1.0".to_owned(), threshold: "0.98".to_owned(), bucket_s: 3600, ..Facts::default() }
+    Facts {
+        version: "0.1.0".to_owned(),
+        threshold: "0.98".to_owned(),
+        bucket_s: 3600,
+        extension: "csv",
+        ..Facts::default()
+    }
 }
 
 /// Facts of a log of `hours` hours.
@@ -227,7 +233,16 @@ const COUNTRIES: [&str; 24] = [
 pub fn many(torrents: usize, hours: usize) -> Tables {
     let mut tables = Tables::default();
     let mut insert = |table: &str, rows: DataFrame| tables.insert(find(table).unwrap(), rows);
-    insert("flagged", find("flagged").unwrap().empty().unwrap());
+    insert(
+        "flagged",
+        rows("flagged", 3 + torrents / 10, |index| {
+            let mut row = vec![hash(index % torrents).into(), "198.51.100.9".into(), (6_881 + index).into()];
+            row.extend([format!("{:040x}", pick(index, usize::MAX)).into(), Value::Time(START_US)]);
+            row.extend([index % 2 == 0, index % 3 == 0, index % 3 == 1, index % 3 == 2].map(Value::from));
+            row.push(2.5e8.into());
+            row
+        }),
+    );
 
     let mut summary = vec![Vec::new(); find("summary").unwrap().columns.len()];
     let unique = |index: usize| pick(index, 40_000) / (1 + index % 50) + 40;

@@ -14,6 +14,7 @@ pub mod confirmed_hourly;
 pub mod contacts;
 pub mod countries;
 pub mod dots;
+pub mod flagged;
 pub mod frame;
 pub mod health;
 pub mod hostnames;
@@ -230,6 +231,7 @@ pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> 
             "confirmed_hourly" => one(confirmed_hourly::draw(rows, &names, facts)),
             "contacts" => one(contacts::draw(rows)),
             "countries" => atlas().and_then(|atlas| Ok(vec![countries::draw(rows, atlas)?])),
+            "flagged" => one(flagged::draw(rows)),
             "health" => one(health::draw(rows, facts)),
             "hostnames" => one(hostnames::draw(rows)),
             "networks" => one(networks::draw(rows)),

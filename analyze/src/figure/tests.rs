@@ -5,12 +5,13 @@ use super::*;
 use crate::table::find;
 
 /// Stems of the tables that have a figure, in the report's order.
-const DRAWN: [&str; 23] = [
+const DRAWN: [&str; 24] = [
     "summary",
     "summary_compared",
     "confirmed_downloads",
     "confirmed_hourly",
     "thresholds",
+    "flagged",
     "population",
     "seeders_hourly",
     "trackers",
@@ -425,6 +426,37 @@ fn downloads_are_dated_by_intervals() {
         ],
     );
     assert!(figure.subtitle.contains("half of these intervals are shorter than 4 s"), "{}", figure.subtitle);
+}
+
+#[test]
+fn flags_tell_what_they_cost() {
+    let row = |crossed: bool, flags: [bool; 3]| -> Vec<Value> {
+        let mut row = vec![Value::Null; 5];
+        row.push(crossed.into());
+        row.extend(flags.map(Value::from));
+        row
+    };
+    let figure = of_rows(
+        "flagged",
+        &[
+            &row(true, [true, false, true]),
+            &row(false, [true, false, false]),
+            &row(true, [false, true, false]),
+        ],
+    );
+    assert_holds(
+        &figure,
+        &[
+            "counts went backwards: 1 would be confirmed downloads",
+            "2 (67 %)",
+            "faster than plausible: 1 would be",
+        ],
+    );
+    assert!(
+        figure.subtitle.starts_with("3 peers, some for more than one reason. 2 of them"),
+        "{}",
+        figure.subtitle
+    );
 }
 
 #[test]

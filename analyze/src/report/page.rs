@@ -97,6 +97,8 @@ struct FigureOnPage {
 
 #[derive(Debug, Serialize)]
 struct TableOnPage {
+    /// The file that has all rows.
+    file: String,
     caption: String,
     /// How many rows there are, in words.
     size: String,
@@ -138,6 +140,7 @@ impl Page {
         let numbers = tables.get("summary").map(key_numbers).transpose().map_err(in_summary)?;
         let grouped = |name: &str| GROUPS.iter().any(|group| group.tables.contains(&name));
         let data = Data::of(tables, facts, &names)?;
+        let made = Made { tables, facts, figures, names, data };
         let mut shapes = Shapes::default();
         let mut groups = Vec::new();
         for group in GROUPS.iter().chain([&OTHERS]) {
@@ -146,15 +149,7 @@ impl Page {
                 group.tables.iter().filter_map(|name| tables.iter().find(|(found, _)| found.name == *name));
             let unlisted = tables.iter().filter(|(found, _)| group.tables.is_empty() && !grouped(found.name));
             for (definition, rows) in listed.chain(unlisted) {
-                parts.push(part(
-                    definition,
-                    tables,
-                    rows,
-                    figures,
-                    &names,
-                    data.held(definition.name),
-                    &mut shapes,
-                )?);
+                parts.push(part(&made, definition, rows, &mut shapes)?);
             }
             if !parts.is_empty() {
                 let Group { id, title, .. } = *group;
@@ -173,55 +168,58 @@ impl Page {
             credits: credits(facts),
             shapes: shapes.definitions(),
             help: help(facts),
-            data: pack(&data)?,
+            data: pack(&made.data)?,
             style: STYLE,
             script: SCRIPT,
         })
     }
 }
 
+/// What the page is made of.
+struct Made<'a> {
+    tables: &'a Tables,
+    facts: &'a Facts,
+    figures: &'a [Figure],
+    names: Names,
+    data: Data,
+}
+
 fn part(
+    made: &Made<'_>,
     definition: &'static Definition,
-    tables: &Tables,
     rows: &DataFrame,
-    figures: &[Figure],
-    names: &Names,
-    kept: usize,
     shapes: &mut Shapes,
 ) -> Result<Part, ReportError> {
     let in_table = |source| ReportError::Table { table: definition.name, source };
-    let figures = figures.iter().filter(|figure| figure.draws(definition.name)).map(|figure| FigureOnPage {
-        stem: figure.stem,
-        of_torrents: figure::torrents::shows(figure.stem, tables),
-        bias: figure::bias::bias(figure.stem),
-        missing: figure.missing.clone(),
-        title: visible(&figure.title),
-        subtitle: visible(&figure.subtitle),
-        wide: shapes.share(&figure.wide_markup()),
-        narrow: shapes.share(&figure.narrow_markup()),
-    });
+    let figures =
+        made.figures.iter().filter(|figure| figure.draws(definition.name)).map(|figure| FigureOnPage {
+            stem: figure.stem,
+            of_torrents: figure::torrents::shows(figure.stem, made.tables),
+            bias: figure::bias::bias(figure.stem),
+            missing: figure.missing.clone(),
+            title: visible(&figure.title),
+            subtitle: visible(&figure.subtitle),
+            wide: shapes.share(&figure.wide_markup()),
+            narrow: shapes.share(&figure.narrow_markup()),
+        });
     Ok(Part {
         name: definition.name,
         title: definition.title,
         about: with_code(definition.about),
         figures: figures.collect(),
-        table: table(definition, rows, names, kept).map_err(in_table)?,
+        table: table(made, definition, rows).map_err(in_table)?,
     })
 }
 
-fn table(
-    definition: &'static Definition,
-    rows: &DataFrame,
-    names: &Names,
-    kept: usize,
-) -> PolarsResult<TableOnPage> {
+fn table(made: &Made<'_>, definition: &'static Definition, rows: &DataFrame) -> PolarsResult<TableOnPage> {
+    let kept = made.data.held(definition.name);
     let ordered = rows::in_order(definition, rows)?;
     let first = ordered.into_iter().take(rows::SHOWN).collect();
     let shown = rows.take(&IdxCa::from_vec("row".into(), first))?;
     // Where the name has a column of its own, the info-hash is shown as such.
     let no_names = Names::default();
     let has_name = definition.columns.iter().any(|column| column.name == "name");
-    let names = if has_name { &no_names } else { names };
+    let names = if has_name { &no_names } else { &made.names };
     let mut columns = Vec::new();
     let mut said = Vec::new();
     let mut lines: Vec<Row> = (0..shown.height()).map(|_| Row { sum: false, cells: Vec::new() }).collect();
@@ -251,8 +249,10 @@ fn table(
             line.cells.push(cell);
         }
     }
+    let file = format!("{}.{}", definition.name, made.facts.extension);
     Ok(TableOnPage {
-        caption: caption(definition, rows.height(), kept),
+        caption: caption(definition, &file, rows.height(), kept),
+        file,
         size: rows_in_words(rows.height()),
         kept,
         of_torrents: definition.columns.iter().any(|column| column.name == "info_hash"),
@@ -263,8 +263,8 @@ fn table(
     })
 }
 
-fn caption(definition: &Definition, all: usize, kept: usize) -> String {
-    let file = format!("<code>{}.csv</code>", definition.name);
+fn caption(definition: &Definition, file: &str, all: usize, kept: usize) -> String {
+    let file = format!("<code>{file}</code>");
     if all == 0 {
         return format!("No rows. {file} has the column names only.");
     }

@@ -48,7 +48,7 @@ const markAt = (figure, target, x, y) => {
   if (direct && figure.contains(direct)) return direct;
   let best;
   let distance = REACH;
-  for (const mark of figure.querySelectorAll("circle, rect, .q")) {
+  for (const mark of figure.querySelectorAll("circle, rect")) {
     if (!mark.dataset.tip && !mark.querySelector(":scope > title")) continue;
     const box = mark.getBoundingClientRect();
     const dx = Math.max(box.left - x, 0, x - box.right);
