@@ -44,12 +44,13 @@ const tellNumbers = ({ tables: { summary } }) => {
   const at = (name) => summary?.columns.findIndex(([column]) => column === name) ?? -1;
   for (const { item, value, before, range, rangeBefore } of numbers) {
     const column = at(item.dataset.column);
-    if (!row || column < 0) {
+    if (chosen === null || column < 0) {
       value.textContent = before;
       if (range) range.textContent = rangeBefore;
       continue;
     }
-    const number = row[column];
+    // The page does not hold the rows of more than some ten thousand torrents.
+    const number = row?.[column] ?? null;
     value.textContent = number === null ? "–" : written[summary.columns[column][1]](number);
     if (!range) continue;
     const [low, high] = ["_low", "_high"].map((end) => row[at(item.dataset.column + end)]);
@@ -57,6 +58,7 @@ const tellNumbers = ({ tables: { summary } }) => {
   }
 };
 
+// Torrents to choose from; more could not be found by looking, but tables can be searched for them.
 const OFFERED = 5000;
 const option = ({ hash, name, confirmed }) => {
   const made = document.createElement("option");
@@ -90,7 +92,6 @@ const choose = async (hash) => {
 };
 
 const offer = (torrents) => {
-  // More could not be found by looking; tables can be searched for them.
   choice.append(...torrents.slice(0, OFFERED).map(option));
   choice.closest(".choice").hidden = false;
 };

@@ -4,14 +4,14 @@ const STARTS = [[6, [1, 2, 3, 4, 5, 6]], [100, [1, 3, 6, 11, 21, 41]], [10000, [
 
 charts.countries = (torrent, { places: all }, width, name, figure) => {
   const own = all[torrent];
-  if (!own) return nothing(width, "No confirmed download of this torrent is in a known country.");
+  const map = figure.querySelector(width < 500 ? "svg.narrow" : "svg.wide");
+  if (!own || !map) return nothing(width, "No confirmed download of this torrent is in a known country.");
   const counts = new Map(own);
   const most = Math.max(...counts.values());
   const starts = STARTS.find(([enough]) => most <= enough)[1].filter((start) => start <= most);
   const skipped = Math.floor((6 - starts.length) / 2);
   const classOf = (count) => `q${starts.filter((start) => count >= start).length + skipped}`;
   const confirmed = sum(own);
-  const map = figure.querySelector(width < 500 ? "svg.narrow" : "svg.wide");
   const svg = picture(map.viewBox.baseVal.width, map.viewBox.baseVal.height, name);
   const shapes = [...map.querySelectorAll("[data-c]")];
   for (const shape of shapes) {
