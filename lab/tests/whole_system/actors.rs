@@ -5,9 +5,11 @@ use std::{
     fs,
     net::IpAddr,
     path::Path,
+    time::Duration,
 };
 
 use lab::{
+    clock::plus,
     profile::{Hostile, NamedBy, Obfuscation, Role, Transport as LabTransport},
     truth::Truth,
 };
@@ -227,8 +229,8 @@ impl<'a> Actors<'a> {
         for truth in whispered {
             let named_by = self.sighted.get(&truth.ip).cloned().unwrap_or_default();
             assert!(named_by.is_subset(&[Source::Pex.as_str()].into()), "{named_by:?} named {truth:?}");
-            crossed += usize::from(truth.crossed_at.is_some() && !named_by.is_empty());
-            confirmed += self.ports_confirmed(truth).len();
+            crossed += usize::from(had_time(truth));
+            confirmed += usize::from(had_time(truth) && !self.ports_confirmed(truth).is_empty());
         }
         assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
     }
@@ -241,8 +243,8 @@ impl<'a> Actors<'a> {
             for contact in contacts.into_iter().flatten().filter(|contact| contact.outcome.has_handshake()) {
                 assert_eq!(contact.transport, Transport::Utp, "{contact:?}");
             }
-            crossed += usize::from(truth.crossed_at.is_some());
-            confirmed += self.ports_confirmed(truth).len();
+            crossed += usize::from(had_time(truth));
+            confirmed += usize::from(had_time(truth) && !self.ports_confirmed(truth).is_empty());
         }
         assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
     }
@@ -256,10 +258,10 @@ impl<'a> Actors<'a> {
             for contact in contacts.into_iter().flatten().filter(|contact| contact.outcome.has_handshake()) {
                 assert_eq!(contact.encryption, Encryption::Mse, "{contact:?}");
             }
-            crossed += usize::from(truth.crossed_at.is_some());
-            confirmed += self.ports_confirmed(truth).len();
+            crossed += usize::from(had_time(truth));
+            confirmed += usize::from(had_time(truth) && !self.ports_confirmed(truth).is_empty());
         }
-        assert!(confirmed > 0 && confirmed * 10 >= crossed * 7, "{confirmed} of {crossed} confirmed");
+        assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
     }
 
     /// Trackers name both captures, this one to itself as well; neither is a peer of the report.
@@ -283,6 +285,14 @@ impl<'a> Actors<'a> {
             }
         }
     }
+}
+
+/// Whether it crossed with time before for every rung of the ladder, and for a visit behind it.
+fn had_time(truth: &Truth) -> bool {
+    let (before, after) = (Duration::from_secs(10), Duration::from_secs(5));
+    truth.crossed_at.zip(truth.known_at).is_some_and(|(crossed_at, known_at)| {
+        plus(known_at.max(truth.joined), before) <= crossed_at && plus(crossed_at, after) <= truth.left
+    })
 }
 
 /// Rows of a table of the report about this address.
