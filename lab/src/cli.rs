@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    bench::{contacts::ContactsOptions, hold::HoldOptions, log::LogBenchOptions},
+    bench::{contacts::ContactsOptions, hold::HoldOptions, log::LogBenchOptions, replay::ReplayOptions},
     log::LogOptions,
     plan::PlanOptions,
     score::Rules,
@@ -150,7 +150,7 @@ impl LogArgs {
     /// The options as the generator takes them.
     pub fn options(self) -> LogOptions {
         let Self { rows, out, swarms, length, ipv6, seed } = self;
-        LogOptions { rows, out, swarms, length, ipv6: ipv6.clamp(0.0, 1.0), seed }
+        LogOptions { rows, of: None, out, swarms, length, ipv6: ipv6.clamp(0.0, 1.0), seed }
     }
 }
 
@@ -179,6 +179,71 @@ pub enum Bench {
     /// segments merged as `analyze compact` does; a plain write of as many bytes tells what the disk can do. Build with
     /// --release to measure.
     Log(BenchLog),
+
+    /// Rows per second of a report's replay, and its peak of memory, against DuckDB and a bare scan of the same files
+    ///
+    /// A realistic log is written as a capture leaves it, and compacted; then `analyze report` replays both into
+    /// confirmed downloads and speeds, DuckDB runs a plain query that says less (lag over each peer, who crossed the
+    /// threshold, highest speed), and the columns that the replay reads are decoded and thrown away. Build with --release
+    /// to measure.
+    Replay(BenchReplay),
+}
+
+/// Options of `lab bench replay`.
+#[derive(Args, Debug)]
+pub struct BenchReplay {
+    /// Rows of the table `progress`, about; beside them come as many contacts and sightings
+    #[arg(long, value_name = "N", default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(10_000..))]
+    pub rows: u64,
+
+    /// Folder of the logs `raw` and `compacted`, which are made where they are missing; 100 bytes a row for both
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// Time the log covers [default: a day for each 20 million rows]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub length: Option<Duration>,
+
+    /// Swarms; the n-th has 1/n of the first one's peers
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub swarms: u32,
+
+    /// A Python with the package `duckdb`; DuckDB is left out without one
+    #[arg(long, value_name = "FILE")]
+    pub python: Option<PathBuf>,
+
+    /// Also have DuckDB run all of `analyze sql`, the report's own derivation
+    #[arg(long, requires = "python")]
+    pub views: bool,
+
+    /// The analyze program [default: the one beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub analyze: Option<PathBuf>,
+
+    /// Another seed is another log
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Exit with 1 if the replay of the raw log is less than this many times as fast as DuckDB's plain query
+    #[arg(long, value_name = "RATIO", requires = "python")]
+    pub require_raw: Option<f64>,
+
+    /// Exit with 1 if that of the compacted log is
+    #[arg(long, value_name = "RATIO", requires = "python")]
+    pub require_compacted: Option<f64>,
+
+    /// Exit with 1 if the replay needs more memory, MiB
+    #[arg(long, value_name = "N")]
+    pub require_memory: Option<f64>,
+}
+
+impl BenchReplay {
+    /// The options as the measurement takes them.
+    pub fn options(&self) -> ReplayOptions {
+        let Self { rows, length, swarms, views, seed, .. } = *self;
+        let (data, analyze, python) = (self.data.clone(), self.analyze.clone(), self.python.clone());
+        ReplayOptions { rows, length, swarms, data, analyze, python, views, seed }
+    }
 }
 
 /// Options of `lab bench log`.

@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use lab::{
     bench::{self, contacts, hold, schedule},
-    cli::{Bench, BenchContacts, BenchHold, BenchLog, BenchSchedule, Cli, Command, LogArgs, Score, Swarm},
+    cli::{
+        Bench, BenchContacts, BenchHold, BenchLog, BenchReplay, BenchSchedule, Cli, Command, LogArgs, Score, Swarm,
+    },
     log, score, swarm,
 };
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Command::Bench(Bench::Hold(options)) => bench_hold(options),
         Command::Bench(Bench::Schedule(options)) => bench_schedule(&options),
         Command::Bench(Bench::Log(options)) => bench_log(&options),
+        Command::Bench(Bench::Replay(options)) => bench_replay(&options),
         Command::Log(options) => write_log(options),
         Command::Swarm(options) => run_swarm(options),
         Command::Score(options) => run_score(&options),
@@ -86,13 +89,29 @@ fn bench_log(options: &BenchLog) -> Result<bool> {
     write!(std::io::stdout(), "{measured}")?;
     let fast = reached(options.require_rows_per_s, "rows made durable per second", measured.rows_per_s());
     let fresh =
-        small(options.require_fresh, "bytes per row in fresh segments", measured.fresh_bytes_per_row());
-    let compacted = small(
+        no_more(options.require_fresh, "bytes per row in fresh segments", measured.fresh_bytes_per_row());
+    let compacted = no_more(
         options.require_compacted,
         "bytes per row in merged segments",
         measured.compacted_bytes_per_row(),
     );
     Ok(fast && fresh && compacted)
+}
+
+fn bench_replay(options: &BenchReplay) -> Result<bool> {
+    let mut good = true;
+    bench::replay::run(&options.options(), |measured| {
+        write!(std::io::stdout(), "{measured}")?;
+        let required = match measured.name {
+            "raw" => options.require_raw,
+            _ => options.require_compacted,
+        };
+        let mib = measured.analyze.peak_bytes as f64 / f64::from(1 << 20);
+        good &= reached(required, "the ratio to DuckDB", measured.ratio().unwrap_or_default());
+        good &= no_more(options.require_memory, "MiB of the replay", mib);
+        Ok(())
+    })?;
+    Ok(good)
 }
 
 fn bench_schedule(options: &BenchSchedule) -> Result<bool> {
@@ -149,4 +168,13 @@ fn reached(required: Option<f64>, what: &str, value: f64) -> bool {
         eprintln!("lab: {what} is {value:.4}, below the required {}", required.unwrap_or_default());
     }
     reached
+}
+
+/// Whether a value is as low as required; if not, says so.
+fn no_more(required: Option<f64>, what: &str, value: f64) -> bool {
+    let low = required.is_none_or(|required| value <= required);
+    if !low {
+        eprintln!("lab: {what} is {value:.2}, above the required {}", required.unwrap_or_default());
+    }
+    low
 }

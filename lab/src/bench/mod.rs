@@ -3,5 +3,6 @@
 pub mod contacts;
 pub mod hold;
 pub mod log;
+pub mod replay;
 pub mod schedule;
 pub mod tally;

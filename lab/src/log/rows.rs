@@ -35,6 +35,7 @@ const TRACKER: &str = "udp://tracker.example:6969/announce";
 pub struct Writer<'a> {
     population: &'a Population,
     start: Timestamp,
+    /// Contacts before the next row.
     contacts: u64,
 }
 
@@ -53,7 +54,13 @@ impl<'a> Writer<'a> {
         Self { population, start, contacts: 0 }
     }
 
-    /// The rows of this window, from–to since the start; windows are to be asked for in their order.
+    /// A writer that goes on after so many contacts.
+    pub const fn after(population: &'a Population, start: Timestamp, contacts: u64) -> Self {
+        Self { population, start, contacts }
+    }
+
+    /// The rows of this window, from–to since the start; windows are to be asked for in their order, or of writers that go
+    /// on after the contacts of those before.
     pub fn window(&mut self, from: Duration, to: Duration) -> Vec<Event> {
         let (from_s, to_s) = (from.as_secs_f64(), to.as_secs_f64());
         let mut events = Vec::new();
@@ -133,6 +140,23 @@ impl<'a> Writer<'a> {
         let contact = visit.talked(number, first, last, held_s);
         self.push(events, at_s + held_s + 0.2, Row::Contact(Box::new(contact)));
     }
+}
+
+/// How many contacts begin in each of `windows` windows of this length.
+pub fn contacts_by_window(population: &Population, window: Duration, windows: usize) -> Vec<u64> {
+    let mut counts = vec![0; windows];
+    for at in population.peers.iter().flat_map(visit_times).filter(|at| *at >= 0.0) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a quotient that is not negative"
+        )]
+        let place = (at / window.as_secs_f64()) as usize;
+        if let Some(count) = counts.get_mut(place) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 fn times(first: f64, every: f64) -> impl Iterator<Item = f64> {

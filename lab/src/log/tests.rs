@@ -3,7 +3,15 @@ use std::{collections::BTreeSet, fs::File};
 use super::*;
 
 fn options(out: PathBuf) -> LogOptions {
-    LogOptions { rows: 20_000, out, swarms: 100, length: Duration::from_hours(26), ipv6: 0.2, seed: 3 }
+    LogOptions {
+        rows: 20_000,
+        of: None,
+        out,
+        swarms: 100,
+        length: Duration::from_hours(26),
+        ipv6: 0.2,
+        seed: 3,
+    }
 }
 
 fn read(out: &std::path::Path) -> Vec<(String, Vec<u8>)> {

@@ -1,0 +1,83 @@
+//! DuckDB on the files of a log: a plain query, and the views of `schema/sql`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::child::{self, Measured};
+
+/// Runs a file of SQL, with the database's own defaults, and writes the one number that the last statement gives.
+const RUN: &str = "\
+import sys, duckdb
+with duckdb.connect() as connection:
+    connection.execute(\"SET temp_directory = '\" + sys.argv[3] + \"'\")
+    (count,) = connection.execute(open(sys.argv[1]).read()).fetchone()
+open(sys.argv[2], 'w').write(str(count))
+";
+
+/// Each peer's observations in order, the one before beside each: who crossed the threshold, and the highest speed over
+/// at least five seconds. No identities across ports, no flags, no contacts: less than the report says.
+const PLAIN: &str = "\
+SET TimeZone = 'UTC';
+CREATE TEMP TABLE peers AS
+SELECT
+    info_hash, ip, port, max(peer_confirmed) AS confirmed, max(confirmed_at) AS confirmed_at,
+    max(gained * 1000000.0 / took_us) AS max_pieces_per_s
+FROM (
+    SELECT
+        info_hash, ip, port,
+        CASE WHEN before < needed AND pieces >= needed THEN 1 ELSE 0 END AS peer_confirmed,
+        CASE WHEN before < needed AND pieces >= needed THEN time_us END AS confirmed_at,
+        CASE WHEN time_us - before_us >= 5000000 AND pieces >= before THEN pieces - before END AS gained,
+        time_us - before_us AS took_us
+    FROM (
+        SELECT
+            info_hash, ip, port, epoch_us(time) AS time_us, pieces, ceil(piece_count * 98 / 100) AS needed,
+            lag(pieces) OVER peer AS before, lag(epoch_us(time)) OVER peer AS before_us
+        FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false)
+        WINDOW peer AS (PARTITION BY info_hash, ip, port ORDER BY time, pieces)
+    ) ordered
+) compared
+GROUP BY info_hash, ip, port;
+SELECT count(*) FROM peers WHERE confirmed = 1;
+";
+
+/// What the views are asked for: the peers once, and of them the confirmed downloads and the speeds.
+const OF_VIEWS: &str = "
+CREATE TEMP TABLE found AS SELECT * FROM peers;
+CREATE TEMP TABLE measured AS SELECT * FROM found WHERE flagged = 0 AND mean_speed_bytes_per_s IS NOT NULL;
+SELECT count(*) FROM found WHERE confirmed = 1;
+";
+
+/// The plain query; gives how many downloads it confirms.
+pub fn plain(python: &Path, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
+    let data = data.display().to_string().replace('\'', "''");
+    run(python, &PLAIN.replace("{{data}}", &data), scratch)
+}
+
+/// The views, as `analyze sql` prints them.
+pub fn views(python: &Path, analyze: &Path, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
+    let printed = Command::new(analyze)
+        .args(["sql", "--engine", "duckdb"])
+        .arg(data)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run analyze sql")?;
+    ensure!(printed.status.success(), "analyze sql: {}", printed.status);
+    let views = String::from_utf8(printed.stdout).context("analyze sql prints no text")?;
+    run(python, &(views + OF_VIEWS), scratch)
+}
+
+fn run(python: &Path, sql: &str, scratch: &Path) -> Result<(Measured, u64)> {
+    let (query, result, spilled): (PathBuf, PathBuf, PathBuf) =
+        (scratch.join("query.sql"), scratch.join("result.txt"), scratch.join("spilled"));
+    fs::write(&query, sql).with_context(|| format!("cannot write {}", query.display()))?;
+    let mut command = Command::new(python);
+    let measured = child::run(command.args(["-c", RUN]).args([&query, &result, &spilled]))?;
+    let count = fs::read_to_string(&result).with_context(|| format!("cannot read {}", result.display()))?;
+    Ok((measured, count.trim().parse().context("DuckDB tells no count")?))
+}
