@@ -10,6 +10,13 @@ use std::{
     sync::Arc,
 };
 
+use parquet::{
+    basic::{LogicalType, TimeUnit},
+    file::{
+        metadata::{ParquetMetaDataReader, RowGroupMetaData},
+        statistics::Statistics,
+    },
+};
 use polars::{
     io::HiveOptions,
     prelude::{
@@ -26,7 +33,7 @@ use schema::{
     table::{ContactOutcome, Table},
 };
 
-use crate::{facts::Damaged, raw};
+use crate::{facts::Damaged, raw, replay::workers};
 
 /// Data folders that cannot be worked with at all.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +82,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether a time, µs, is within the selection.
+    pub fn holds(&self, time: i64) -> bool {
+        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
+    }
+
     /// Whether the row's time is within the selection.
     pub fn in_time(&self) -> Expr {
         let since = self.since.map_or(lit(true), |since| col("time").gt_eq(lit(since)));
@@ -95,6 +107,10 @@ struct Group {
 pub struct Log {
     tables: BTreeMap<Table, Vec<Group>>,
     rows: BTreeMap<Table, u64>,
+    /// The first and the last time of all rows, µs, where the footers tell it.
+    span: Option<(i64, i64)>,
+    /// Whether the footer of every file with rows tells its times.
+    has_spans: bool,
     /// Files that cannot be read.
     pub damaged: Vec<Damaged>,
     /// What the user should know, one sentence each.
@@ -107,7 +123,7 @@ impl Log {
     /// # Errors
     /// A folder is missing, or there is no segment that can be read.
     pub fn open(folders: &[PathBuf]) -> Result<Self, LogError> {
-        let mut log = Self::default();
+        let mut log = Self { has_spans: true, ..Self::default() };
         let mut seen = BTreeSet::new();
         let mut replaced = BTreeSet::new();
         let mut found = Vec::new();
@@ -123,19 +139,21 @@ impl Log {
                         repeated += 1;
                         continue;
                     }
-                    let footer = footer(table, &file);
-                    if let Ok(footer) = &footer {
-                        if let Some(writer) = &footer.newer {
-                            *newer.entry(writer.clone()).or_default() += 1;
-                        }
-                        let sibling = |name: &String| in_table.with_file_name(name);
-                        replaced.extend(footer.replaces.iter().map(sibling));
-                    }
-                    found.push((table, file, in_table, footer));
+                    found.push((table, file, in_table));
                 }
             }
         }
-        for (table, file, _, footer) in found.into_iter().filter(|(.., name, _)| !replaced.contains(name)) {
+        let footers = workers::each(&found, |(table, file, _)| Ok::<_, LogError>(footer(*table, file)))?;
+        let found: Vec<_> = found.into_iter().zip(footers).collect();
+        for ((_, _, in_table), footer) in &found {
+            let Ok(footer) = footer else { continue };
+            if let Some(writer) = &footer.newer {
+                *newer.entry(writer.clone()).or_default() += 1;
+            }
+            let sibling = |name: &String| in_table.with_file_name(name);
+            replaced.extend(footer.replaces.iter().map(sibling));
+        }
+        for ((table, file, _), footer) in found.into_iter().filter(|((.., name), _)| !replaced.contains(name)) {
             log.add(table, file, footer);
         }
         log.note_newer(newer);
@@ -168,8 +186,13 @@ impl Log {
     /// Adds a file to its table, or to the damaged ones.
     fn add(&mut self, table: Table, file: PathBuf, footer: Result<Footer, String>) {
         match footer {
-            Ok(Footer { schema, rows, .. }) => {
+            Ok(Footer { schema, rows, span, .. }) => {
                 *self.rows.entry(table).or_default() += rows;
+                self.has_spans &= rows == 0 || span.is_some();
+                self.span = match (self.span, span) {
+                    (Some((first, last)), Some((from, until))) => Some((first.min(from), last.max(until))),
+                    (known, other) => known.or(other),
+                };
                 let groups = self.tables.entry(table).or_default();
                 match groups.iter_mut().find(|group| group.schema == schema) {
                     Some(group) => group.files.push(file),
@@ -249,6 +272,12 @@ impl Log {
         })
     }
 
+    /// The first and the last row's time, µs, as the footers tell it; the outer `None` where one of them does not.
+    #[expect(clippy::option_option, reason = "three answers, told apart by the only caller")]
+    pub fn span(&self) -> Option<Option<(i64, i64)>> {
+        self.has_spans.then_some(self.span)
+    }
+
     /// Whether every readable segment is still there.
     pub fn is_there(&self) -> bool {
         self.tables.values().flatten().flat_map(|group| &group.files).all(|file| file.exists())
@@ -257,6 +286,8 @@ impl Log {
     /// Reads every file to its end and moves those that fail to the damaged ones; true if there was any.
     pub fn leave_out_damaged(&mut self) -> bool {
         let before = self.damaged.len();
+        // What the footers of files told that are left out may be of no other file.
+        self.has_spans = false;
         for (table, groups) in &mut self.tables {
             for group in groups.iter_mut() {
                 let damaged = &mut self.damaged;
@@ -340,6 +371,8 @@ fn has_frames(path: &Path) -> bool {
 struct Footer {
     schema: SchemaRef,
     rows: u64,
+    /// The first and the last time in it, µs, where it is told in every row group.
+    span: Option<(i64, i64)>,
     /// Names of the files in its folder that it stands for.
     replaces: Vec<String>,
     /// The program and the schema version that wrote it, where that is a later version than ours.
@@ -378,7 +411,25 @@ fn footer(table: Table, file: &Path) -> Result<Footer, String> {
     let newer = metadata.schema_version.filter(|version| *version > SCHEMA_VERSION).map(|version| {
         format!("{}, schema version {version}", metadata.program.as_deref().unwrap_or("an unnamed program"))
     });
-    Ok(Footer { schema, rows: rows as u64, replaces: metadata.replaces, newer })
+    let span = segment::guarded(|| span(&bytes)).ok().flatten();
+    Ok(Footer { schema, rows: rows as u64, span, replaces: metadata.replaces, newer })
+}
+
+/// The lowest and the highest time by the row groups' statistics, µs.
+fn span(file: &Reader) -> Option<(i64, i64)> {
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(file).ok()?;
+    let times = |group: &RowGroupMetaData| {
+        let column = group.columns().iter().find(|column| column.column_path().string() == "time")?;
+        let in_micros = LogicalType::timestamp(true, TimeUnit::MICROS);
+        let is_micros = column.column_descr().logical_type_ref() == Some(&in_micros);
+        match column.statistics()? {
+            Statistics::Int64(times) if is_micros => Some((*times.min_opt()?, *times.max_opt()?)),
+            _ => None,
+        }
+    };
+    let spans: Option<Vec<(i64, i64)>> =
+        metadata.row_groups().iter().filter(|group| group.num_rows() > 0).map(times).collect();
+    spans?.into_iter().reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
 }
 
 /// Decodes every column the replay reads.

@@ -1,75 +1,71 @@
 //! Where the peers' addresses are: looked up, or for hidden ones what the capture looked up and kept.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
-use polars::prelude::{
-    DataFrame, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, SortMultipleOptions, col,
-};
+use polars::prelude::{PolarsResult, SortMultipleOptions, col};
 use schema::table::Table;
 
 use crate::{
     geo::{Geo, Place},
     log::Log,
-    replay::identity::left_join,
+    replay::rows::Address,
 };
 
 /// What a log that hides addresses keeps of one.
-struct Kept<'a> {
-    prefix: Option<&'a str>,
+#[derive(Clone, Debug)]
+struct Kept {
+    prefix: Option<String>,
     place: Place,
 }
 
-/// The place of every address in the column `ip`, each once: `ip`, `country`, `city`, `latitude`, `longitude`, `asn`,
-/// `organization`.
-pub fn locate(addresses: &DataFrame, log: &Log, geo: &Geo) -> PolarsResult<DataFrame> {
-    if addresses.column("ip").is_err() {
-        return frame(&[], &[]);
-    }
-    let addresses = with_kept(addresses, log)?;
-    let text = |name: &str| -> PolarsResult<Vec<Option<&str>>> {
-        Ok(addresses.column(name)?.str()?.iter().collect())
-    };
-    let asns = addresses.column("asn")?.i64()?;
-    let kept = text("prefix")?.into_iter().zip(text("country")?).zip(asns.iter()).zip(text("organization")?);
-    let is_kept = addresses.column("is_kept")?.bool()?.iter();
-    let (mut ips, mut places) = (Vec::new(), Vec::new());
-    for ((ip, is_kept), (((prefix, country), asn), organization)) in
-        text("ip")?.into_iter().zip(is_kept).zip(kept)
-    {
-        let Some(ip) = ip else { continue };
-        let kept = is_kept.unwrap_or_default().then(|| Kept {
-            prefix,
-            place: Place {
+/// The places of a log's addresses.
+#[derive(Debug)]
+pub struct Book<'a> {
+    geo: &'a Geo,
+    kept: HashMap<Address, Kept>,
+}
+
+impl<'a> Book<'a> {
+    /// Reads what the log keeps of hidden addresses: the last row of each.
+    pub fn of(log: &Log, geo: &'a Geo) -> PolarsResult<Self> {
+        let mut book = Self { geo, kept: HashMap::new() };
+        if log.rows(Table::Addresses) == 0 {
+            return Ok(book);
+        }
+        let rows = log
+            .scan(Table::Addresses)?
+            .select(["ip", "time", "run", "prefix", "country", "asn", "organization"].map(col))
+            .sort(["time", "run"], SortMultipleOptions::default())
+            .collect()?;
+        let text = |name: &str| Ok::<_, polars::prelude::PolarsError>(rows.column(name)?.str()?.iter());
+        let texts = text("ip")?.zip(text("prefix")?.zip(text("country")?)).zip(text("organization")?);
+        for (((ip, (prefix, country)), organization), asn) in texts.zip(rows.column("asn")?.i64()?.iter()) {
+            let Some(ip) = ip else { continue };
+            let place = Place {
                 country: country.map(str::to_owned),
                 asn: asn.and_then(|asn| u64::try_from(asn).ok()),
                 organization: organization.map(str::to_owned),
                 ..Place::default()
-            },
-        });
-        ips.push(ip);
-        places.push(place(ip, kept, geo));
+            };
+            let kept = Kept { prefix: prefix.map(str::to_owned), place };
+            book.kept.insert(Address::new(ip.as_bytes()), kept);
+        }
+        Ok(book)
     }
-    frame(&ips, &places)
+
+    /// Where an address is.
+    pub fn locate(&self, ip: &str) -> Place {
+        let kept = if self.kept.is_empty() { None } else { self.kept.get(&Address::new(ip.as_bytes())) };
+        place(ip, kept.cloned(), self.geo)
+    }
 }
 
-/// Adds what the log keeps of hidden addresses: the last row of each.
-fn with_kept(addresses: &DataFrame, log: &Log) -> PolarsResult<DataFrame> {
-    let columns = ["prefix", "country", "asn", "organization"];
-    let kept = log
-        .scan(Table::Addresses)?
-        .sort(["time", "run"], SortMultipleOptions::default())
-        .group_by([col("ip")])
-        .agg(columns.map(|name| col(name).last()))
-        .with_column(polars::prelude::lit(true).alias("is_kept"));
-    addresses.clone().lazy().select([col("ip")]).join(kept, [col("ip")], [col("ip")], left_join()).collect()
-}
-
-fn place(ip: &str, kept: Option<Kept<'_>>, geo: &Geo) -> Place {
+fn place(ip: &str, kept: Option<Kept>, geo: &Geo) -> Place {
     let Some(Kept { prefix, place: kept }) = kept else {
         return ip.parse::<IpAddr>().map(|ip| geo.place(ip)).unwrap_or_default();
     };
     // A network is looked up again where the user gives a database: it may be newer than the capture's.
-    let network = prefix.and_then(|prefix| prefix.split('/').next()?.parse::<IpAddr>().ok());
+    let network = prefix.as_deref().and_then(|prefix| prefix.split('/').next()?.parse::<IpAddr>().ok());
     let of_network = network.map(|network| geo.place(network)).unwrap_or_default();
     let mut place = if network.is_some() && geo.has_cities() {
         of_network.clone()
@@ -82,22 +78,4 @@ fn place(ip: &str, kept: Option<Kept<'_>>, geo: &Geo) -> Place {
         (kept.asn, kept.organization)
     };
     place
-}
-
-fn frame(ips: &[&str], places: &[Place]) -> PolarsResult<DataFrame> {
-    let text = |name: &str, of: fn(&Place) -> Option<&str>| {
-        Series::new(name.into(), places.iter().map(of).collect::<Vec<_>>()).into_column()
-    };
-    let degrees = |name: &str, of: fn(&Place) -> Option<f64>| {
-        Series::new(name.into(), places.iter().map(of).collect::<Vec<_>>()).into_column()
-    };
-    DataFrame::new_infer_height(vec![
-        Series::new("ip".into(), ips).into_column(),
-        text("country", |place| place.country.as_deref()),
-        text("city", |place| place.city.as_deref()),
-        degrees("latitude", |place| place.latitude),
-        degrees("longitude", |place| place.longitude),
-        Series::new("asn".into(), places.iter().map(|place| place.asn).collect::<Vec<_>>()).into_column(),
-        text("organization", |place| place.organization.as_deref()),
-    ])
 }

@@ -117,13 +117,14 @@ fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) ->
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
     let bar = progress_bar(log);
     let replay = match table::needs(&wanted) {
-        Some(needs) => replay::replay(log, rules, needs, &|rows| bar.inc(rows))?,
-        None => replay::Replay::empty()?,
+        Some(needs) => replay::replay(log, rules, needs, geo, &|rows| bar.inc(rows))?,
+        None => replay::Replay::empty(replay::torrents(log, rules)?)?,
     };
     bar.finish_and_clear();
     let input = Input::new(log, rules, &replay, geo)?;
     let tables = table::build(&input, &|definition| wanted(definition.name))?;
-    Ok(Report { tables, facts: facts(log, rules, options, geo)? })
+    let torrents = replay.torrents.height() as u64;
+    Ok(Report { tables, facts: facts(log, rules, options, geo, torrents)? })
 }
 
 /// A bar over the raw rows on a terminal, nothing elsewhere.
@@ -139,7 +140,7 @@ fn progress_bar(log: &Log) -> ProgressBar {
     bar
 }
 
-fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> PolarsResult<Facts> {
+fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo, torrents: u64) -> PolarsResult<Facts> {
     let (first_at, last_at) = time_span(log, &rules.selection)?;
     let mut notes = log.notes.clone();
     if first_at.is_none() {
@@ -165,7 +166,7 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> Polars
         first_at: first_at.map(rfc3339),
         last_at: last_at.map(rfc3339),
         runs: runs(log)?,
-        torrents: replay::torrents::read(log, &rules.selection)?.height() as u64,
+        torrents,
         rows: raw::TABLES
             .iter()
             .map(|table| (table.name().to_owned(), log.rows(*table)))
@@ -187,6 +188,9 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> Polars
 
 /// The first and the last selected row of any table, µs.
 fn time_span(log: &Log, selection: &Selection) -> PolarsResult<(Option<i64>, Option<i64>)> {
+    if let Some(span) = log.span().filter(|_| *selection == Selection::default()) {
+        return Ok((span.map(|(first, _)| first), span.map(|(_, last)| last)));
+    }
     let mut times = Vec::new();
     for table in raw::TABLES {
         let time = log

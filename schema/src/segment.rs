@@ -21,7 +21,7 @@ use parquet::{
 };
 
 pub use self::{
-    inspect::{Inspection, Metadata, Problem, Seen, inspect, metadata},
+    inspect::{Inspection, Metadata, Problem, Seen, guarded, inspect, metadata},
     merge::{MergeError, merge},
     writer::{Origin, SegmentWriter},
 };

@@ -1,27 +1,46 @@
 //! The replay: raw rows → what is true of every peer, by the design's "Rules for what is true".
 //!
-//! A log is read in ranges of info-hashes, so that memory follows the largest torrent and not the log. Within one,
-//! polars reads, joins and sorts; [`judge`] passes once over each peer's observations.
+//! An [`overview`] reads what must be known of the whole log. Then it is read in ranges of (info-hash, address), in the
+//! order that segments are sorted by, several at a time; each address of a torrent is a unit of contacts, observations and
+//! sightings that are judged together, and memory follows the size of ranges and not that of the log.
 
 pub mod arrival;
 pub mod identity;
 pub mod judge;
+pub mod load;
 pub mod observations;
 pub mod ourselves;
+pub mod overview;
 pub mod peers;
 pub mod presence;
 pub mod range;
+pub mod rows;
 pub mod scrape;
+pub mod segments;
 pub mod sightings;
+pub mod small_map;
 pub mod speed;
 pub mod threshold;
 pub mod torrents;
+pub mod unit;
+pub mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use polars::prelude::{DataFrame, PolarsResult};
+use polars::prelude::{
+    DataFrame, IntoColumn, NamedFrom, PolarsError, PolarsResult, Series, UniqueKeepStrategy, col,
+};
+use schema::table::Table;
 
-use crate::log::{Log, Selection};
+use crate::{
+    geo::{Geo, Place},
+    log::{Log, Selection},
+    place::Book,
+};
+use overview::Overview;
+use range::{Context, Count, Found};
+use rows::Address;
+use segments::{Segment, SegmentError};
 
 pub use identity::Identity;
 pub use threshold::Threshold;
@@ -41,18 +60,39 @@ pub struct Rules {
     pub identity: Identity,
 }
 
-/// What the tables asked for need besides contacts; the rest is neither read nor computed.
+/// Whose places are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Nobody's.
+    Nobody,
+    /// Those of peers that are told of one by one.
+    Told,
+    /// Everybody's.
+    Everybody,
+}
+
+/// What the tables asked for need; the rest is neither read nor computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Needs {
+    /// Every contacted peer, one by one.
+    pub everyone: bool,
+    /// How many peers are known, by torrent, place, source and number of contacts.
+    pub known: bool,
+    /// Whose places.
+    pub places: Whose,
     /// When peers were online.
     pub presence: bool,
+    /// Which programs peers run.
+    pub programs: bool,
     /// What peers said of their pieces.
     pub progress: bool,
     /// Seeders and leechers over time.
     pub seeders: bool,
     /// Who named which peers.
     pub sightings: bool,
+    /// What would be counted at other thresholds.
+    pub thresholds: bool,
 }
 
 impl Default for Rules {
@@ -77,19 +117,23 @@ pub fn threshold_series() -> Vec<Threshold> {
 pub struct Replay {
     /// One row per torrent; see [`torrents::read`].
     pub torrents: DataFrame,
-    /// One row per peer that was contacted or observed; see [`peers::COLUMNS`].
+    /// One row per peer that a table tells of; see [`peers::COLUMNS`].
     pub peers: DataFrame,
     /// `info_hash`, `peers`, `contacted_peers`.
     pub swarms: DataFrame,
-    /// `ip`, `peers`, `contacted_peers`: peers are counted once per torrent.
+    /// `ip`, `peers`, `contacted_peers` of addresses whose host name was looked up: peers are counted once per torrent.
     pub addresses: DataFrame,
+    /// `country`, `city`, `latitude`, `longitude`, `asn`, `organization`, `peers`, `contacted_peers`.
+    pub places: DataFrame,
     /// Confirmed downloads and already complete peers at each of [`threshold_series`].
     pub thresholds: Vec<AtThreshold>,
     /// Peers by torrent, the set of sources that named them, and how they answered.
     pub source_sets: Vec<sightings::NamedPeers>,
-    /// In how many rounds addresses were named; see [`sightings::rounds`].
+    /// In how many rounds, buckets of time, each address was named by others: `info_hash`, `rounds` (1, 2, or 3 for more),
+    /// `addresses`; and a row with `rounds` 0 whose `addresses` is the number of rounds in which anyone was named.
     pub rounds: DataFrame,
-    /// Peers by bucket; see [`observations::Observed::seeders`].
+    /// Peers by bucket and torrent, each by what it told last in the bucket: `hour`, `info_hash`, `seeders` (at or above the
+    /// threshold), `leechers`.
     pub seeders: DataFrame,
     /// How long peers were online.
     pub sessions: presence::Sessions,
@@ -108,32 +152,167 @@ pub struct AtThreshold {
     pub already_complete: u64,
 }
 
-impl Replay {
-    /// What a log without rows holds.
-    pub fn empty() -> PolarsResult<Self> {
-        Ok(Self {
-            torrents: DataFrame::empty(),
-            peers: peers::empty()?,
-            swarms: DataFrame::empty(),
-            addresses: DataFrame::empty(),
-            thresholds: vec![AtThreshold::default(); threshold_series().len()],
-            source_sets: Vec::new(),
-            rounds: DataFrame::empty(),
-            seeders: DataFrame::empty(),
-            sessions: presence::Sessions::default(),
-            source_hours: DataFrame::empty(),
-            visits: (BTreeMap::new(), BTreeMap::new()),
-        })
-    }
+/// An error of a segment as one of polars, with which the tables fail.
+pub(crate) fn compute_error(error: SegmentError) -> PolarsError {
+    PolarsError::ComputeError(error.to_string().into())
 }
 
 /// Replays the log; `progress` is told how many raw rows each range held when it is done.
-pub fn replay(log: &Log, rules: &Rules, needs: Needs, progress: &dyn Fn(u64)) -> PolarsResult<Replay> {
-    let context = range::Context::new(log, rules, needs)?;
-    let mut parts = Vec::new();
-    for range in range::ranges(log, &rules.selection)? {
-        parts.push(range::replay(&context, &range)?);
-        progress(range.rows);
+pub fn replay(
+    log: &Log,
+    rules: &Rules,
+    needs: Needs,
+    geo: &Geo,
+    progress: &dyn Fn(u64),
+) -> PolarsResult<Replay> {
+    let mut tables = vec![Table::Contacts];
+    tables.extend(needs.progress.then_some(Table::Progress));
+    tables.extend(needs.sightings.then_some(Table::Sightings));
+    let mut segments = Segment::open_all(log, &tables).map_err(compute_error)?;
+    let overview = Overview::of(log, &segments, rules, needs)?;
+    choose(&mut segments, &rules.selection);
+    let book = Book::of(log, geo)?;
+    let looked_up = looked_up(log, &rules.selection)?;
+    let context = Context {
+        rules,
+        needs,
+        segments: &segments,
+        overview: &overview,
+        book: &book,
+        looked_up: &looked_up,
+    };
+    let ranges = range::ranges(&segments, rules.identity);
+    let mut found = Found::default();
+    let mut done = ranges.iter();
+    workers::in_order(
+        &ranges,
+        |range| range::replay(&context, range),
+        |part| {
+            found.merge(part);
+            progress(done.next().map_or(0, |range| range.rows));
+            Ok(())
+        },
+    )
+    .map_err(compute_error)?;
+    Replay::of(overview.torrents, found)
+}
+
+/// The log's torrents, where nothing else of it is replayed; see [`torrents::read`].
+pub fn torrents(log: &Log, rules: &Rules) -> PolarsResult<DataFrame> {
+    let segments = Segment::open_all(log, &[Table::Progress]).map_err(compute_error)?;
+    let observed = torrents::Observed::read(&segments).map_err(compute_error)?;
+    torrents::read(log, &rules.selection, &observed)
+}
+
+/// Leaves the pieces alone that hold rows of a chosen torrent.
+fn choose(segments: &mut [Segment], selection: &Selection) {
+    if selection.info_hashes.is_empty() {
+        return;
     }
-    range::merge(&context, parts)
+    let chosen: Vec<Address> =
+        selection.info_hashes.iter().map(|info_hash| Address::new(info_hash.as_bytes())).collect();
+    for segment in segments {
+        segment.pieces.retain(|piece| {
+            let within = piece.low.info_hash..=piece.high.info_hash;
+            chosen.iter().any(|info_hash| within.contains(info_hash))
+        });
+    }
+}
+
+/// The addresses whose host names were looked up.
+fn looked_up(log: &Log, selection: &Selection) -> PolarsResult<HashSet<Address>> {
+    let addresses = log
+        .select(Table::Hostnames, selection)?
+        .select([col("ip")])
+        .unique(None, UniqueKeepStrategy::Any)
+        .collect()?;
+    let texts = addresses.column("ip")?.str()?;
+    Ok(texts.iter().flatten().map(|ip| Address::new(ip.as_bytes())).collect())
+}
+
+fn series<T, V>(name: &str, values: V) -> Series
+where
+    V: Iterator<Item = T>,
+    Series: NamedFrom<Vec<T>, [T]>,
+    Vec<T>: AsRef<[T]>,
+{
+    Series::new(name.into(), values.collect::<Vec<_>>())
+}
+
+impl Replay {
+    /// What a log without rows holds.
+    pub fn empty(torrents: DataFrame) -> PolarsResult<Self> {
+        Self::of(torrents, Found::default())
+    }
+
+    fn of(torrents: DataFrame, mut found: Found) -> PolarsResult<Self> {
+        let frame = |columns: Vec<Series>| {
+            DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())
+        };
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let by_address = |name: &str, counts: &BTreeMap<Address, Count>| {
+            frame(vec![
+                series(name, counts.keys().map(Address::as_str)),
+                series("peers", counts.values().map(|count| signed(count.peers))),
+                series("contacted_peers", counts.values().map(|count| signed(count.contacted))),
+            ])
+        };
+        let places: Vec<&(Place, Count)> = found.places.values().collect();
+        let tallies = &found.tallies;
+        let mut held: BTreeMap<Address, i64> = BTreeMap::new();
+        for (info_hash, _) in &tallies.held {
+            *held.entry(*info_hash).or_default() += 1;
+        }
+        let rounds: Vec<(Address, i64, i64)> =
+            held.iter()
+                .map(|(info_hash, rounds)| (*info_hash, 0, *rounds))
+                .chain(tallies.rounds.iter().map(|((info_hash, rounds), addresses)| {
+                    (*info_hash, i64::from(*rounds), signed(*addresses))
+                }))
+                .collect();
+        let new = |key: &(i64, String)| signed(tallies.new.get(key).copied().unwrap_or_default());
+        let received = &tallies.received;
+        let thresholds = std::mem::take(&mut found.thresholds);
+        Ok(Self {
+            torrents,
+            swarms: by_address("info_hash", &found.swarms)?,
+            addresses: by_address("ip", &found.addresses)?,
+            places: frame(vec![
+                series("country", places.iter().map(|(place, _)| place.country.as_deref())),
+                series("city", places.iter().map(|(place, _)| place.city.as_deref())),
+                series("latitude", places.iter().map(|(place, _)| place.latitude)),
+                series("longitude", places.iter().map(|(place, _)| place.longitude)),
+                series("asn", places.iter().map(|(place, _)| place.asn)),
+                series("organization", places.iter().map(|(place, _)| place.organization.as_deref())),
+                series("peers", places.iter().map(|(_, count)| signed(count.peers))),
+                series("contacted_peers", places.iter().map(|(_, count)| signed(count.contacted))),
+            ])?,
+            thresholds: if thresholds.is_empty() {
+                vec![AtThreshold::default(); threshold_series().len()]
+            } else {
+                thresholds
+            },
+            source_sets: found.source_sets(),
+            rounds: frame(vec![
+                series("info_hash", rounds.iter().map(|(info_hash, ..)| info_hash.as_str())),
+                series("rounds", rounds.iter().map(|(_, rounds, _)| *rounds)),
+                series("addresses", rounds.iter().map(|(.., addresses)| *addresses)),
+            ])?,
+            seeders: frame(vec![
+                series("hour", found.seeders.keys().map(|(hour, _)| *hour)),
+                series("info_hash", found.seeders.keys().map(|(_, info_hash)| info_hash.as_str())),
+                series("seeders", found.seeders.values().map(|(complete, _)| signed(*complete))),
+                series("leechers", found.seeders.values().map(|(_, others)| signed(*others))),
+            ])?,
+            source_hours: frame(vec![
+                series("hour", received.keys().map(|(hour, _)| *hour)),
+                series("source", received.keys().map(|(_, source)| source.as_str())),
+                series("received", received.values().map(|count| signed(*count))),
+                series("new", received.keys().map(new)),
+            ])?,
+            visits: (std::mem::take(&mut found.tried), std::mem::take(&mut found.reached)),
+            sessions: std::mem::take(&mut found.sessions),
+            peers: range::all_peers(std::mem::take(&mut found.peers))?,
+        })
+    }
 }

@@ -1,157 +1,175 @@
 //! What is ours: addresses and peer IDs of this capture and of every other one, which are no peers.
 //!
 //! Told by the contacts that turned out to be with ourselves, by the addresses a run listened on, and by the peer ID
-//! prefix and the `v` of our own program, with which another vantage shows itself. Peers tell each other (PEX) the ports
-//! that we called them from, too: such a port is ours as long as nobody else has answered there.
+//! prefix and the `v` of our own program, with which another vantage shows itself.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap, HashSet},
     net::{IpAddr, SocketAddr},
 };
 
-use polars::prelude::{
-    DataFrame, Expr, IntoColumn, IntoLazy, JoinArgs, JoinType, LazyFrame, NamedFrom, PolarsResult, Series,
-    UnionArgs, UniqueKeepStrategy, col, concat, lit, when,
-};
-use schema::table::{ContactOutcome, Source, Table};
+use polars::prelude::{PolarsResult, UniqueKeepStrategy, col};
+use schema::table::{ContactOutcome, Table};
 use serde_json::Value;
 
-use super::identity::{is_out, left_join};
-use crate::log::{Log, handshake_outcomes};
-
-/// Our peer IDs begin with this (BEP 20), and are below [`PEER_ID_END`] in the order of bytes.
-const PEER_ID_PREFIX: &[u8] = b"-SW";
-const PEER_ID_END: &[u8] = b"-SX";
-
-/// The program's name in the extended handshake's `v`.
-const CLIENT: &str = "Swarmtally ";
+use super::{
+    load::{self, Bytes, CLIENT, Numbers, Texts, is_our_id},
+    rows::{Address, Contact, PeerId},
+    segments::{Piece, Segment, SegmentError},
+    unit::Unit,
+    workers,
+};
+use crate::log::Log;
 
 /// Our endpoints and peer IDs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Ourselves {
-    /// `ip`, `port`, `own_endpoint` (always true).
-    endpoints: DataFrame,
-    /// `info_hash`, `peer_id`, `own_id` (always true).
-    ids: DataFrame,
+    /// Our ports at each of our addresses.
+    ports: HashMap<Address, Vec<i32>>,
+    /// Torrents and the peer IDs that we showed there.
+    ids: HashSet<(Address, PeerId)>,
 }
 
 impl Ourselves {
-    /// Finds them in the whole log, whatever the selection: an address is ours at any time.
-    pub fn find(log: &Log) -> PolarsResult<Self> {
-        let own = log.scan(Table::Contacts)?.filter(is_own());
-        let reached = own.clone().filter(is_out()).select([col("ip"), col("port")]);
-        let listening = own
-            .clone()
-            .filter(col("listen_port").is_not_null())
-            .select([col("ip"), col("listen_port").alias("port")]);
-        let endpoints = concat([reached, listening, listen_addresses(log)?.lazy()], UnionArgs::default())?
-            .unique(None, UniqueKeepStrategy::Any)
-            .collect()?;
+    /// The addresses that runs listened on, where their options name any.
+    pub fn listening(log: &Log) -> PolarsResult<Self> {
+        let mut ourselves = Self::default();
+        let runs =
+            log.scan(Table::Runs)?.select([col("config")]).unique(None, UniqueKeepStrategy::Any).collect()?;
+        for config in runs.column("config")?.str()?.iter().flatten() {
+            for address in serde_json::from_str(config).iter().flat_map(own_addresses) {
+                ourselves.add_port(Address::new(address.ip().to_string().as_bytes()), address.port().into());
+            }
+        }
+        Ok(ourselves)
+    }
+
+    /// Finds the others in every contact, whatever the selection: an address is ours at any time.
+    ///
+    /// Only what tells them apart is read of all rows, and the rest where some row shows one of us.
+    pub fn find(&mut self, segments: &[Segment]) -> Result<(), SegmentError> {
+        let groups = workers::row_groups(segments, &[Table::Contacts]);
+        let found = workers::each(&groups, |(segment, pieces)| own_rows(segment, pieces))?;
+        for own in found.into_iter().flatten() {
+            self.add(&own);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, own: &Own) {
+        if own.out {
+            self.add_port(own.ip, own.port);
+        }
+        if let Some(port) = own.listen_port {
+            self.add_port(own.ip, port);
+        }
         // Only these IDs are ours for certain: a `v` of ours beside another's peer ID must not hide that peer.
-        let ids = own
-            .clone()
-            .filter(with_ourselves().and(col("peer_id").is_not_null()))
-            .select([col("info_hash"), col("peer_id")])
-            .unique(None, UniqueKeepStrategy::Any)
-            .with_column(lit(true).alias("own_id"))
-            .collect()?;
-        let ips = concat(
-            [own.select([col("ip")]), endpoints.clone().lazy().select([col("ip")])],
-            UnionArgs::default(),
-        )?
-        .unique(None, UniqueKeepStrategy::Any)
-        .collect()?;
-        let mut known = vec![endpoints.lazy()];
-        if ips.height() > 0 {
-            known.push(ports_called_from(log, &ips, &ids)?);
-        }
-        let endpoints = concat(known, UnionArgs::default())?
-            .unique(None, UniqueKeepStrategy::Any)
-            .with_column(lit(true).alias("own_endpoint"))
-            .collect()?;
-        Ok(Self { endpoints, ids })
-    }
-
-    /// Leaves out rows whose `ip` and port are ours.
-    pub fn leave_out(&self, rows: LazyFrame, port: &str) -> LazyFrame {
-        let endpoints = self.endpoints.clone().lazy();
-        rows.join(endpoints, [col("ip"), col(port)], [col("ip"), col("port")], anti())
-    }
-
-    /// Adds to contacts whether they were with ourselves, as `own`.
-    pub fn mark(&self, contacts: LazyFrame) -> LazyFrame {
-        let endpoint = || [col("ip"), col("port")];
-        let id = || [col("info_hash"), col("peer_id")];
-        let own_endpoint = is_out().and(col("own_endpoint").is_not_null());
-        contacts
-            .join(self.endpoints.clone().lazy(), endpoint(), endpoint(), left_join())
-            .join(self.ids.clone().lazy(), id(), id(), left_join())
-            .with_column(is_own().or(own_endpoint).or(col("own_id").is_not_null()).alias("own"))
-            .drop(polars::prelude::by_name(["own_endpoint", "own_id"], true, false))
-    }
-}
-
-/// Whether a contact shows by itself that it was with one of us.
-fn is_own() -> Expr {
-    let our_id = col("peer_id").gt_eq(lit(PEER_ID_PREFIX)).and(col("peer_id").lt(lit(PEER_ID_END)));
-    let our_client = col("client").str().starts_with(lit(CLIENT));
-    let shown = |shown: Expr| shown.fill_null(lit(false));
-    shown(with_ourselves()).or(shown(our_id)).or(shown(our_client))
-}
-
-fn with_ourselves() -> Expr {
-    col("outcome").eq(lit(ContactOutcome::SelfConnection.as_str()))
-}
-
-/// Ports at addresses of ours that nobody but peers named, and where nobody else was met: `ip`, `port`.
-///
-/// A peer that shares an address of ours, and that neither any other source names nor any contact reached, is left out.
-fn ports_called_from(log: &Log, ips: &DataFrame, ids: &DataFrame) -> PolarsResult<LazyFrame> {
-    let ours =
-        ips.column("ip")?.str()?.iter().flatten().fold(lit(false), |any, ip| any.or(col("ip").eq(lit(ip))));
-    let by_peers = col("source").eq(lit(Source::Pex.as_str()));
-    let named = log
-        .scan(Table::Sightings)?
-        .filter(ours.clone().and(col("source").neq(lit(Source::Incoming.as_str()))))
-        .group_by([col("ip"), col("port")])
-        .agg([by_peers.all(true).alias("by_peers")])
-        .filter(col("by_peers"))
-        .select([col("ip"), col("port")]);
-    let handshake =
-        handshake_outcomes().fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome))));
-    let met = log
-        .scan(Table::Contacts)?
-        .filter(ours.and(handshake).and(is_own().not()))
-        .join(
-            ids.clone().lazy(),
-            [col("info_hash"), col("peer_id")],
-            [col("info_hash"), col("peer_id")],
-            anti(),
-        )
-        .select([col("ip"), when(is_out()).then(col("port")).otherwise(col("listen_port")).alias("port")]);
-    Ok(named.join(met, [col("ip"), col("port")], [col("ip"), col("port")], anti()))
-}
-
-fn anti() -> JoinArgs {
-    JoinArgs::new(JoinType::Anti)
-}
-
-/// The addresses that runs listened on, where their options name any: `ip`, `port`.
-fn listen_addresses(log: &Log) -> PolarsResult<DataFrame> {
-    let runs =
-        log.scan(Table::Runs)?.select([col("config")]).unique(None, UniqueKeepStrategy::Any).collect()?;
-    let mut addresses = BTreeSet::new();
-    for config in runs.column("config")?.str()?.iter().flatten() {
-        if let Ok(options) = serde_json::from_str(config) {
-            addresses.extend(own_addresses(&options));
+        if let Some(id) = own.peer_id.filter(|_| own.with_ourselves) {
+            self.ids.insert((own.info_hash, id));
         }
     }
-    let (ips, ports): (Vec<String>, Vec<i64>) =
-        addresses.into_iter().map(|address| (address.ip().to_string(), i64::from(address.port()))).unzip();
-    DataFrame::new_infer_height(vec![
-        Series::new("ip".into(), ips).into_column(),
-        Series::new("port".into(), ports).into_column(),
-    ])
+
+    fn add_port(&mut self, ip: Address, port: i32) {
+        let ports = self.ports.entry(ip).or_default();
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+
+    /// Whether an endpoint is ours.
+    pub fn is_ours(&self, ip: &Address, port: i32) -> bool {
+        !self.ports.is_empty() && self.ports.get(ip).is_some_and(|ports| ports.contains(&port))
+    }
+
+    /// Whether a contact that does not show it by itself was with one of us.
+    pub fn is_own(&self, unit: &Unit, contact: &Contact) -> bool {
+        let ours = || unit.ips.get(contact.ip as usize).is_some_and(|ip| self.is_ours(ip, contact.port));
+        let our_id = || {
+            let id = unit.info_hash.zip(contact.peer_id);
+            id.is_some_and(|id| self.ids.contains(&id))
+        };
+        (contact.out && ours()) || (!self.ids.is_empty() && our_id())
+    }
+}
+
+/// What a contact with one of us tells.
+struct Own {
+    info_hash: Address,
+    ip: Address,
+    port: i32,
+    listen_port: Option<i32>,
+    peer_id: Option<PeerId>,
+    out: bool,
+    with_ourselves: bool,
+}
+
+/// The columns that show us.
+const SHOWING: [&str; 3] = ["outcome", "peer_id", "client"];
+
+/// What shows us in a batch.
+struct Showing<'a> {
+    outcome: Texts<'a>,
+    peer_id: Bytes<'a>,
+    client: Texts<'a>,
+}
+
+impl<'a> Showing<'a> {
+    fn of(batch: &'a arrow::array::RecordBatch) -> Result<Self, String> {
+        Ok(Self {
+            outcome: Texts::of(batch, "outcome")?,
+            peer_id: Bytes::of(batch, "peer_id")?,
+            client: Texts::of(batch, "client")?,
+        })
+    }
+
+    fn with_ourselves(&mut self, row: usize) -> bool {
+        self.outcome.code(row, |text| u32::from(text == ContactOutcome::SelfConnection.as_str())) == 1
+    }
+
+    fn shows(&mut self, row: usize) -> bool {
+        self.with_ourselves(row)
+            || self.peer_id.get(row).is_some_and(is_our_id)
+            || self.client.code(row, |text| u32::from(text.starts_with(CLIENT))) == 1
+    }
+}
+
+/// The contacts of some pieces that were with one of us.
+fn own_rows(segment: &Segment, pieces: &[Piece]) -> Result<Vec<Own>, SegmentError> {
+    let mut any = false;
+    segment.read(&SHOWING, pieces, |batch| {
+        let mut showing = Showing::of(batch)?;
+        any = any || (0..batch.num_rows()).any(|row| showing.shows(row));
+        Ok(())
+    })?;
+    let mut found = Vec::new();
+    if !any {
+        return Ok(found);
+    }
+    let columns = [&SHOWING[..], &["info_hash", "ip", "port", "listen_port", "direction"]].concat();
+    segment.read(&columns, pieces, |batch| {
+        let mut showing = Showing::of(batch)?;
+        let (info_hash, ip) = (Texts::of(batch, "info_hash")?, Texts::of(batch, "ip")?);
+        let (port, listen_port) = (Numbers::of(batch, "port")?, Numbers::of(batch, "listen_port")?);
+        let mut direction = Texts::of(batch, "direction")?;
+        for row in 0..batch.num_rows() {
+            if !showing.shows(row) {
+                continue;
+            }
+            let (Some(info_hash), Some(ip)) = (info_hash.text(row), ip.text(row)) else { continue };
+            let in_row = |ports: &Numbers| ports.get(row).and_then(|port| i32::try_from(port).ok());
+            found.push(Own {
+                info_hash: Address::new(info_hash.as_bytes()),
+                ip: Address::new(ip.as_bytes()),
+                port: in_row(&port).unwrap_or(-1),
+                listen_port: in_row(&listen_port),
+                peer_id: showing.peer_id.get(row).map(PeerId::new),
+                out: direction.code(row, load::is_out) == 1,
+                with_ourselves: showing.with_ourselves(row),
+            });
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// A run's options `listen` (addresses with a port, or ports alone) and `bind` (addresses) make its endpoints.

@@ -1,30 +1,32 @@
-//! Peers as a frame: who each is, what became of it, and which program it runs.
+//! Peers as a frame: who each is, what became of it, which program it runs and where it is.
 
-use polars::prelude::{
-    DataFrame, DataType, Expr, IntoColumn, IntoLazy, JoinArgs, JoinType, LazyFrame, NULL, NamedFrom,
-    PolarsResult, Series, SortMultipleOptions, UnionArgs, col, concat, lit,
-};
+use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsResult, Series};
 
 use super::{
-    AtThreshold, Rules,
-    identity::{KEY, key, left_join},
+    identity::NO_PORT,
     judge::{Reached, Verdict},
-    observations::Observed,
-    threshold_series,
+    rows::{Address, Names, PeerId},
 };
+use crate::{client, geo::Place};
 
 /// The columns of a frame of peers, in order.
 ///
-/// `peer_port` is [`NO_PORT`](super::identity::NO_PORT) where `port` is null. `reached_at` is the first observation at or above the threshold,
-/// `below_at` the last below it before: `crossed` peers have both, `already` complete ones only the former. Times are
-/// microseconds, speeds bytes/s. What is not known of a peer that was only contacted is null, its flags are false.
-pub const COLUMNS: [(&str, DataType); 23] = [
+/// `peer_port` is [`NO_PORT`](super::identity::NO_PORT) where `port` is null. `reached_at` is the first observation at or
+/// above the threshold, `below_at` the last below it before: `crossed` peers have both, `already_complete` ones only the
+/// former. Times are microseconds, peer IDs hex. What is not known of a peer that was only contacted is null, its flags are
+/// false; so is what no table asked for needs.
+pub const COLUMNS: [(&str, DataType); 38] = [
     ("info_hash", DataType::String),
     ("ip", DataType::String),
     ("peer_port", DataType::Int64),
+    ("port", DataType::Int64),
     ("alias", DataType::Binary),
-    ("peer_id", DataType::Binary),
+    ("peer_id", DataType::String),
     ("client", DataType::String),
+    ("client_of_id", DataType::String),
+    ("software_of_id", DataType::String),
+    ("peer_id_prefix", DataType::String),
+    ("software_of_v", DataType::String),
     ("first_at", DataType::Int64),
     ("first_pieces", DataType::Int64),
     ("below_at", DataType::Int64),
@@ -33,181 +35,246 @@ pub const COLUMNS: [(&str, DataType); 23] = [
     ("reached_pieces", DataType::Int64),
     ("piece_count", DataType::Int64),
     ("live", DataType::Boolean),
-    ("mean_speed", DataType::Float64),
-    ("max_speed", DataType::Float64),
+    ("mean_speed_bytes_per_s", DataType::Float64),
+    ("max_speed_bytes_per_s", DataType::Float64),
     ("crossed", DataType::Boolean),
-    ("already", DataType::Boolean),
+    ("already_complete", DataType::Boolean),
     ("backwards", DataType::Boolean),
     ("have_only", DataType::Boolean),
     ("implausible_speed", DataType::Boolean),
     ("flagged", DataType::Boolean),
     ("confirmed", DataType::Boolean),
+    ("watched_from", DataType::Int64),
+    ("stayed_us", DataType::Int64),
+    ("gone_us", DataType::Int64),
+    ("came_after", DataType::Int64),
+    ("country", DataType::String),
+    ("city", DataType::String),
+    ("latitude", DataType::Float64),
+    ("longitude", DataType::Float64),
+    ("asn", DataType::UInt64),
+    ("organization", DataType::String),
 ];
 
-/// Verdicts in columns.
-#[derive(Default)]
-struct Verdicts {
-    peer: Vec<u32>,
-    peer_id: Vec<Option<Vec<u8>>>,
-    first_at: Vec<i64>,
-    first_pieces: Vec<i64>,
-    below_at: Vec<Option<i64>>,
-    below_pieces: Vec<Option<i64>>,
-    reached_at: Vec<Option<i64>>,
-    reached_pieces: Vec<Option<i64>>,
-    live: Vec<Option<bool>>,
-    mean_speed: Vec<Option<f64>>,
-    max_speed: Vec<Option<f64>>,
-    already: Vec<bool>,
-    backwards: Vec<bool>,
-    have_only: Vec<bool>,
-    implausible_speed: Vec<bool>,
+/// One peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The torrent.
+    pub info_hash: Address,
+    /// The address.
+    pub ip: Address,
+    /// The port, or [`NO_PORT`].
+    pub port: i32,
+    /// Its peer ID, where that names it.
+    pub alias: Option<PeerId>,
+    /// The peer ID last seen.
+    pub peer_id: Option<PeerId>,
+    /// The `v` last told with that peer ID; 0 where none was.
+    pub client: u32,
+    /// What was observed of it.
+    pub seen: Option<Seen>,
+    /// When its torrent's watch began.
+    pub watched_from: Option<i64>,
+    /// How long it was seen after the threshold, and after how long it was gone.
+    pub stay: Option<(i64, Option<i64>)>,
+    /// When it can have come at the earliest.
+    pub came_after: Option<i64>,
+    /// Where it is, by its number in the range.
+    pub place: Option<u32>,
 }
 
-/// Judges the observed peers and adds those that were only contacted: a frame of [`COLUMNS`], and the counts at each
-/// of [`threshold_series`].
-pub fn judge(
-    observed: &Observed,
-    contacts: &DataFrame,
-    rules: &Rules,
-) -> PolarsResult<(DataFrame, Vec<AtThreshold>)> {
-    let mut thresholds = vec![rules.threshold];
-    thresholds.extend(threshold_series());
-    let mut verdicts = Verdicts::default();
-    let mut at_thresholds = vec![AtThreshold::default(); thresholds.len() - 1];
-    observed.judge(&thresholds, |peer, _, verdict| {
-        count(&mut at_thresholds, &verdict, rules);
-        verdicts.push(peer, &verdict, rules);
-    })?;
-    let judged = name(verdicts.into_frame()?, observed, contacts);
-    let columns: Vec<Expr> = COLUMNS.iter().map(|(name, dtype)| col(*name).cast(dtype.clone())).collect();
-    let judged = judged.select(columns.clone()).collect()?;
-    let met = only_met(&judged, contacts, rules).select(columns);
-    let peers = concat([judged.lazy(), met], UnionArgs::default())?.collect()?;
-    Ok((peers, at_thresholds))
+/// What was observed of a peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    first_at: i64,
+    first_pieces: u32,
+    piece_count: u32,
+    reached: Option<Reached>,
+    mean_speed: Option<f64>,
+    max_speed: Option<f64>,
+    backwards: bool,
+    have_only: bool,
+    implausible_speed: bool,
 }
 
-/// Counts a peer at every threshold after the first, the rules' own.
-fn count(at_thresholds: &mut [AtThreshold], verdict: &Verdict<'_>, rules: &Rules) {
-    if verdict.backwards || is_implausible(verdict, rules) {
-        return;
-    }
-    for (at, reached) in at_thresholds.iter_mut().zip(verdict.reached.iter().skip(1)) {
-        match reached {
-            Some(Reached::Already) => at.already_complete += 1,
-            Some(Reached::Crossed(_)) if verdict.believed => at.confirmed += 1,
-            Some(Reached::Crossed(_)) | None => {}
+impl Seen {
+    /// What a verdict says; speeds beyond the limit are not believed.
+    pub fn of(verdict: &Verdict, piece_count: u32, max_plausible_speed: u64) -> Self {
+        let reached = verdict.reached.first().copied().flatten();
+        let crossed = matches!(reached, Some(Reached::Crossed(_)));
+        Self {
+            first_at: verdict.first_at,
+            first_pieces: verdict.first_pieces,
+            piece_count,
+            reached,
+            mean_speed: verdict.mean_speed,
+            max_speed: verdict.max_speed,
+            backwards: verdict.backwards,
+            have_only: crossed && !verdict.believed,
+            implausible_speed: is_implausible(verdict, max_plausible_speed),
         }
     }
+
+    /// Whether its counts cannot be trusted.
+    pub fn flagged(&self) -> bool {
+        self.backwards || self.have_only || self.implausible_speed
+    }
+
+    /// When it crossed the threshold.
+    pub fn crossed_at(&self) -> Option<i64> {
+        match self.reached? {
+            Reached::Crossed(crossing) => Some(crossing.at),
+            Reached::Already => None,
+        }
+    }
+
+    /// Whether any table tells more of it than that it was there.
+    pub fn tells(&self) -> bool {
+        self.reached.is_some() || self.flagged() || self.mean_speed.is_some()
+    }
+
+    /// Whether it is told of by itself, and so where it is.
+    pub fn is_told(&self) -> bool {
+        self.crossed_at().is_some() || self.mean_speed.is_some()
+    }
 }
 
-fn is_implausible(verdict: &Verdict<'_>, rules: &Rules) -> bool {
-    let limit = rules.max_plausible_speed as f64;
+/// Whether a peer was faster than it can be.
+pub fn is_implausible(verdict: &Verdict, max_plausible_speed: u64) -> bool {
+    let limit = max_plausible_speed as f64;
     verdict.max_speed.into_iter().chain(verdict.mean_speed).any(|speed| speed > limit)
 }
 
-impl Verdicts {
-    fn push(&mut self, peer: u32, verdict: &Verdict<'_>, rules: &Rules) {
-        let implausible_speed = is_implausible(verdict, rules);
-        let reached = verdict.reached.first().copied().flatten();
-        let crossing = match reached {
-            Some(Reached::Crossed(crossing)) => Some(crossing),
-            Some(Reached::Already) | None => None,
+/// Puts peers into a frame of [`COLUMNS`].
+pub fn frame(
+    peers: &[Peer],
+    names: &Names,
+    places: &[Place],
+    with_programs: bool,
+) -> PolarsResult<DataFrame> {
+    let clients: Vec<Option<&str>> = peers.iter().map(|peer| names.text(peer.client)).collect();
+    let of_id: Vec<Option<client::Client>> = peers
+        .iter()
+        .map(|peer| client::by_peer_id(peer.peer_id.filter(|_| with_programs)?.as_slice()))
+        .collect();
+    let of_v: Vec<Option<&str>> =
+        clients.iter().map(|client| client::software_of_v((*client).filter(|_| with_programs)?)).collect();
+    let place = |peer: &Peer| places.get(peer.place? as usize);
+    let build = |name: &str| -> Series {
+        let name_of = name;
+        let text = |read: &dyn Fn(&Peer) -> Option<String>| {
+            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
         };
-        self.peer.push(peer);
-        self.peer_id.push(verdict.peer_id.map(<[u8]>::to_vec));
-        self.first_at.push(verdict.first_at);
-        self.first_pieces.push(verdict.first_pieces.into());
-        self.below_at.push(crossing.map(|crossing| crossing.below_at));
-        self.below_pieces.push(crossing.map(|crossing| crossing.below_pieces.into()));
-        self.reached_at.push(crossing.map(|crossing| crossing.at));
-        self.reached_pieces.push(crossing.map(|crossing| crossing.pieces.into()));
-        self.live.push(crossing.map(|crossing| crossing.live));
-        self.mean_speed.push(verdict.mean_speed);
-        self.max_speed.push(verdict.max_speed);
-        self.already.push(reached == Some(Reached::Already));
-        self.backwards.push(verdict.backwards);
-        self.have_only.push(crossing.is_some() && !verdict.believed);
-        self.implausible_speed.push(implausible_speed);
-    }
-
-    fn into_frame(self) -> PolarsResult<DataFrame> {
-        let columns = vec![
-            Series::new("peer".into(), self.peer).into_column(),
-            Series::new("peer_id".into(), self.peer_id).into_column(),
-            Series::new("first_at".into(), self.first_at).into_column(),
-            Series::new("first_pieces".into(), self.first_pieces).into_column(),
-            Series::new("below_at".into(), self.below_at).into_column(),
-            Series::new("below_pieces".into(), self.below_pieces).into_column(),
-            Series::new("reached_at".into(), self.reached_at).into_column(),
-            Series::new("reached_pieces".into(), self.reached_pieces).into_column(),
-            Series::new("live".into(), self.live).into_column(),
-            Series::new("mean_speed".into(), self.mean_speed).into_column(),
-            Series::new("max_speed".into(), self.max_speed).into_column(),
-            Series::new("already".into(), self.already).into_column(),
-            Series::new("backwards".into(), self.backwards).into_column(),
-            Series::new("have_only".into(), self.have_only).into_column(),
-            Series::new("implausible_speed".into(), self.implausible_speed).into_column(),
-        ];
-        DataFrame::new_infer_height(columns)
-    }
+        let of_place = |read: fn(&Place) -> Option<&str>| {
+            let read = |peer| place(peer).and_then(read);
+            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
+        };
+        let degrees = |read: fn(&Place) -> Option<f64>| {
+            let read = |peer| place(peer).and_then(read);
+            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
+        };
+        let number = |read: &dyn Fn(&Peer) -> Option<i64>| {
+            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
+        };
+        let crossing = |read: fn(&super::judge::Crossing) -> i64| {
+            number(&|peer| match peer.seen?.reached? {
+                Reached::Crossed(crossing) => Some(read(&crossing)),
+                Reached::Already => None,
+            })
+        };
+        let speed = |read: fn(&Seen) -> Option<f64>| {
+            let read = |peer: &Peer| read(peer.seen.as_ref()?);
+            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
+        };
+        let truth = |read: fn(&Seen) -> bool| {
+            let read = |peer: &Peer| peer.seen.as_ref().is_some_and(read);
+            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
+        };
+        match name {
+            "info_hash" => {
+                let texts: Vec<&str> = peers.iter().map(|peer| peer.info_hash.as_str()).collect();
+                Series::new(name.into(), texts)
+            }
+            "ip" => {
+                let texts: Vec<&str> = peers.iter().map(|peer| peer.ip.as_str()).collect();
+                Series::new(name.into(), texts)
+            }
+            "peer_port" => number(&|peer| Some(peer.port.into())),
+            "port" => number(&|peer| (peer.port != NO_PORT).then_some(peer.port.into())),
+            "alias" => {
+                let bytes: Vec<&[u8]> =
+                    peers.iter().map(|peer| peer.alias.as_ref().map_or(&[][..], PeerId::as_slice)).collect();
+                Series::new(name.into(), bytes)
+            }
+            "peer_id" => text(&|peer| Some(hex(peer.peer_id?.as_slice()))),
+            "client" => Series::new(name.into(), &clients),
+            "client_of_id" => {
+                let name_of =
+                    |client: &client::Client| Some(format!("{} {}", client.software?, client.version));
+                let names: Vec<_> = of_id.iter().map(|client| client.as_ref().and_then(name_of)).collect();
+                Series::new(name.into(), names)
+            }
+            "software_of_id" => Series::new(
+                name.into(),
+                of_id.iter().map(|client| client.as_ref()?.software).collect::<Vec<_>>(),
+            ),
+            "peer_id_prefix" => {
+                let prefixes = of_id.iter().map(|client| Some(client.as_ref()?.prefix.as_str()));
+                Series::new(name.into(), prefixes.collect::<Vec<_>>())
+            }
+            "software_of_v" => Series::new(name.into(), &of_v),
+            "first_at" => number(&|peer| Some(peer.seen?.first_at)),
+            "first_pieces" => number(&|peer| Some(peer.seen?.first_pieces.into())),
+            "below_at" => crossing(|crossing| crossing.below_at),
+            "below_pieces" => crossing(|crossing| crossing.below_pieces.into()),
+            "reached_at" => crossing(|crossing| crossing.at),
+            "reached_pieces" => crossing(|crossing| crossing.pieces.into()),
+            "piece_count" => number(&|peer| Some(peer.seen?.piece_count.into())),
+            "live" => {
+                let live = |peer: &Peer| match peer.seen?.reached? {
+                    Reached::Crossed(crossing) => Some(crossing.live),
+                    Reached::Already => None,
+                };
+                Series::new(name.into(), peers.iter().map(live).collect::<Vec<_>>())
+            }
+            "mean_speed_bytes_per_s" => speed(|seen| seen.mean_speed),
+            "max_speed_bytes_per_s" => speed(|seen| seen.max_speed),
+            "crossed" => truth(|seen| seen.crossed_at().is_some()),
+            "already_complete" => truth(|seen| seen.reached == Some(Reached::Already) && !seen.flagged()),
+            "backwards" => truth(|seen| seen.backwards),
+            "have_only" => truth(|seen| seen.have_only),
+            "implausible_speed" => truth(|seen| seen.implausible_speed),
+            "flagged" => truth(Seen::flagged),
+            "confirmed" => truth(|seen| seen.crossed_at().is_some() && !seen.flagged()),
+            "watched_from" => number(&|peer| peer.watched_from),
+            "stayed_us" => number(&|peer| Some(peer.stay?.0)),
+            "gone_us" => number(&|peer| peer.stay?.1),
+            "came_after" => number(&|peer| peer.came_after),
+            "country" => of_place(|place| place.country.as_deref()),
+            "city" => of_place(|place| place.city.as_deref()),
+            "latitude" => degrees(|place| place.latitude),
+            "longitude" => degrees(|place| place.longitude),
+            "asn" => {
+                let asn = |peer| place(peer).and_then(|place| place.asn);
+                Series::new(name.into(), peers.iter().map(asn).collect::<Vec<_>>())
+            }
+            _ => of_place(|place| place.organization.as_deref()),
+        }
+    };
+    let columns = COLUMNS.iter().map(|(name, dtype)| Ok(build(name).cast(dtype)?.into_column()));
+    DataFrame::new(peers.len(), columns.collect::<PolarsResult<Vec<_>>>()?)
 }
 
-/// Adds who the peers are and which program they run.
-fn name(verdicts: DataFrame, observed: &Observed, contacts: &DataFrame) -> LazyFrame {
-    let peers = observed.peers.clone().lazy().select([key(), vec![col("peer"), col("piece_count")]].concat());
-    let of_id = || [key(), vec![col("peer_id")]].concat();
-    let clients = contacts
-        .clone()
-        .lazy()
-        .filter(col("client").is_not_null())
-        .sort(["time", "run", "contact"], SortMultipleOptions::default())
-        .group_by_stable(of_id())
-        .agg([col("client").last()]);
-    let crossed = || col("reached_at").is_not_null();
-    let flagged = || col("backwards").or(col("have_only")).or(col("implausible_speed"));
-    verdicts
-        .lazy()
-        .join(peers, [col("peer")], [col("peer")], left_join())
-        .join(clients, of_id(), of_id(), left_join())
-        .with_columns([
-            crossed().alias("crossed"),
-            flagged().alias("flagged"),
-            crossed().and(flagged().not()).alias("confirmed"),
-        ])
-}
-
-/// Peers whose handshake was received within the selected time, but no known observation.
-fn only_met(judged: &DataFrame, contacts: &DataFrame, rules: &Rules) -> LazyFrame {
-    let met = contacts
-        .clone()
-        .lazy()
-        .filter(col("handshake").and(col("own").not()).and(rules.selection.in_time()))
-        .sort(["time", "run", "contact"], SortMultipleOptions::default())
-        .group_by_stable(key())
-        .agg([col("peer_id").last(), col("client").drop_nulls().last()])
-        .join(judged.clone().lazy(), key(), key(), JoinArgs::new(JoinType::Anti));
-    let known = [KEY.as_slice(), &["peer_id", "client"]].concat();
-    let unknown = COLUMNS.iter().filter(|(name, _)| !known.contains(name)).map(|(name, dtype)| match dtype {
-        DataType::Boolean if *name != "live" => lit(false).alias(*name),
-        _ => lit(NULL).cast(dtype.clone()).alias(*name),
-    });
-    met.with_columns(unknown.collect::<Vec<_>>())
-}
-
-/// What [`Presence::add_stays`](super::presence::Presence::add_stays) and
-/// [`add_arrivals`](super::arrival::add_arrivals) add to peers.
-const STAYS: [&str; 4] = ["watched_from", "stayed_us", "gone_us", "came_after"];
-
-/// Peers of whom nobody asks when they came and how long they stayed.
-pub fn without_stays(peers: DataFrame) -> PolarsResult<DataFrame> {
-    peers.lazy().with_columns(STAYS.map(|name| lit(NULL).cast(DataType::Int64).alias(name))).collect()
-}
-
-/// A frame of no peers, with their stays.
+/// A frame of no peers.
 pub fn empty() -> PolarsResult<DataFrame> {
-    let stays = STAYS.map(|name| (name, DataType::Int64));
-    let columns = COLUMNS.iter().chain(&stays);
-    let columns = columns.map(|(name, dtype)| Series::new_empty((*name).into(), dtype).into_column());
-    DataFrame::new(0, columns.collect())
+    frame(&[], &Names::default(), &[], false)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
 }

@@ -4,15 +4,12 @@
 //! finds no route, that it is gone. What lies between two proofs of presence is presence. A session ends with the first
 //! failure after its last proof, unless the peer is there again within `BRIDGE_US`. Times are microseconds.
 
-use polars::prelude::{
-    DataFrame, Expr, IntoColumn, IntoLazy, NULL, NamedFrom, PolarsResult, Series, SortMultipleOptions,
-    UniqueKeepStrategy, col, lit, when,
-};
 use schema::table::ContactOutcome;
 
 use super::{
     Rules,
-    identity::{KEY, is_out, key, left_join},
+    identity::{Identities, Who},
+    unit::Unit,
 };
 use crate::estimate::survival;
 
@@ -32,7 +29,7 @@ const ABSENT: [ContactOutcome; 4] = [
 
 /// One stay of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Session {
+pub struct Session {
     /// The first proof of presence.
     start: i64,
     /// The last one.
@@ -50,14 +47,12 @@ pub struct Sessions {
     pub left_truncated: u64,
 }
 
-/// The sessions of a range's peers.
-pub struct Presence {
-    /// The key and its `number`.
-    numbers: DataFrame,
-    /// Sorted by the peer's number and time.
-    sessions: Vec<(u32, Session)>,
-    /// `info_hash`, `watched_from`, `watched_until`.
-    watched: DataFrame,
+impl Sessions {
+    /// Adds another range's.
+    pub fn merge(&mut self, mut other: Self) {
+        self.seen.append(&mut other.seen);
+        self.left_truncated += other.left_truncated;
+    }
 }
 
 /// A contact: when its peer was there, or seen not to be.
@@ -67,104 +62,63 @@ enum Proof {
     Gone { at: i64 },
 }
 
+/// The sessions of a unit's peers, in the order of peers and times.
+#[derive(Debug, Default)]
+pub struct Presence(Vec<(Who, Session)>);
+
 impl Presence {
-    /// Follows the peers through resolved contacts; `watched` has `info_hash`, `watched_from`, `watched_until`.
-    pub fn of(contacts: &DataFrame, watched: DataFrame, rules: &Rules) -> PolarsResult<Self> {
-        let absent = ABSENT
-            .iter()
-            .fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome.as_str()))))
-            .and(is_out());
-        let there = || col("handshake").fill_null(lit(false));
-        let proofs = contacts
-            .clone()
-            .lazy()
-            .filter(col("own").not().and(rules.selection.in_time()).and(there().or(absent)))
-            .select(
-                [
-                    key(),
-                    vec![
-                        there().alias("there"),
-                        from().alias("from"),
-                        col("time").alias("until"),
-                        when(is_out()).then(col("port")).otherwise(lit(NULL)).alias("met_at"),
-                    ],
-                ]
-                .concat(),
-            )
-            .collect()?;
-        let numbers = proofs
-            .clone()
-            .lazy()
-            .select(key())
-            .unique(None, UniqueKeepStrategy::Any)
-            .sort(KEY, SortMultipleOptions::default())
-            .with_row_index("number", None)
-            .collect()?;
-        let proofs = proofs
-            .lazy()
-            .join(numbers.clone().lazy(), key(), key(), left_join())
-            .select(["number", "from", "until", "there", "met_at"].map(col))
-            .sort(["number", "from", "until", "there", "met_at"], SortMultipleOptions::default())
-            .collect()?;
-        Ok(Self { numbers, sessions: follow_all(&proofs)?, watched })
+    /// Follows the peers through their contacts.
+    pub fn of(unit: &Unit, identities: &Identities, rules: &Rules) -> Self {
+        let mut proofs = Vec::new();
+        for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts) {
+            let is_absent = contact.out && contact.outcome.is_some_and(|outcome| ABSENT.contains(&outcome));
+            if of.own || !rules.selection.holds(contact.time) || !(of.handshake || is_absent) {
+                continue;
+            }
+            let from = contact.handshake_at.filter(|_| of.handshake).unwrap_or(contact.time);
+            let met_at = contact.out.then_some(contact.port);
+            proofs.push((of.who, from, contact.time, of.handshake, met_at));
+        }
+        proofs.sort_unstable();
+        let mut sessions = Vec::new();
+        for of_peer in proofs.chunk_by(|one, other| one.0 == other.0) {
+            let Some((who, ..)) = of_peer.first() else { continue };
+            let mut known = Vec::with_capacity(of_peer.len());
+            // The port at which the peer was met last: that it is not at an earlier one any more proves nothing.
+            let mut last_met_at = None;
+            for (_, from, until, there, met_at) in of_peer {
+                if *there {
+                    last_met_at = met_at.or(last_met_at);
+                    known.push(Proof::There { from: *from, until: *until.max(from) });
+                } else if last_met_at.is_none_or(|last| Some(last) == *met_at) {
+                    known.push(Proof::Gone { at: *until });
+                }
+            }
+            sessions.extend(follow(&known).into_iter().map(|session| (*who, session)));
+        }
+        Self(sessions)
     }
 
-    /// Sessions by length.
-    pub fn sessions(&self) -> PolarsResult<Sessions> {
-        let begins = self
-            .numbers
-            .clone()
-            .lazy()
-            .join(self.watched.clone().lazy(), [col("info_hash")], [col("info_hash")], left_join())
-            .sort(["number"], SortMultipleOptions::default())
-            .collect()?;
-        let watched =
-            begins.column("watched_from")?.i64()?.iter().zip(begins.column("watched_until")?.i64()?.iter());
-        let begins: Vec<Option<i64>> = watched.map(|(from, until)| Some(warmed_up(from?, until?))).collect();
-        let mut sessions = Sessions::default();
-        for (number, session) in &self.sessions {
-            let from = begins.get(*number as usize).copied().flatten();
-            if from.is_some_and(|from| session.start < from) {
+    /// Adds the sessions by length; `watched` is when the torrent was.
+    pub fn add_to(&self, sessions: &mut Sessions, watched: Option<(i64, i64)>) {
+        let trusted_from = watched.map(|(from, until)| warmed_up(from, until));
+        for (_, session) in &self.0 {
+            if trusted_from.is_some_and(|from| session.start < from) {
                 sessions.left_truncated += 1;
             } else {
                 sessions.seen.push(session.measured());
             }
         }
-        Ok(sessions)
     }
 
-    /// Adds to peers `watched_from`, and `stayed_us` and `gone_us` of those that reached the threshold: how long they were
-    /// seen after it, and after how long they were found gone (null where they were not).
-    pub fn add_stays(&self, peers: DataFrame) -> PolarsResult<DataFrame> {
-        let peers = peers
-            .lazy()
-            .join(self.numbers.clone().lazy(), key(), key(), left_join())
-            .join(
-                self.watched.clone().lazy().drop(polars::prelude::by_name(["watched_until"], true, false)),
-                [col("info_hash")],
-                [col("info_hash")],
-                left_join(),
-            )
-            .collect()?;
-        let (mut stayed, mut gone) = (Vec::new(), Vec::new());
-        let numbers = peers.column("number")?.u32()?.iter();
-        for (number, reached_at) in numbers.zip(peers.column("reached_at")?.i64()?.iter()) {
-            let session =
-                number.zip(reached_at).and_then(|(number, at)| Some((self.session_at(number, at)?, at)));
-            stayed.push(session.map(|(session, at)| (session.last_seen - at).max(0)));
-            gone.push(session.and_then(|(session, at)| Some((session.gone_by? - at).max(0))));
-        }
-        let mut peers = peers.drop("number")?;
-        peers.with_column(Series::new("stayed_us".into(), stayed).into_column())?;
-        peers.with_column(Series::new("gone_us".into(), gone).into_column())?;
-        Ok(peers)
-    }
-
-    /// The peer's last session that began by then.
-    fn session_at(&self, number: u32, at: i64) -> Option<Session> {
-        let after = self.sessions.partition_point(|(other, session)| (*other, session.start) <= (number, at));
-        let (other, session) = self.sessions.get(after.checked_sub(1)?)?;
-        (*other == number).then_some(*session)
+    /// How long a peer was seen after it reached the threshold, and after how long it was found gone (`None` where it was
+    /// not), µs; `None` where it was not met.
+    pub fn stay(&self, who: Who, reached_at: i64) -> Option<(i64, Option<i64>)> {
+        // The peer's last session that began by then.
+        let after = self.0.partition_point(|(other, session)| (*other, session.start) <= (who, reached_at));
+        let (_, session) = self.0.get(after.checked_sub(1)?).filter(|(other, _)| *other == who)?;
+        let since = |at: i64| (at - reached_at).max(0);
+        Some((since(session.last_seen), session.gone_by.map(since)))
     }
 }
 
@@ -176,44 +130,9 @@ impl Session {
     }
 }
 
-fn from() -> Expr {
-    when(col("handshake").fill_null(lit(false)))
-        .then(polars::prelude::coalesce(&[col("handshake_at"), col("time")]))
-        .otherwise(col("time"))
-}
-
 /// When sessions may be trusted to begin where they seem to: after a tenth of the watch, an hour at most.
 fn warmed_up(watched_from: i64, watched_until: i64) -> i64 {
     watched_from + ((watched_until - watched_from) / 10).clamp(0, WARM_UP_US)
-}
-
-fn follow_all(proofs: &DataFrame) -> PolarsResult<Vec<(u32, Session)>> {
-    let times = proofs.column("from")?.i64()?.iter().zip(proofs.column("until")?.i64()?.iter());
-    let rows = proofs.column("number")?.u32()?.iter().zip(times).zip(proofs.column("there")?.bool()?.iter());
-    let ports = proofs.column("met_at")?.i64()?.iter();
-    let mut sessions = Vec::new();
-    let mut of_peer: (u32, Vec<Proof>) = (0, Vec::new());
-    // The port at which the peer was met last: that it is not at an earlier one any more proves nothing.
-    let mut met_at = None;
-    let mut finish = |(number, proofs): &mut (u32, Vec<Proof>)| {
-        sessions.extend(follow(proofs).into_iter().map(|session| (*number, session)));
-        proofs.clear();
-    };
-    for (((number, (from, until)), there), port) in rows.zip(ports) {
-        let (Some(number), Some(from), Some(until)) = (number, from, until) else { continue };
-        if number != of_peer.0 {
-            finish(&mut of_peer);
-            (of_peer.0, met_at) = (number, None);
-        }
-        if there.unwrap_or_default() {
-            met_at = port.or(met_at);
-            of_peer.1.push(Proof::There { from, until: until.max(from) });
-        } else if met_at.is_none_or(|met_at| Some(met_at) == port) {
-            of_peer.1.push(Proof::Gone { at: until });
-        }
-    }
-    finish(&mut of_peer);
-    Ok(sessions)
 }
 
 /// The sessions of one peer; proofs come in order of time.

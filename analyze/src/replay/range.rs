@@ -1,351 +1,501 @@
-//! Ranges of info-hashes: the log cut so that each piece fits into memory, replayed one by one and put together.
+//! Ranges of keys: the log cut into pieces of bounded size, each replayed by itself, several at a time.
+//!
+//! A range holds whole addresses of a torrent, and where peers are named by their peer IDs whole torrents; so memory
+//! follows the size of ranges and not that of the log or of a torrent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{
-    DataFrame, DataType, IntoLazy, LazyFrame, PolarsResult, SortMultipleOptions, UnionArgs, coalesce, col,
-    concat, len, lit,
-};
-
-use schema::table::Table;
+use polars::prelude::{DataFrame, PolarsResult};
 
 use super::{
-    AtThreshold, Needs, Replay, Rules, arrival,
-    identity::{self, key, left_join},
-    observations,
-    ourselves::Ourselves,
-    peers,
+    AtThreshold, Needs, Rules, Whose,
+    identity::{Identities, Identity, Who},
+    judge::{Judge, Verdict},
+    load,
+    observations::{self, Observed},
+    overview::Overview,
+    peers::{self, Peer, Seen},
     presence::{Presence, Sessions},
-    sightings::{self, NamedPeers, SourceSet},
-    threshold_series, torrents,
+    rows::{Address, Contact, Names, PeerId, Progress, Sighting},
+    segments::{Key, Segment, SegmentError},
+    sightings::{NamedByWho, NamedPeers, SourceSet, Tallies},
+    small_map::SmallMap,
+    threshold_series,
+    unit::{Rows, Unit},
 };
-use crate::log::{Log, Selection};
+use crate::{geo::Place, place::Book};
 
-/// Raw rows a range may hold, unless a single torrent has more.
-const RANGE_ROWS: u64 = 4_000_000;
+/// Raw rows that a range aims at.
+const RANGE_ROWS: usize = 1_000_000;
 
-/// Some torrents next to each other in the order of info-hashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Keys from `low` up to but not including `high`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// The first info-hash.
-    pub first: String,
-    /// The last one.
-    pub last: String,
-    /// Raw rows of the range.
+    /// The first key.
+    pub low: Key,
+    /// The first one after it.
+    pub high: Key,
+    /// Raw rows of the range, about.
     pub rows: u64,
 }
 
 /// What every range's replay needs.
 pub struct Context<'a> {
-    log: &'a Log,
-    rules: &'a Rules,
-    needs: Needs,
-    torrents: DataFrame,
-    ourselves: Ourselves,
+    /// The rules in force.
+    pub rules: &'a Rules,
+    /// What is asked for.
+    pub needs: Needs,
+    /// The segments of the tables needed.
+    pub segments: &'a [Segment],
+    /// What was found in all of them.
+    pub overview: &'a Overview,
+    /// Where addresses are.
+    pub book: &'a Book<'a>,
+    /// Addresses whose peers are to be told one by one.
+    pub looked_up: &'a std::collections::HashSet<Address>,
 }
 
-impl<'a> Context<'a> {
-    /// Reads the torrents and finds our own addresses.
-    pub fn new(log: &'a Log, rules: &'a Rules, needs: Needs) -> PolarsResult<Self> {
-        let torrents = torrents::read(log, &rules.selection)?;
-        let ourselves = Ourselves::find(log)?;
-        Ok(Self { log, rules, needs, torrents, ourselves })
-    }
-
-    /// The range's rows of a table, or none where no table asked for needs them.
-    fn if_needed(&self, needed: bool, table: Table, range: &Range) -> PolarsResult<LazyFrame> {
-        let rows = self.select(table, range)?;
-        Ok(if needed { rows } else { rows.limit(0) })
-    }
-
-    fn select(&self, table: Table, range: &Range) -> PolarsResult<LazyFrame> {
-        let info_hash = || col("info_hash");
-        let rows = self.log.select(table, &self.rules.selection)?;
-        Ok(rows.filter(
-            info_hash().gt_eq(lit(range.first.clone())).and(info_hash().lt_eq(lit(range.last.clone()))),
-        ))
-    }
-
-    /// The range's contacts of all times, resolved: identities do not depend on the selected time.
-    fn contacts(&self, range: &Range) -> PolarsResult<DataFrame> {
-        let selection = Selection { since: None, until: None, ..self.rules.selection.clone() };
-        let timeless = Context {
-            log: self.log,
-            rules: &Rules { selection, ..self.rules.clone() },
-            needs: self.needs,
-            torrents: DataFrame::empty(),
-            ourselves: self.ourselves.clone(),
-        };
-        let contacts = timeless.select(Table::Contacts, range)?;
-        identity::resolve(contacts, &self.ourselves, self.rules.identity)?.collect()
-    }
-}
-
-/// Cuts the log into ranges of at most four million rows, or one torrent; at least one range.
-pub fn ranges(log: &Log, selection: &Selection) -> PolarsResult<Vec<Range>> {
-    let selection = Selection { since: None, until: None, ..selection.clone() };
-    let mut counts = Vec::new();
-    for table in [Table::Contacts, Table::Progress, Table::Sightings] {
-        counts.push(log.select(table, &selection)?.group_by([col("info_hash")]).agg([len().alias("rows")]));
-    }
-    let counts = concat(counts, UnionArgs::default())?
-        .filter(col("info_hash").is_not_null())
-        .group_by([col("info_hash")])
-        .agg([col("rows").cast(DataType::UInt64).sum()])
-        .sort(["info_hash"], SortMultipleOptions::default())
-        .collect()?;
+/// Cuts the keys so that each range has about [`RANGE_ROWS`] rows; at least one range.
+pub fn ranges(segments: &[Segment], identity: Identity) -> Vec<Range> {
+    let mut pieces: Vec<(Key, usize)> =
+        segments.iter().flat_map(|segment| &segment.pieces).map(|piece| (piece.low, piece.rows)).collect();
+    pieces.sort_unstable();
     let mut ranges: Vec<Range> = Vec::new();
-    for (info_hash, rows) in
-        counts.column("info_hash")?.str()?.iter().zip(counts.column("rows")?.u64()?.iter())
-    {
-        let (Some(info_hash), Some(rows)) = (info_hash, rows) else { continue };
-        match ranges.last_mut() {
-            Some(range) if range.rows + rows <= RANGE_ROWS => {
-                info_hash.clone_into(&mut range.last);
-                range.rows += rows;
-            }
-            _ => ranges.push(Range { first: info_hash.to_owned(), last: info_hash.to_owned(), rows }),
+    let (mut low, mut rows) = (Key::FIRST, 0);
+    for (key, more) in pieces {
+        let cut = if identity == Identity::PeerId { Key { ip: Address::FIRST, ..key } } else { key };
+        if rows > 0 && rows + more > RANGE_ROWS && cut > low {
+            ranges.push(Range { low, high: cut, rows: rows as u64 });
+            (low, rows) = (cut, 0);
         }
+        rows += more;
     }
-    if ranges.is_empty() {
-        // A log without rows goes the same way as any other.
-        ranges.push(Range { first: String::new(), last: String::new(), rows: 0 });
+    ranges.push(Range { low, high: Key::LAST, rows: rows as u64 });
+    ranges
+}
+
+/// Peers, and those of them that were contacted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// All of them.
+    pub peers: u64,
+    /// Those whose handshake was received, or that were observed.
+    pub contacted: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.peers += other.peers;
+        self.contacted += other.contacted;
     }
-    Ok(ranges)
-}
-
-/// What the replay of one range found; see [`Replay`].
-#[derive(Debug)]
-pub struct Part {
-    peers: DataFrame,
-    thresholds: Vec<AtThreshold>,
-    swarms: DataFrame,
-    addresses: DataFrame,
-    source_sets: DataFrame,
-    rounds: DataFrame,
-    seeders: DataFrame,
-    sessions: Sessions,
-    received: DataFrame,
-    new: DataFrame,
-    tried: DataFrame,
-    reached: DataFrame,
-}
-
-/// Replays one range.
-pub fn replay(context: &Context<'_>, range: &Range) -> PolarsResult<Part> {
-    let (needs, rules) = (context.needs, context.rules);
-    let contacts = context.contacts(range)?;
-    let progress = context.if_needed(needs.progress, Table::Progress, range)?;
-    let observed = observations::observe(&progress, &contacts, &context.torrents, rules.identity)?;
-    let (peers, thresholds) = peers::judge(&observed, &contacts, rules)?;
-
-    let sightings = context.if_needed(needs.sightings, Table::Sightings, range)?;
-    let named = sightings::peers(&sightings, &contacts, &context.ourselves, rules.identity)?.collect()?;
-    let (peers, sessions) = if needs.presence {
-        let presence = Presence::of(&contacts, watched(&contacts, &sightings, rules)?, rules)?;
-        let peers = arrival::add_arrivals(presence.add_stays(peers)?, &named, &sightings)?;
-        (peers, presence.sessions()?)
-    } else {
-        (peers::without_stays(peers)?, Sessions::default())
-    };
-    let known = known_peers(&named, &contacts, &peers, context.rules)?;
-
-    let of = |names: &[&str]| {
-        let by: Vec<_> = names.iter().map(|name| col(*name)).collect();
-        known.clone().lazy().group_by(by).agg([col("peers").sum(), col("contacted_peers").sum()]).collect()
-    };
-    let histogram = |column: &str| {
-        let counted = known.clone().lazy().filter(col(column).gt(lit(0)));
-        counted.group_by([col(column).alias("contacts")]).agg([count_rows("peers")]).collect()
-    };
-    Ok(Part {
-        thresholds,
-        swarms: of(&["info_hash"])?,
-        addresses: of(&["ip"])?,
-        source_sets: known
-            .clone()
-            .lazy()
-            .filter(col("sources").gt(lit(0)))
-            .group_by([
-                col("info_hash"),
-                col("sources"),
-                col("contacted_peers").gt(lit(0)).alias("contacted"),
-                col("dialled").gt(lit(0)).alias("dialled"),
-                col("answered").gt(lit(0)).alias("answered"),
-            ])
-            .agg([count_rows("peers")])
-            .collect()?,
-        rounds: sightings::rounds(&sightings, &context.ourselves, rules)?.collect()?,
-        seeders: if needs.seeders {
-            observed.seeders(rules.threshold, rules.bucket_us)?
-        } else {
-            observations::no_seeders()?
-        },
-        sessions,
-        received: sightings::received(&sightings, &context.ourselves, context.rules).collect()?,
-        new: sightings::new(named.lazy(), context.rules).collect()?,
-        tried: histogram("tried")?,
-        reached: histogram("reached")?,
-        peers,
-    })
-}
-
-/// When each torrent was watched: `info_hash`, `watched_from`, `watched_until`.
-fn watched(contacts: &DataFrame, sightings: &LazyFrame, rules: &Rules) -> PolarsResult<DataFrame> {
-    let in_time = contacts.clone().lazy().filter(rules.selection.in_time());
-    let times = |rows: LazyFrame| {
-        rows.group_by([col("info_hash")])
-            .agg([col("time").min().alias("watched_from"), col("time").max().alias("watched_until")])
-    };
-    let beginning = coalesce(&[col("handshake_at"), col("time")]).alias("time");
-    let begun = in_time.clone().select([col("info_hash"), beginning]);
-    concat([times(in_time), times(begun), times(sightings.clone())], UnionArgs::default())?
-        .group_by([col("info_hash")])
-        .agg([col("watched_from").min(), col("watched_until").max()])
-        .collect()
-}
-
-fn count_rows(name: &str) -> polars::prelude::Expr {
-    len().cast(DataType::Int64).alias(name)
-}
-
-/// Every endpoint anything is known of: the key, `sources`, `tried`, `reached`, `dialled`, `answered`, `peers`,
-/// `contacted_peers`. The former two count contacts in both directions, the next two outgoing ones.
-///
-/// `peers` is 1, or the number of peers that followed one another at the endpoint.
-fn known_peers(
-    named: &DataFrame,
-    contacts: &DataFrame,
-    peers: &DataFrame,
-    rules: &Rules,
-) -> PolarsResult<DataFrame> {
-    let with_handshake = col("handshake").fill_null(lit(false));
-    let sum = |truth: polars::prelude::Expr| truth.cast(DataType::Int64).sum();
-    let tried = contacts
-        .clone()
-        .lazy()
-        .filter(col("own").not().and(rules.selection.in_time()))
-        .filter(identity::is_out().or(with_handshake.clone()))
-        .group_by(key())
-        .agg([
-            count_rows("tried"),
-            sum(with_handshake.clone()).alias("reached"),
-            sum(identity::is_out()).alias("dialled"),
-            sum(identity::is_out().and(with_handshake)).alias("answered"),
-        ]);
-    let counts = ["sources", "tried", "reached", "dialled", "answered"];
-    let columns = [key(), counts.map(col).to_vec()].concat();
-    let zero = |name: &str| lit(0_i64).cast(DataType::Int64).alias(name);
-    let tried = tried.with_column(zero("sources"));
-    let no_contacts = counts.iter().skip(1).map(|name| zero(name)).collect::<Vec<_>>();
-    let named = named.clone().lazy().with_columns(no_contacts).select(columns.clone());
-    let contacted = peers.clone().lazy().group_by(key()).agg([count_rows("contacted_peers")]);
-    let observed = contacted.clone().with_columns(counts.map(zero));
-    concat([named, tried.select(columns.clone()), observed.select(columns)], UnionArgs::default())?
-        .group_by(key())
-        .agg(counts.map(|name| col(name).sum()))
-        .join(contacted, key(), key(), left_join())
-        .with_column(col("contacted_peers").fill_null(lit(0_i64)))
-        .with_column(
-            polars::prelude::when(col("contacted_peers").gt(lit(1)))
-                .then(col("contacted_peers"))
-                .otherwise(lit(1_i64))
-                .alias("peers"),
-        )
-        .collect()
-}
-
-/// Puts the parts together.
-pub fn merge(context: &Context<'_>, mut parts: Vec<Part>) -> PolarsResult<Replay> {
-    let sessions = sessions(&mut parts);
-    let mut thresholds = vec![AtThreshold::default(); threshold_series().len()];
-    for part in &parts {
-        for (sum, at) in thresholds.iter_mut().zip(&part.thresholds) {
-            sum.confirmed += at.confirmed;
-            sum.already_complete += at.already_complete;
-        }
-    }
-    let sum = |frame: fn(&Part) -> &DataFrame, by: &[&str], sums: &[&str]| -> PolarsResult<DataFrame> {
-        let frames: Vec<LazyFrame> = parts.iter().map(|part| frame(part).clone().lazy()).collect();
-        let by: Vec<_> = by.iter().map(|name| col(*name)).collect();
-        let sums: Vec<_> = sums.iter().map(|name| col(*name).sum()).collect();
-        concat(frames, UnionArgs::default())?.group_by(by).agg(sums).collect()
-    };
-    let counts = ["peers", "contacted_peers"];
-    let hours = sum(|part| &part.received, &["hour", "source"], &["received"])?;
-    let new = sum(|part| &part.new, &["hour", "source"], &["new"])?;
-    Ok(Replay {
-        torrents: context.torrents.clone(),
-        swarms: sum(|part| &part.swarms, &["info_hash"], &counts)?,
-        addresses: sum(|part| &part.addresses, &["ip"], &counts)?,
-        source_sets: source_sets(&sum(|part| &part.source_sets, &SOURCE_SET_KEY, &["peers"])?)?,
-        rounds: sum(|part| &part.rounds, &["info_hash", "rounds"], &["addresses"])?,
-        seeders: sum(|part| &part.seeders, &["hour", "info_hash"], &["seeders", "leechers"])?,
-        sessions,
-        source_hours: join_hours(hours, new)?,
-        visits: (
-            histogram(&sum(|part| &part.tried, &["contacts"], &["peers"])?)?,
-            histogram(&sum(|part| &part.reached, &["contacts"], &["peers"])?)?,
-        ),
-        thresholds,
-        peers: all_peers(parts)?,
-    })
-}
-
-fn all_peers(parts: Vec<Part>) -> PolarsResult<DataFrame> {
-    let frames: Vec<LazyFrame> = parts.into_iter().map(|part| part.peers.lazy()).collect();
-    concat(frames, UnionArgs::default())?.collect()
-}
-
-fn join_hours(received: DataFrame, new: DataFrame) -> PolarsResult<DataFrame> {
-    let by = || [col("hour"), col("source")];
-    received
-        .lazy()
-        .join(new.lazy(), by(), by(), left_join())
-        .with_column(col("new").fill_null(lit(0_i64)))
-        .collect()
 }
 
 /// What tells sets of peers apart by who named them and how they answered.
-const SOURCE_SET_KEY: [&str; 5] = ["info_hash", "sources", "contacted", "dialled", "answered"];
+type SourceSetKey = (Address, u8, [bool; 3]);
 
-fn source_sets(sets: &DataFrame) -> PolarsResult<Vec<NamedPeers>> {
-    let truth = |name: &str| -> PolarsResult<Vec<bool>> {
-        Ok(sets.column(name)?.bool()?.iter().map(Option::unwrap_or_default).collect())
-    };
-    let truths = truth("contacted")?.into_iter().zip(truth("dialled")?.into_iter().zip(truth("answered")?));
-    let names = sets.column("info_hash")?.str()?.iter().zip(sets.column("sources")?.i64()?.iter());
-    let mut found: Vec<NamedPeers> = names
-        .zip(truths)
-        .zip(sets.column("peers")?.i64()?.iter())
-        .filter_map(|(((info_hash, sources), (contacted, (dialled, answered))), peers)| {
-            Some(NamedPeers {
-                info_hash: info_hash?.to_owned(),
-                sources: SourceSet(u8::try_from(sources?).ok()?),
-                contacted,
-                dialled,
-                answered,
-                peers: u64::try_from(peers?).ok()?,
-            })
-        })
-        .collect();
-    found.sort();
-    Ok(found)
+/// What the replay of a range found, or that of several.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// A frame of [`peers::COLUMNS`] per range.
+    pub peers: Vec<DataFrame>,
+    /// At each of [`threshold_series`].
+    pub thresholds: Vec<AtThreshold>,
+    /// By torrent.
+    pub swarms: BTreeMap<Address, Count>,
+    /// By place.
+    pub places: HashMap<PlaceKey, (Place, Count)>,
+    /// Of the addresses that were looked up.
+    pub addresses: BTreeMap<Address, Count>,
+    source_sets: HashMap<SourceSetKey, u64>,
+    /// Of the sightings.
+    pub tallies: Tallies,
+    /// Complete and other peers by bucket and torrent.
+    pub seeders: BTreeMap<(i64, Address), (u64, u64)>,
+    /// How long peers were online.
+    pub sessions: Sessions,
+    /// Peers by number of contacts.
+    pub tried: BTreeMap<u64, u64>,
+    /// Peers by number of contacts with a handshake.
+    pub reached: BTreeMap<u64, u64>,
 }
 
-fn sessions(parts: &mut [Part]) -> Sessions {
-    let mut all = Sessions::default();
-    for part in parts {
-        all.seen.append(&mut part.sessions.seen);
-        all.left_truncated += part.sessions.left_truncated;
+impl Found {
+    /// Adds what the next range found.
+    pub fn merge(&mut self, other: Self) {
+        self.peers.extend(other.peers.into_iter().filter(|frame| frame.height() > 0));
+        self.thresholds.resize(threshold_series().len(), AtThreshold::default());
+        for (sum, at) in self.thresholds.iter_mut().zip(other.thresholds) {
+            sum.confirmed += at.confirmed;
+            sum.already_complete += at.already_complete;
+        }
+        for (info_hash, count) in other.swarms {
+            self.swarms.entry(info_hash).or_default().add(count);
+        }
+        for (key, (place, count)) in other.places {
+            self.places.entry(key).or_insert_with(|| (place, Count::default())).1.add(count);
+        }
+        for (ip, count) in other.addresses {
+            self.addresses.entry(ip).or_default().add(count);
+        }
+        for (key, peers) in other.source_sets {
+            *self.source_sets.entry(key).or_default() += peers;
+        }
+        self.tallies.merge(other.tallies);
+        for (key, (complete, others)) in other.seeders {
+            let sum = self.seeders.entry(key).or_default();
+            *sum = (sum.0 + complete, sum.1 + others);
+        }
+        self.sessions.merge(other.sessions);
+        for (sums, histogram) in [(&mut self.tried, other.tried), (&mut self.reached, other.reached)] {
+            for (contacts, peers) in histogram {
+                *sums.entry(contacts).or_default() += peers;
+            }
+        }
     }
-    all
+
+    /// Peers by torrent, by who named them and by how they answered.
+    pub fn source_sets(&self) -> Vec<NamedPeers> {
+        let mut found: Vec<NamedPeers> = self
+            .source_sets
+            .iter()
+            .map(|((info_hash, sources, [contacted, dialled, answered]), peers)| NamedPeers {
+                info_hash: info_hash.as_str().to_owned(),
+                sources: SourceSet(*sources),
+                contacted: *contacted,
+                dialled: *dialled,
+                answered: *answered,
+                peers: *peers,
+            })
+            .collect();
+        found.sort();
+        found
+    }
 }
 
-fn histogram(counts: &DataFrame) -> PolarsResult<BTreeMap<u64, u64>> {
-    let contacts = counts.column("contacts")?.i64()?.iter();
-    Ok(contacts
-        .zip(counts.column("peers")?.i64()?.iter())
-        .filter_map(|(contacts, peers)| Some((u64::try_from(contacts?).ok()?, u64::try_from(peers?).ok()?)))
-        .collect())
+/// A place, so that equal ones are one.
+pub type PlaceKey = (Option<String>, Option<String>, [Option<u64>; 3], Option<String>);
+
+fn place_key(place: &Place) -> PlaceKey {
+    let numbers = [place.latitude.map(f64::to_bits), place.longitude.map(f64::to_bits), place.asn];
+    (place.country.clone(), place.city.clone(), numbers, place.organization.clone())
+}
+
+/// Replays one range.
+pub fn replay(context: &Context<'_>, range: &Range) -> Result<Found, SegmentError> {
+    let Context { rules, needs, segments, .. } = context;
+    let mut names = Names::default();
+    let keys = (range.low, range.high);
+    // A contact without a handshake tells nothing of pieces.
+    let whole = needs.presence || needs.known || needs.sightings;
+    let keep =
+        |contact: &Contact| whole || contact.handshake() || contact.shows_us || contact.peer_id.is_some();
+    let rows = Rows {
+        contacts: load::load::<Contact>(segments, keys, &rules.selection, &mut names, keep)?,
+        progress: if needs.progress {
+            load::load::<Progress>(segments, keys, &rules.selection, &mut names, |_| true)?
+        } else {
+            load::Loaded::default()
+        },
+        sightings: if needs.sightings {
+            load::load::<Sighting>(segments, keys, &rules.selection, &mut names, |_| true)?
+        } else {
+            load::Loaded::default()
+        },
+    };
+    let ranks = names.ranks();
+    let mut judging = Judging::new(context, &names);
+    rows.for_each_unit(rules.identity, &ranks, |unit| judging.judge(unit));
+    judging.finish()
+}
+
+/// The judgement of a range, unit after unit.
+struct Judging<'a> {
+    context: &'a Context<'a>,
+    names: &'a Names,
+    thresholds: Vec<super::Threshold>,
+    /// The last torrent's.
+    of_torrent: Option<(Address, Option<Judge>)>,
+    peers: Vec<Peer>,
+    places: Vec<Place>,
+    place_numbers: HashMap<PlaceKey, u32>,
+    found: Found,
+}
+
+impl<'a> Judging<'a> {
+    fn new(context: &'a Context<'a>, names: &'a Names) -> Self {
+        let mut thresholds = vec![context.rules.threshold];
+        if context.needs.thresholds {
+            thresholds.extend(threshold_series());
+        }
+        let found =
+            Found { thresholds: vec![AtThreshold::default(); threshold_series().len()], ..Found::default() };
+        Self {
+            context,
+            names,
+            thresholds,
+            of_torrent: None,
+            peers: Vec::new(),
+            places: Vec::new(),
+            place_numbers: HashMap::new(),
+            found,
+        }
+    }
+
+    fn finish(mut self) -> Result<Found, SegmentError> {
+        let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs.programs);
+        let frame =
+            frame.map_err(|error| SegmentError { file: "peers".into(), problem: error.to_string() })?;
+        self.found.peers.push(frame);
+        Ok(self.found)
+    }
+
+    fn judge(&mut self, unit: &Unit) {
+        let Some(info_hash) = unit.info_hash else { return };
+        let Context { rules, needs, overview, .. } = *self.context;
+        let identities = Identities::of(unit, &overview.ourselves, rules.identity);
+        let named = if needs.sightings {
+            NamedByWho::of(unit, &identities, &overview.ourselves)
+        } else {
+            NamedByWho::default()
+        };
+        let presence = needs.presence.then(|| Presence::of(unit, &identities, rules));
+        let watched = overview.watched.get(&info_hash).copied();
+        if let Some(presence) = &presence {
+            presence.add_to(&mut self.found.sessions, watched);
+        }
+        let mut units = UnitPeers { contacted: SmallMap::default(), peers: Vec::new() };
+        self.observed(unit, &identities, &mut units);
+        only_met(unit, &identities, rules, needs, &mut units);
+        for (who, mut peer) in std::mem::take(&mut units.peers) {
+            peer.watched_from = watched.map(|(from, _)| from).filter(|_| needs.presence);
+            if let Some(at) = peer.seen.and_then(|seen| seen.crossed_at()) {
+                peer.stay = presence.as_ref().and_then(|presence| presence.stay(who, at));
+                let first = named.get(&who).filter(|_| needs.presence).map(|named| named.first);
+                peer.came_after =
+                    first.and_then(|(at, source)| overview.rounds.came_after(info_hash, source, at));
+            }
+            self.keep(unit, who, peer);
+        }
+        if needs.sightings {
+            self.found.tallies.add(unit, &named, &overview.ourselves, rules, self.names);
+        }
+        if needs.known {
+            self.count_known(unit, &identities, &named, &units.contacted);
+        }
+    }
+
+    /// Judges what was observed.
+    fn observed(&mut self, unit: &Unit, identities: &Identities, found: &mut UnitPeers) {
+        let Some(info_hash) = unit.info_hash.filter(|_| !unit.progress.is_empty()) else { return };
+        if self.of_torrent.as_ref().is_none_or(|(of, _)| *of != info_hash) {
+            let torrent = self.context.overview.by_info_hash.get(&info_hash);
+            let judge = torrent.map(|torrent| Judge::of(*torrent, &self.thresholds));
+            self.of_torrent = Some((info_hash, judge));
+        }
+        let Some((_, Some(judge))) = &self.of_torrent else { return };
+        let Context { rules, needs, .. } = self.context;
+        let torrent = &judge.torrent;
+        let observed = Observed::of(unit, identities, rules.identity, torrent);
+        let mut rows = Vec::new();
+        for (who, of_peer) in observed.peers() {
+            rows.clear();
+            rows.extend(of_peer.iter().map(|(_, row)| *row));
+            for verdict in judge.judge(&rows) {
+                if needs.thresholds {
+                    count(&mut self.found.thresholds, &verdict, rules.max_plausible_speed);
+                }
+                let seen = Seen::of(&verdict, torrent.piece_count, rules.max_plausible_speed);
+                found.add(who, peer(unit, who, verdict.peer_id, Some(seen)));
+            }
+            if needs.seeders {
+                let by_bucket =
+                    observations::complete_by_bucket(of_peer, torrent, rules.threshold, rules.bucket_us);
+                for (bucket, complete) in by_bucket {
+                    let sum = self.found.seeders.entry((bucket, info_hash)).or_default();
+                    *if complete { &mut sum.0 } else { &mut sum.1 } += 1;
+                }
+            }
+        }
+        name(unit, identities, found);
+    }
+
+    /// Keeps a peer that some table tells of.
+    fn keep(&mut self, unit: &Unit, who: Who, mut peer: Peer) {
+        let needs = self.context.needs;
+        let tells = peer.seen.is_some_and(|seen| seen.tells());
+        if !needs.everyone && !(needs.progress && tells) {
+            return;
+        }
+        let is_told = peer.seen.is_some_and(|seen| seen.is_told());
+        if needs.places != Whose::Nobody && is_told {
+            let place = self.context.book.locate(unit.ip(who.ip));
+            let places = &mut self.places;
+            let number = self.place_numbers.entry(place_key(&place)).or_insert_with(|| {
+                places.push(place);
+                u32::try_from(places.len() - 1).unwrap_or(u32::MAX)
+            });
+            peer.place = Some(*number);
+        }
+        self.peers.push(peer);
+    }
+
+    /// Counts every peer anything is known of.
+    fn count_known(
+        &mut self,
+        unit: &Unit,
+        identities: &Identities,
+        named: &NamedByWho,
+        contacted: &SmallMap<Who, u64>,
+    ) {
+        let Some(info_hash) = unit.info_hash else { return };
+        let mut known: SmallMap<Who, Known> = SmallMap::default();
+        for (who, named) in named.iter() {
+            known.entry(who).sources = named.sources.0;
+        }
+        for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts) {
+            let counts = contact.out || of.handshake;
+            if of.own || !counts || !self.context.rules.selection.holds(contact.time) {
+                continue;
+            }
+            let known = known.entry(of.who);
+            known.tried += 1;
+            known.reached += u64::from(of.handshake);
+            known.dialled |= contact.out;
+            known.answered |= contact.out && of.handshake;
+        }
+        for (who, peers) in contacted.iter() {
+            known.entry(*who).contacted = *peers;
+        }
+        let found = &mut self.found;
+        // Mostly one address.
+        let mut by_ip: SmallMap<u32, Count> = SmallMap::default();
+        let mut all = Count::default();
+        for (who, known) in known.iter() {
+            let count = Count { peers: known.contacted.max(1), contacted: known.contacted };
+            all.add(count);
+            by_ip.entry(who.ip).add(count);
+            if known.sources > 0 {
+                let answers = [known.contacted > 0, known.dialled, known.answered];
+                *found.source_sets.entry((info_hash, known.sources, answers)).or_default() += 1;
+            }
+            if known.tried > 0 {
+                *found.tried.entry(known.tried).or_default() += 1;
+            }
+            if known.reached > 0 {
+                *found.reached.entry(known.reached).or_default() += 1;
+            }
+        }
+        if all.peers > 0 {
+            found.swarms.entry(info_hash).or_default().add(all);
+        }
+        for (ip, count) in by_ip.iter() {
+            if self.context.needs.places == Whose::Everybody {
+                let place = self.context.book.locate(unit.ip(*ip));
+                let sum = found.places.entry(place_key(&place)).or_insert_with(|| (place, Count::default()));
+                sum.1.add(*count);
+            }
+            let looked_up = unit.ips.get(*ip as usize).filter(|ip| self.context.looked_up.contains(*ip));
+            if let Some(ip) = looked_up {
+                found.addresses.entry(*ip).or_default().add(*count);
+            }
+        }
+    }
+}
+
+/// What is known of a peer besides its pieces.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    sources: u8,
+    tried: u64,
+    reached: u64,
+    dialled: bool,
+    answered: bool,
+    contacted: u64,
+}
+
+/// A unit's peers, and how many followed one another at each key.
+struct UnitPeers {
+    contacted: SmallMap<Who, u64>,
+    peers: Vec<(Who, Peer)>,
+}
+
+impl UnitPeers {
+    fn add(&mut self, who: Who, peer: Peer) {
+        *self.contacted.entry(who) += 1;
+        self.peers.push((who, peer));
+    }
+}
+
+fn peer(unit: &Unit, who: Who, peer_id: Option<PeerId>, seen: Option<Seen>) -> Peer {
+    Peer {
+        info_hash: unit.info_hash.unwrap_or(Address::FIRST),
+        ip: unit.ips.get(who.ip as usize).copied().unwrap_or(Address::FIRST),
+        port: who.port,
+        alias: who.alias,
+        peer_id,
+        client: 0,
+        seen,
+        watched_from: None,
+        stay: None,
+        came_after: None,
+        place: None,
+    }
+}
+
+/// Gives observed peers the `v` last told with their peer ID.
+fn name(unit: &Unit, identities: &Identities, found: &mut UnitPeers) {
+    let mut clients: SmallMap<(Who, PeerId), u32> = SmallMap::default();
+    for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts) {
+        if let Some(id) = contact.peer_id.filter(|_| contact.client > 0) {
+            clients.insert((of.who, id), contact.client);
+        }
+    }
+    for (who, peer) in &mut found.peers {
+        let client = peer.peer_id.and_then(|id| clients.get(&(*who, id)));
+        peer.client = client.copied().unwrap_or_default();
+    }
+}
+
+/// Adds peers whose handshake was received within the selected time, but no known observation.
+fn only_met(unit: &Unit, identities: &Identities, rules: &Rules, needs: Needs, found: &mut UnitPeers) {
+    if !needs.everyone && !needs.known {
+        return;
+    }
+    let mut met: SmallMap<Who, (Option<PeerId>, u32)> = SmallMap::default();
+    for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts) {
+        let counts = of.met() && rules.selection.holds(contact.time);
+        if counts && found.contacted.get(&of.who).is_none() {
+            let last = met.entry(of.who);
+            last.0 = contact.peer_id;
+            last.1 = if contact.client > 0 { contact.client } else { last.1 };
+        }
+    }
+    for (who, (peer_id, client)) in met.iter() {
+        let peer = Peer { client: *client, ..peer(unit, *who, *peer_id, None) };
+        found.add(*who, peer);
+    }
+}
+
+/// Counts a peer at every threshold after the first, the rules' own.
+fn count(at_thresholds: &mut [AtThreshold], verdict: &Verdict, max_plausible_speed: u64) {
+    use super::judge::Reached;
+    if verdict.backwards || peers::is_implausible(verdict, max_plausible_speed) {
+        return;
+    }
+    for (at, reached) in at_thresholds.iter_mut().zip(verdict.reached.iter().skip(1)) {
+        match reached {
+            Some(Reached::Already) => at.already_complete += 1,
+            Some(Reached::Crossed(_)) if verdict.believed => at.confirmed += 1,
+            Some(Reached::Crossed(_)) | None => {}
+        }
+    }
+}
+
+/// The peers of all ranges in one frame.
+pub fn all_peers(parts: Vec<DataFrame>) -> PolarsResult<DataFrame> {
+    let mut all = peers::empty()?;
+    for part in parts {
+        all.vstack_mut(&part)?;
+    }
+    Ok(all)
 }

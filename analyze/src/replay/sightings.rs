@@ -1,15 +1,16 @@
 //! Which sources named which peers, and which named them first.
 
-use polars::prelude::{
-    DataFrame, DataType, Expr, IntoLazy, LazyFrame, PolarsResult, UnionArgs, UniqueKeepStrategy, coalesce,
-    col, concat, len, lit, when,
-};
-use schema::table::{Direction, Source};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use schema::table::Source;
 
 use super::{
     Rules,
-    identity::{self, Identity, LOST, NO_PORT, key, left_join},
+    identity::{Identities, NO_PORT, Who},
     ourselves::Ourselves,
+    rows::{Address, Contact, Names, Sighting},
+    small_map::SmallMap,
+    unit::Unit,
 };
 
 /// A set of sources, one bit each in the order of [`Source::ALL`].
@@ -59,127 +60,152 @@ fn code(source: Source) -> u8 {
     u8::from(source)
 }
 
-/// The codes as a column; rows of a source this version does not know get null.
-pub(super) fn code_column() -> Expr {
-    Source::ALL.iter().fold(lit(polars::prelude::NULL).cast(DataType::Int64), |other, source| {
-        when(col("source").eq(lit(source.as_str()))).then(lit(i64::from(code(*source)))).otherwise(other)
-    })
+/// Who named a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Every source that did.
+    pub sources: SourceSet,
+    /// When it was named first, µs, and by whom; of sources that name a peer in the same microsecond, the first in the
+    /// order of [`Source::ALL`].
+    pub first: (i64, Source),
 }
 
-/// Peers named by sources, one row each: the key, `sources` (a [`SourceSet`]), `first` (µs × 8 + the source's code).
-///
-/// Incoming peers are named by the remote port of a connection; `contacts` (resolved) tells whose it was.
-pub fn peers(
-    sightings: &LazyFrame,
-    contacts: &DataFrame,
-    ourselves: &Ourselves,
-    identity: Identity,
-) -> PolarsResult<LazyFrame> {
-    let coded = sightings.clone().with_column(code_column().alias("code")).filter(col("code").is_not_null());
-    let incoming = col("source").eq(lit(Source::Incoming.as_str()));
-    let first = (col("time").min() * lit(8_i64)).alias("first");
-    let named = ourselves
-        .leave_out(coded.clone().filter(incoming.clone().not()), "port")
-        .group_by([col("info_hash"), col("ip"), col("port"), col("code")])
-        .agg([first.clone()])
-        .select([
-            col("info_hash"),
-            col("ip"),
-            col("port").alias("peer_port"),
-            lit(b"".as_slice()).alias("alias"),
-            col("code"),
-            col("first"),
-        ]);
-    let named = identity::of_endpoints(named, contacts, identity);
-    let connection = || ["run", "info_hash", "ip", "port"].map(col);
-    let of_connection = || ["run", "info_hash", "remote_ip", "port"].map(col);
-    let came_in = coded.filter(incoming).group_by(connection()).agg([first, col("code").first()]);
-    let contacts_in = contacts
-        .clone()
-        .lazy()
-        .filter(col("direction").eq(lit(Direction::In.as_str())))
-        .group_by(of_connection())
-        .agg([
-            col("own").any(true),
-            col("ip").max().alias("peer_ip"),
-            col("peer_port").max(),
-            col("alias").max(),
-        ]);
-    let came_in = came_in
-        .join(contacts_in, connection(), of_connection(), left_join())
-        .filter(col("own").fill_null(lit(false)).not())
-        .select([
-            col("info_hash"),
-            coalesce(&[col("peer_ip"), col("ip")]).alias("ip"),
-            coalesce(&[col("peer_port"), lit(NO_PORT)]).alias("peer_port"),
-            coalesce(&[col("alias"), lit(LOST)]).alias("alias"),
-            col("code"),
-            col("first"),
-        ]);
-    let came_in = if identity == Identity::Ip { identity::by_ip(came_in) } else { came_in };
-    let all = concat([named, came_in], UnionArgs::default())?
-        .with_column((col("first") + col("code")).alias("first"));
-    let in_set = |source: &Source| {
-        let named_by = col("code").eq(lit(i64::from(code(*source)))).any(true);
-        named_by.cast(DataType::Int64) * lit(i64::from(bit(*source)))
-    };
-    let set = Source::ALL.iter().fold(lit(0_i64), |set, source| set + in_set(source));
-    Ok(all.group_by(key()).agg([set.alias("sources"), col("first").min()]))
+/// Peers of a unit named by sources.
+#[derive(Debug, Default)]
+pub struct NamedByWho(SmallMap<Who, Option<Named>>);
+
+impl NamedByWho {
+    /// Finds whom each sighting names.
+    ///
+    /// Incoming peers are named by the remote port of a connection; the contacts tell whose it was.
+    pub fn of(unit: &Unit, identities: &Identities, ourselves: &Ourselves) -> Self {
+        let mut named = Self::default();
+        let mut connections: Option<Connections> = None;
+        for row in &unit.sightings {
+            let Some(source) = row.code else { continue };
+            let who = if source == Source::Incoming {
+                let connections = connections.get_or_insert_with(|| Connections::of(unit, identities));
+                match connections.0.get(&(row.run, row.ip, row.port)) {
+                    Some((_, true)) => continue,
+                    Some((who, false)) => *who,
+                    None => identities.as_asked(Who::lost(row.ip)),
+                }
+            } else if is_ours(unit, row, ourselves) {
+                continue;
+            } else {
+                identities.at(row.ip, row.port)
+            };
+            named.add(who, row.time, source);
+        }
+        named
+    }
+
+    fn add(&mut self, who: Who, time: i64, source: Source) {
+        let known = self.0.entry(who);
+        *known = Some(match *known {
+            None => Named { sources: SourceSet(bit(source)), first: (time, source) },
+            Some(known) => Named {
+                sources: SourceSet(known.sources.0 | bit(source)),
+                first: known.first.min((time, source)),
+            },
+        });
+    }
+
+    /// Who named a peer.
+    pub fn get(&self, who: &Who) -> Option<Named> {
+        self.0.get(who).copied().flatten()
+    }
+
+    /// Every peer that was named.
+    pub fn iter(&self) -> impl Iterator<Item = (Who, Named)> {
+        self.0.iter().filter_map(|(who, named)| Some((*who, (*named)?)))
+    }
 }
 
-/// In how many rounds, buckets of time, each address was named by others: `info_hash`, `rounds` (1, 2, or 3 for more),
-/// `addresses`; and a row with `rounds` 0 whose `addresses` is the number of rounds in which anyone was named.
-pub fn rounds(sightings: &LazyFrame, ourselves: &Ourselves, rules: &Rules) -> PolarsResult<LazyFrame> {
-    let named = ourselves
-        .leave_out(sightings.clone(), "port")
-        .filter(col("source").neq(lit(Source::Incoming.as_str())))
-        .with_column(hour(col("time"), rules))
-        .select(["info_hash", "ip", "port", "hour"].map(col))
-        .unique(None, UniqueKeepStrategy::Any);
-    let count = || len().cast(DataType::Int64);
-    let held = named
-        .clone()
-        .select(["info_hash", "hour"].map(col))
-        .unique(None, UniqueKeepStrategy::Any)
-        .group_by([col("info_hash")])
-        .agg([count().alias("addresses")])
-        .select([col("info_hash"), lit(0_i64).cast(DataType::Int64).alias("rounds"), col("addresses")]);
-    let seen = named
-        .group_by(["info_hash", "ip", "port"].map(col))
-        .agg([count().alias("rounds")])
-        .with_column(when(col("rounds").gt(lit(2))).then(lit(3_i64)).otherwise(col("rounds")).alias("rounds"))
-        .group_by(["info_hash", "rounds"].map(col))
-        .agg([count().alias("addresses")]);
-    concat([held, seen], UnionArgs::default())
+/// Whose each incoming connection was, by run, address and remote port, and whether it was one of us.
+struct Connections(HashMap<(u32, u32, i32), (Who, bool)>);
+
+impl Connections {
+    fn of(unit: &Unit, identities: &Identities) -> Self {
+        let mut connections: HashMap<_, (Who, bool)> = HashMap::new();
+        let incoming = |(contact, _): &(&Contact, &super::identity::Resolved)| !contact.out;
+        for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts).filter(incoming) {
+            let known = connections.entry((contact.run, contact.ip, contact.port));
+            let (who, own) = known.or_insert((Who::at(of.who.ip, NO_PORT), false));
+            who.ip = who.ip.max(of.who.ip);
+            who.port = who.port.max(of.who.port);
+            who.alias = who.alias.max(of.who.alias);
+            *own |= of.own;
+        }
+        Self(connections)
+    }
 }
 
-/// Addresses received: `hour`, `source`, `received`; our own addresses are left out where the port is theirs.
-pub fn received(sightings: &LazyFrame, ourselves: &Ourselves, rules: &Rules) -> LazyFrame {
-    ourselves
-        .leave_out(sightings.clone(), "port")
-        .with_column(hour(col("time"), rules))
-        .group_by([col("hour"), col("source")])
-        .agg([len().cast(DataType::Int64).alias("received")])
+fn is_ours(unit: &Unit, row: &Sighting, ourselves: &Ourselves) -> bool {
+    unit.ips.get(row.ip as usize).is_some_and(|ip| ourselves.is_ours(ip, row.port))
 }
 
-/// Peers named for the first time: `hour`, `source`, `new`.
-pub fn new(peers: LazyFrame, rules: &Rules) -> LazyFrame {
-    let code_of_first = col("first") % lit(8_i64);
-    let source = Source::ALL.iter().fold(lit("unknown"), |other, source| {
-        when(code_of_first.clone().eq(lit(i64::from(code(*source)))))
-            .then(lit(source.as_str()))
-            .otherwise(other)
-    });
-    // Multiples of 8 are exact in a float far beyond any time.
-    let eightfold = (col("first") - code_of_first).cast(DataType::Float64);
-    let time = (eightfold / lit(8.0)).cast(DataType::Int64);
-    peers
-        .with_columns([hour(time, rules), source.alias("source")])
-        .group_by([col("hour"), col("source")])
-        .agg([len().cast(DataType::Int64).alias("new")])
+/// What sightings amount to, over all torrents of a range or a log.
+#[derive(Clone, Debug, Default)]
+pub struct Tallies {
+    /// Addresses received by bucket and source; our own addresses are left out where the port is theirs.
+    pub received: BTreeMap<(i64, String), u64>,
+    /// Peers named for the first time by bucket and source.
+    pub new: BTreeMap<(i64, String), u64>,
+    /// In how many rounds, buckets of time, addresses were named by others (1, 2, or 3 for more), by torrent.
+    pub rounds: BTreeMap<(Address, u8), u64>,
+    /// The rounds in which anyone of a torrent was named.
+    pub held: HashSet<(Address, i64)>,
 }
 
-/// When the bucket of a time begins, µs, as `hour`.
-fn hour(time: Expr, rules: &Rules) -> Expr {
-    (time.clone() - time % lit(rules.bucket_us)).alias("hour")
+impl Tallies {
+    /// Adds a unit's sightings.
+    pub fn add(
+        &mut self,
+        unit: &Unit,
+        named: &NamedByWho,
+        ourselves: &Ourselves,
+        rules: &Rules,
+        names: &Names,
+    ) {
+        let Some(info_hash) = unit.info_hash else { return };
+        let bucket = |time: i64| time - time % rules.bucket_us;
+        let incoming = Some(Source::Incoming);
+        let mut received: SmallMap<(i64, u32), u64> = SmallMap::default();
+        let mut rounds = Vec::with_capacity(unit.sightings.len());
+        for row in unit.sightings.iter().filter(|row| !is_ours(unit, row, ourselves)) {
+            *received.entry((bucket(row.time), row.source)) += 1;
+            if row.code != incoming {
+                rounds.push((row.ip, row.port, bucket(row.time)));
+            }
+        }
+        for ((hour, source), count) in received.iter() {
+            let source = names.text(*source).unwrap_or_default();
+            *self.received.entry((*hour, source.to_owned())).or_default() += count;
+        }
+        rounds.sort_unstable();
+        rounds.dedup();
+        for of_endpoint in rounds.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
+            let count = u8::try_from(of_endpoint.len().min(3)).unwrap_or(3);
+            *self.rounds.entry((info_hash, count)).or_default() += 1;
+        }
+        self.held.extend(rounds.iter().map(|(_, _, hour)| (info_hash, *hour)));
+        for (_, Named { first: (time, source), .. }) in named.iter() {
+            *self.new.entry((bucket(time), source.as_str().to_owned())).or_default() += 1;
+        }
+    }
+
+    /// Adds another range's.
+    pub fn merge(&mut self, other: Self) {
+        for (key, count) in other.received {
+            *self.received.entry(key).or_default() += count;
+        }
+        for (key, count) in other.new {
+            *self.new.entry(key).or_default() += count;
+        }
+        for (key, count) in other.rounds {
+            *self.rounds.entry(key).or_default() += count;
+        }
+        self.held.extend(other.held);
+    }
 }

@@ -38,7 +38,7 @@ pub use input::Input;
 use input::{NO_INFO_HASH, by_place, with_share};
 
 use crate::replay::{
-    Needs,
+    Needs, Whose,
     identity::{full_join, left_join},
 };
 
@@ -104,9 +104,33 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
         "sources_hourly",
         "summary",
     ]);
-    let presence = any(&["sessions", "summary"]);
-    let seeders = wanted("seeders_hourly");
-    (progress || sightings || wanted("visits")).then_some(Needs { presence, progress, seeders, sightings })
+    let places = if any(&["cities", "countries", "networks"]) {
+        Whose::Everybody
+    } else if any(&["confirmed_downloads", "speeds", "speeds_by_country"]) {
+        Whose::Told
+    } else {
+        Whose::Nobody
+    };
+    (progress || sightings || wanted("visits")).then_some(Needs {
+        everyone: wanted("clients"),
+        known: any(&[
+            "cities",
+            "countries",
+            "hostnames",
+            "networks",
+            "population",
+            "sources",
+            "summary",
+            "visits",
+        ]),
+        places,
+        presence: any(&["sessions", "summary"]),
+        programs: any(&["clients", "confirmed_downloads"]),
+        progress,
+        seeders: wanted("seeders_hourly"),
+        sightings,
+        thresholds: wanted("thresholds"),
+    })
 }
 
 /// The result tables that were computed, by name.

@@ -277,7 +277,10 @@ pub(super) fn is_of_kind(found: &DataType, kind: ColumnKind) -> bool {
 }
 
 /// Runs what decodes bytes nobody vouches for: the Parquet library may panic over them.
-fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, ReadError> {
+///
+/// # Errors
+/// It did.
+pub fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, ReadError> {
     catch_unwind(AssertUnwindSafe(decode)).map_err(|_panic| {
         ReadError::Parquet(parquet::errors::ParquetError::General("the decoder gave up".to_owned()))
     })

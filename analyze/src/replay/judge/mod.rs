@@ -7,7 +7,7 @@
 mod generations;
 mod peer;
 
-use super::{speed::Bytes, threshold::Threshold};
+use super::{rows::PeerId, speed::Bytes, threshold::Threshold};
 use generations::Generations;
 
 /// How long a peer's opening burst is held back by default, µs: what a contact without a `contacts` row is given.
@@ -26,7 +26,7 @@ pub enum Claim {
 
 /// One known observation of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Observation<'a> {
+pub struct Observation {
     /// When, µs.
     pub time: i64,
     /// Pieces the peer had claimed by then in this contact.
@@ -36,7 +36,7 @@ pub struct Observation<'a> {
     /// When the contact's handshake was complete, µs; `None` where its `contacts` row was lost.
     pub handshake_at: Option<i64>,
     /// The peer ID of the contact's handshake.
-    pub peer_id: Option<&'a [u8]>,
+    pub peer_id: Option<PeerId>,
     /// What it was made of.
     pub claim: Claim,
     /// Whether the opening burst was over. If not, the count says "at least" and never "at most".
@@ -78,13 +78,13 @@ pub struct Crossing {
 
 /// What became of one peer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict<'a> {
+pub struct Verdict {
     /// Its first observation, µs.
     pub first_at: i64,
     /// Pieces then.
     pub first_pieces: u32,
     /// The peer ID last seen.
-    pub peer_id: Option<&'a [u8]>,
+    pub peer_id: Option<PeerId>,
     /// Its way past each threshold, in the order of the thresholds; `None` where it never reached one.
     pub reached: Vec<Option<Reached>>,
     /// Its count went down under the same peer ID, or peer IDs took turns.
@@ -98,20 +98,38 @@ pub struct Verdict<'a> {
     pub max_speed: Option<f64>,
 }
 
-/// Judges the observations of one endpoint, in order of time and then of their other fields; one verdict per peer that
-/// was there, in order.
-///
-/// Counts beyond the torrent are no observations.
-pub fn judge<'a>(
-    torrent: &Torrent,
-    thresholds: &[Threshold],
-    observations: &[Observation<'a>],
-) -> Vec<Verdict<'a>> {
-    let known: Vec<Observation<'a>> =
-        observations.iter().filter(|row| row.pieces <= torrent.piece_count).copied().collect();
-    let pieces: Vec<u32> = thresholds.iter().map(|threshold| threshold.pieces(torrent.piece_count)).collect();
-    let generations = Generations::of(&known);
-    (0..generations.count())
-        .filter_map(|generation| peer::judge(torrent, &pieces, generations.members(generation)))
-        .collect()
+impl Observation {
+    /// What observations of a peer are ordered by: their time, and else whatever makes the order the same every time.
+    pub fn order(&self) -> (i64, u32, (u32, i64), Claim, bool) {
+        (self.time, self.pieces, self.contact, self.claim, self.settled)
+    }
+}
+
+/// A torrent and the thresholds in its pieces.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    /// The torrent.
+    pub torrent: Torrent,
+    /// The thresholds in pieces; the first is the one in force.
+    needed: Vec<u32>,
+}
+
+impl Judge {
+    /// A judge of a torrent's peers.
+    pub fn of(torrent: Torrent, thresholds: &[Threshold]) -> Self {
+        let needed = thresholds.iter().map(|threshold| threshold.pieces(torrent.piece_count)).collect();
+        Self { torrent, needed }
+    }
+
+    /// Judges the observations of one endpoint, in their order; one verdict per peer that was there, in order.
+    ///
+    /// None may be beyond the torrent.
+    pub fn judge(&self, observations: &[Observation]) -> Vec<Verdict> {
+        let generations = Generations::of(observations);
+        (0..generations.count())
+            .filter_map(|generation| {
+                peer::judge(&self.torrent, &self.needed, generations.members(generation))
+            })
+            .collect()
+    }
 }

@@ -11,13 +11,9 @@ use super::{Claim, Crossing, Observation, Reached, Torrent, Verdict, generations
 use crate::replay::speed::Speedometer;
 
 /// Judges one peer; `None` without observations. `thresholds` are in pieces, the first is the one in force.
-pub(super) fn judge<'a>(
-    torrent: &Torrent,
-    thresholds: &[u32],
-    members: &[Member<'a>],
-) -> Option<Verdict<'a>> {
-    let highest = highest_so_far(members);
+pub(super) fn judge(torrent: &Torrent, thresholds: &[u32], members: &[Member]) -> Option<Verdict> {
     let first = members.first()?.row;
+    let highest = highest_so_far(members);
     let mut verdict = Verdict {
         first_at: first.time,
         first_pieces: first.pieces,
@@ -30,12 +26,14 @@ pub(super) fn judge<'a>(
     };
     let (mut below, mut speed) = (Below::default(), Speedometer::default());
     let (mut known, mut partly) = (0, false);
-    for (member, &highest_now) in members.iter().zip(&highest) {
+    // The lowest threshold that is not reached yet.
+    let mut next = thresholds.iter().copied().min();
+    for (member, highest_now) in members.iter().zip(&highest) {
         let Member { row, told_before, returns, .. } = member;
         verdict.backwards |= *returns || row.settled && goes_back(member, members, &highest);
         verdict.believed |= told_before.is_none() && claims_pieces(row);
         let lags = row.pieces < known;
-        known = highest_now;
+        known = *highest_now;
         if lags {
             continue;
         }
@@ -46,9 +44,14 @@ pub(super) fn judge<'a>(
         if let Some(bytes) = torrent.bytes.filter(|_| downloading) {
             speed.observe(row.time, bytes.of(row.pieces, torrent.piece_count), row.settled);
         }
-        for (threshold, reached) in thresholds.iter().zip(&mut verdict.reached) {
-            if reached.is_none() && row.pieces >= *threshold {
-                *reached = Some(below.reach(row));
+        if next.is_some_and(|next| row.pieces >= next) {
+            next = None;
+            for (threshold, reached) in thresholds.iter().zip(&mut verdict.reached) {
+                if reached.is_none() && row.pieces >= *threshold {
+                    *reached = Some(below.reach(row));
+                } else if reached.is_none() {
+                    next = Some(next.map_or(*threshold, |next: u32| next.min(*threshold)));
+                }
             }
         }
         if row.settled {
@@ -61,7 +64,7 @@ pub(super) fn judge<'a>(
 }
 
 /// The highest count up to each observation.
-fn highest_so_far(members: &[Member<'_>]) -> Vec<u32> {
+fn highest_so_far(members: &[Member]) -> Vec<u32> {
     let highest = members.iter().scan(0, |highest, member| {
         *highest = member.row.pieces.max(*highest);
         Some(*highest)
@@ -70,7 +73,7 @@ fn highest_so_far(members: &[Member<'_>]) -> Vec<u32> {
 }
 
 /// Within a contact counts only rise; a contact's first is held against what was known before its handshake.
-fn goes_back(member: &Member<'_>, members: &[Member<'_>], highest: &[u32]) -> bool {
+fn goes_back(member: &Member, members: &[Member], highest: &[u32]) -> bool {
     let known = member.told_before.or_else(|| {
         let earlier = members.partition_point(|other| other.row.time < member.opened_at);
         highest.get(earlier.checked_sub(1)?).copied()
@@ -79,26 +82,26 @@ fn goes_back(member: &Member<'_>, members: &[Member<'_>], highest: &[u32]) -> bo
 }
 
 /// Whether, as the first of its contact, it shows that the peer does not super-seed.
-fn claims_pieces(row: &Observation<'_>) -> bool {
+fn claims_pieces(row: &Observation) -> bool {
     row.settled && row.claim == Claim::Handshake && row.pieces > 0
 }
 
 /// The last settled observation, and the last one that is earlier than it. All are below every threshold not reached.
 #[derive(Clone, Copy, Debug, Default)]
-struct Below<'a> {
-    last: Option<Observation<'a>>,
-    earlier: Option<Observation<'a>>,
+struct Below {
+    last: Option<Observation>,
+    earlier: Option<Observation>,
 }
 
-impl<'a> Below<'a> {
-    fn note(&mut self, row: &Observation<'a>) {
+impl Below {
+    fn note(&mut self, row: &Observation) {
         if self.last.is_none_or(|last| last.time < row.time) {
             self.earlier = self.last;
         }
         self.last = Some(*row);
     }
 
-    fn reach(&self, row: &Observation<'_>) -> Reached {
+    fn reach(&self, row: &Observation) -> Reached {
         let before = self.last.filter(|last| last.time < row.time).or(self.earlier);
         let Some(below) = before else { return Reached::Already };
         Reached::Crossed(Crossing {

@@ -1,0 +1,202 @@
+//! Raw rows as the replay holds them: small, without allocations, and with texts as numbers of [`Names`].
+
+use std::{collections::HashMap, fmt};
+
+use schema::table::{ContactOutcome, ProgressKind, Source};
+
+/// A text of up to 40 bytes in place: an address; a longer text is no address and is cut.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address([u8; Self::CAPACITY]);
+
+impl Address {
+    const CAPACITY: usize = 40;
+    /// Before every text.
+    pub const FIRST: Self = Self([0; Self::CAPACITY]);
+    /// After every text.
+    pub const LAST: Self = Self([0xff; Self::CAPACITY]);
+
+    /// The address with this text.
+    pub fn new(text: &[u8]) -> Self {
+        let mut bytes = [0; Self::CAPACITY];
+        let length = text.len().min(Self::CAPACITY);
+        if let (Some(bytes), Some(text)) = (bytes.get_mut(..length), text.get(..length)) {
+            bytes.copy_from_slice(text);
+        }
+        Self(bytes)
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(Self::CAPACITY);
+        std::str::from_utf8(self.0.get(..length).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A peer ID in place; one longer than a peer ID can be is cut.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct PeerId {
+    bytes: [u8; 20],
+    length: u8,
+}
+
+impl PeerId {
+    /// The peer ID of these bytes.
+    pub fn new(id: &[u8]) -> Self {
+        let mut bytes = [0; 20];
+        let length = id.len().min(bytes.len());
+        if let (Some(bytes), Some(id)) = (bytes.get_mut(..length), id.get(..length)) {
+            bytes.copy_from_slice(id);
+        }
+        Self { bytes, length: u8::try_from(length).unwrap_or(0) }
+    }
+
+    /// Its bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+/// A row of `contacts`.
+#[derive(Clone, Copy, Debug)]
+pub struct Contact {
+    /// When it ended, µs.
+    pub time: i64,
+    /// Its number within the run.
+    pub contact: i64,
+    /// When its handshake was complete, µs.
+    pub handshake_at: Option<i64>,
+    /// The run.
+    pub run: u32,
+    /// The address, by its place in the unit.
+    pub ip: u32,
+    /// The remote port; -1 where the row has none.
+    pub port: i32,
+    /// The port the peer says it listens on; `None` also for 0, which some clients say when they do not.
+    pub listen_port: Option<u16>,
+    /// The peer ID of its handshake.
+    pub peer_id: Option<PeerId>,
+    /// The extended handshake's `v`; 0 where there is none.
+    pub client: u32,
+    /// We connected to the peer.
+    pub out: bool,
+    /// How it ended; `None` for an outcome of a later version.
+    pub outcome: Option<ContactOutcome>,
+    /// It shows by itself that it was with one of us.
+    pub shows_us: bool,
+}
+
+impl Contact {
+    /// Whether the peer's handshake was received.
+    pub fn handshake(&self) -> bool {
+        self.outcome.is_some_and(ContactOutcome::has_handshake)
+    }
+}
+
+/// A row of `progress`.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// When, µs.
+    pub time: i64,
+    /// The contact's number within the run.
+    pub contact: i64,
+    /// The count after it; `None` where it is not known, or is none.
+    pub pieces: Option<u32>,
+    /// The run.
+    pub run: u32,
+    /// The address, by its place in the unit.
+    pub ip: u32,
+    /// The remote port; -1 where the row has none.
+    pub port: i32,
+    /// What was said; one of a later version counts as HAVE.
+    pub kind: ProgressKind,
+    /// We connected to the peer.
+    pub out: bool,
+    /// The opening burst was over.
+    pub settled: bool,
+}
+
+/// A row of `sightings`.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting {
+    /// When, µs.
+    pub time: i64,
+    /// The run.
+    pub run: u32,
+    /// The address, by its place in the unit.
+    pub ip: u32,
+    /// The port; -1 where the row has none.
+    pub port: i32,
+    /// The source's name.
+    pub source: u32,
+    /// The source; `None` for one of a later version.
+    pub code: Option<Source>,
+}
+
+/// Texts that occur again and again, as numbers from 1 on.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    numbers: HashMap<Box<str>, u32>,
+    texts: Vec<Box<str>>,
+}
+
+impl Names {
+    /// The number of a text.
+    pub fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        self.texts.push(text.into());
+        let number = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(text.into(), number);
+        number
+    }
+
+    /// The text of a number; `None` for 0.
+    pub fn text(&self, number: u32) -> Option<&str> {
+        let place = usize::try_from(number).ok()?.checked_sub(1)?;
+        Some(self.texts.get(place)?)
+    }
+
+    /// Each number's place in the order of the texts, by number.
+    pub fn ranks(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..).take(self.texts.len() + 1).collect();
+        order.sort_by_key(|number| self.text(*number));
+        let mut ranks = vec![0; order.len()];
+        for (rank, number) in (0..).zip(order) {
+            if let Some(place) = ranks.get_mut(number as usize) {
+                *place = rank;
+            }
+        }
+        ranks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_peer_ids_are_ordered_as_their_bytes() {
+        let texts = ["1.2.3.4", "1.2.3.40", "10.0.0.1", "2001:db8::1", "9.9.9.9"];
+        let addresses = texts.map(|text| Address::new(text.as_bytes()));
+        assert!(addresses.is_sorted());
+        assert_eq!(addresses.map(|address| address.as_str().to_owned()), texts);
+        assert!(PeerId::new(b"") < PeerId::new(b"\0") && PeerId::new(b"-A") < PeerId::new(b"-B"));
+        assert_eq!(PeerId::new(&[7; 30]).as_slice(), [7; 20]);
+    }
+
+    #[test]
+    fn names_have_numbers_and_ranks() {
+        let mut names = Names::default();
+        let numbers = ["b", "a", "b", "c"].map(|text| names.number(text));
+        assert_eq!(numbers, [1, 2, 1, 3]);
+        assert_eq!((names.text(2), names.text(0)), (Some("a"), None));
+        assert_eq!(names.ranks(), [0, 2, 1, 3]);
+    }
+}

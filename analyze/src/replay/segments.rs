@@ -1,0 +1,270 @@
+//! Segments as the replay reads them: what keys each piece of a file spans, and the rows of a range of keys.
+//!
+//! A key is (info-hash, IP address), in the order that segments are sorted by. A piece is a page of the address column, or
+//! a row group where a file has no page index; a file without statistics is one piece that spans every key. Rows are told
+//! by their own keys, so that files in any order are read right, and sorted ones fast.
+
+use std::{
+    fs::File,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field, Schema},
+};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+        },
+    },
+    errors::ParquetError,
+    file::{
+        metadata::{PageIndexPolicy, RowGroupMetaData},
+        page_index::column_index::ColumnIndexMetaData,
+    },
+};
+use schema::{disk::Reader, segment::guarded, table::Table};
+
+use super::rows::Address;
+use crate::log::Log;
+
+/// Rows decoded at once.
+const BATCH_ROWS: usize = 8192;
+
+/// A file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", .file.display())]
+pub struct SegmentError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// An info-hash and an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The info-hash's text.
+    pub info_hash: Address,
+    /// The address's text.
+    pub ip: Address,
+}
+
+impl Key {
+    /// The first key of a torrent.
+    pub fn first_of(info_hash: &[u8]) -> Self {
+        Self { info_hash: Address::new(info_hash), ip: Address::new(b"") }
+    }
+
+    /// Before every key.
+    pub const FIRST: Self = Self { info_hash: Address::FIRST, ip: Address::FIRST };
+    /// After every key.
+    pub const LAST: Self = Self { info_hash: Address::LAST, ip: Address::LAST };
+}
+
+/// Rows next to each other in a file, and the keys they lie between.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// The row group.
+    pub group: usize,
+    /// The first row in it.
+    pub first_row: usize,
+    /// How many rows.
+    pub rows: usize,
+    /// No key is lower.
+    pub low: Key,
+    /// No key is higher.
+    pub high: Key,
+}
+
+/// A readable segment.
+pub struct Segment {
+    /// The table it is of.
+    pub table: Table,
+    path: PathBuf,
+    reader: Reader,
+    metadata: ArrowReaderMetadata,
+    /// Its rows, in order.
+    pub pieces: Vec<Piece>,
+}
+
+impl Segment {
+    /// Opens every segment of some tables.
+    pub fn open_all(log: &Log, tables: &[Table]) -> Result<Vec<Self>, SegmentError> {
+        let files = log.files().filter(|(table, _)| tables.contains(table));
+        files.map(|(table, path)| Self::open(table, path)).collect()
+    }
+
+    fn open(table: Table, path: &Path) -> Result<Self, SegmentError> {
+        let failed = |problem: String| SegmentError { file: path.to_path_buf(), problem };
+        let reader = File::open(path).and_then(Reader::new).map_err(|error| failed(error.to_string()))?;
+        let found = guarded(|| metadata(&reader).map(|metadata| (pieces(&metadata), metadata)));
+        let (pieces, metadata) = match found {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return Err(failed(error.to_string())),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        Ok(Self { table, path: path.to_path_buf(), reader, metadata, pieces })
+    }
+
+    /// Reads columns of some pieces, which are in order, batch by batch; a column the file lacks is not in the batches.
+    pub fn read(
+        &self,
+        columns: &[&str],
+        pieces: &[Piece],
+        batch: impl FnMut(&RecordBatch) -> Result<(), String>,
+    ) -> Result<(), SegmentError> {
+        let read = guarded(|| self.read_groups(columns, pieces, batch));
+        read.unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(|problem| SegmentError { file: self.path.clone(), problem })
+    }
+
+    fn read_groups(
+        &self,
+        columns: &[&str],
+        pieces: &[Piece],
+        mut batch: impl FnMut(&RecordBatch) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut rest = pieces;
+        while let Some(group) = rest.first().map(|piece| piece.group) {
+            let end = rest.iter().position(|piece| piece.group != group).unwrap_or(rest.len());
+            let (of_group, others) = rest.split_at(end);
+            rest = others;
+            let rows = self.metadata.metadata().row_group(group).num_rows();
+            let ranges = merged(of_group);
+            let all = usize::try_from(rows).unwrap_or(0);
+            let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), all);
+            let schema = self.metadata.metadata().file_metadata().schema_descr();
+            let mask = ProjectionMask::columns(schema, columns.iter().copied());
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                self.reader.clone(),
+                self.metadata.clone(),
+            )
+            .with_row_groups(vec![group])
+            .with_row_selection(selection)
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|error| error.to_string())?;
+            for rows in reader {
+                batch(&rows.map_err(|error| error.to_string())?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of pieces of one row group, those next to each other as one.
+fn merged(pieces: &[Piece]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for piece in pieces {
+        match ranges.last_mut() {
+            Some(range) if range.end == piece.first_row => range.end += piece.rows,
+            _ => ranges.push(piece.first_row..piece.first_row + piece.rows),
+        }
+    }
+    ranges
+}
+
+/// The file's footer and page index; its texts are to be read as views, which copies none.
+fn metadata(reader: &Reader) -> Result<ArrowReaderMetadata, ParquetError> {
+    let options = ArrowReaderOptions::new()
+        .with_skip_arrow_metadata(true)
+        .with_page_index_policy(PageIndexPolicy::Optional);
+    let found = ArrowReaderMetadata::load(reader, options.clone())?;
+    let as_view = |field: &Arc<Field>| -> Arc<Field> {
+        match field.data_type() {
+            DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+            DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+            _ => Arc::clone(field),
+        }
+    };
+    let fields: Vec<Arc<Field>> = found.schema().fields().iter().map(as_view).collect();
+    let options = options.with_schema(Arc::new(Schema::new(fields)));
+    ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
+}
+
+fn pieces(metadata: &ArrowReaderMetadata) -> Vec<Piece> {
+    let metadata = metadata.metadata();
+    let columns = metadata.file_metadata().schema_descr();
+    let place = |name: &str| columns.columns().iter().position(|column| column.name() == name);
+    let (info_hash, ip) = (place("info_hash"), place("ip"));
+    let mut pieces = Vec::new();
+    for (number, group) in metadata.row_groups().iter().enumerate() {
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        let (hash_low, hash_high) = bounds(group, info_hash);
+        let (ip_low, ip_high) = bounds(group, ip);
+        let whole = spanning(number, 0..rows, (hash_low, hash_high), (ip_low, ip_high));
+        let index = metadata.page_index_for_row_group(number);
+        let pages = |column: usize| -> Option<Vec<(usize, Address, Address)>> {
+            let starts = index.offset_index(column)?.page_locations();
+            let Some(ColumnIndexMetaData::BYTE_ARRAY(values)) = index.column_index(column) else {
+                return None;
+            };
+            let page = |(at, page): (usize, &parquet::file::page_index::offset_index::PageLocation)| {
+                let low = values.min_value(at).map_or(Address::FIRST, Address::new);
+                let high = values.max_value(at).map_or(Address::LAST, Address::new);
+                Some((usize::try_from(page.first_row_index).ok()?, low, high))
+            };
+            starts.iter().enumerate().map(page).collect()
+        };
+        match info_hash.and_then(&pages).zip(ip.and_then(&pages)) {
+            Some((of_hash, of_ip)) => pieces.extend(by_page(number, rows, &of_hash, &of_ip)),
+            None => pieces.push(whole),
+        }
+    }
+    pieces
+}
+
+/// A piece a page of the address column; its info-hashes are those of the pages that overlap it.
+fn by_page(
+    group: usize,
+    rows: usize,
+    of_hash: &[(usize, Address, Address)],
+    of_ip: &[(usize, Address, Address)],
+) -> Vec<Piece> {
+    let ends = of_ip.iter().skip(1).map(|(first, ..)| *first).chain([rows]);
+    let mut pieces = Vec::with_capacity(of_ip.len());
+    for ((first, ip_low, ip_high), end) in of_ip.iter().zip(ends) {
+        let last = of_hash.partition_point(|(at, ..)| *at < end);
+        let from = of_hash.partition_point(|(at, ..)| at <= first).saturating_sub(1);
+        let over = of_hash.get(from..last).unwrap_or_default();
+        let hash_low = over.iter().map(|(_, low, _)| *low).min().unwrap_or(Address::FIRST);
+        let hash_high = over.iter().map(|(.., high)| *high).max().unwrap_or(Address::LAST);
+        pieces.push(spanning(group, *first..end, (hash_low, hash_high), (*ip_low, *ip_high)));
+    }
+    pieces
+}
+
+/// Where a piece holds several torrents, its first and last address tell nothing of each.
+fn spanning(
+    group: usize,
+    rows: Range<usize>,
+    (hash_low, hash_high): (Address, Address),
+    (ip_low, ip_high): (Address, Address),
+) -> Piece {
+    let one = hash_low == hash_high;
+    Piece {
+        group,
+        first_row: rows.start,
+        rows: rows.end.saturating_sub(rows.start),
+        low: Key { info_hash: hash_low, ip: if one { ip_low } else { Address::FIRST } },
+        high: Key { info_hash: hash_high, ip: if one { ip_high } else { Address::LAST } },
+    }
+}
+
+fn bounds(group: &RowGroupMetaData, column: Option<usize>) -> (Address, Address) {
+    let statistics = column.and_then(|column| group.columns().get(column)?.statistics());
+    let text = |bytes: Option<&[u8]>, else_: Address| bytes.map_or(else_, Address::new);
+    match statistics {
+        Some(found) => {
+            (text(found.min_bytes_opt(), Address::FIRST), text(found.max_bytes_opt(), Address::LAST))
+        }
+        None => (Address::FIRST, Address::LAST),
+    }
+}
