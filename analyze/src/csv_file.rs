@@ -1,10 +1,18 @@
 //! A result table as a CSV file: RFC 4180 with `\n`, absent values empty, every number in one fixed format.
 
-use std::{fs::File, io::BufWriter, path::Path};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
 
-use polars::prelude::{AnyValue, DataFrame, PolarsError};
+use polars::prelude::{
+    AnyValue, DataFrame, Float64Chunked, PolarsError, Series, StringChunked, UInt64Chunked,
+};
 
 use crate::{
+    replay::workers,
     table::{Definition, Kind},
     time,
 };
@@ -25,36 +33,124 @@ pub enum CsvError {
 
 /// Writes a table; the same rows give the same bytes.
 pub fn write(definition: &Definition, rows: &DataFrame, path: &Path) -> Result<(), CsvError> {
-    write_to(definition, rows, BufWriter::new(File::create(path)?))
+    let mut out = BufWriter::new(File::create(path)?);
+    out.write_all(&header(definition)?)?;
+    // Texts of many numbers take long: each core makes a part of them.
+    let starts: Vec<usize> = (0..rows.height()).step_by(PART_ROWS).collect();
+    workers::in_order(
+        &starts,
+        |start| part(definition, &rows.slice(i64::try_from(*start).unwrap_or(0), PART_ROWS)),
+        |lines| Ok(out.write_all(&lines)?),
+    )?;
+    Ok(out.flush()?)
 }
 
+/// Rows whose lines are made at once.
+const PART_ROWS: usize = 16_384;
+
 /// Writes a table to any writer.
-pub fn write_to(definition: &Definition, rows: &DataFrame, out: impl std::io::Write) -> Result<(), CsvError> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_to(definition: &Definition, rows: &DataFrame, mut out: impl Write) -> Result<(), CsvError> {
+    out.write_all(&header(definition)?)?;
+    out.write_all(&part(definition, rows)?)?;
+    Ok(out.flush()?)
+}
+
+/// The line of the columns' names.
+pub fn header(definition: &Definition) -> Result<Vec<u8>, CsvError> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(definition.columns.iter().map(|column| column.name))?;
-    let columns = definition.columns.iter().map(|column| Ok((rows.column(column.name)?, column.kind)));
+    into_lines(csv)
+}
+
+/// The lines of some rows.
+pub fn part(definition: &Definition, rows: &DataFrame) -> Result<Vec<u8>, CsvError> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let columns = definition.columns.iter().map(|column| {
+        let values = rows.column(column.name)?.as_materialized_series().rechunk();
+        Ok((Cells::of(&values), column.kind))
+    });
     let columns = columns.collect::<Result<Vec<_>, PolarsError>>()?;
+    let mut text = String::new();
     for row in 0..rows.height() {
-        for (column, kind) in &columns {
-            csv.write_field(text(&column.get(row)?, *kind))?;
+        for (cells, kind) in &columns {
+            text.clear();
+            cells.push(row, *kind, &mut text)?;
+            csv.write_field(&text)?;
         }
         csv.write_record(None::<&[u8]>)?;
     }
-    csv.flush()?;
-    Ok(())
+    into_lines(csv)
+}
+
+fn into_lines(csv: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, CsvError> {
+    csv.into_inner().map_err(|error| CsvError::Flush(error.into_error()))
+}
+
+/// A column's values: those of the types that have many rows without a detour.
+enum Cells {
+    Floats(Float64Chunked),
+    Numbers(UInt64Chunked),
+    Others(Series),
+    Texts(StringChunked),
+}
+
+impl Cells {
+    fn of(values: &Series) -> Self {
+        if let Ok(floats) = values.f64() {
+            Self::Floats(floats.clone())
+        } else if let Ok(numbers) = values.u64() {
+            Self::Numbers(numbers.clone())
+        } else if let Ok(texts) = values.str() {
+            Self::Texts(texts.clone())
+        } else {
+            Self::Others(values.clone())
+        }
+    }
+
+    fn push(&self, row: usize, kind: Kind, out: &mut String) -> Result<(), PolarsError> {
+        // Writing to a String cannot fail.
+        match self {
+            Self::Floats(floats) => {
+                if let Some(value) = floats.get(row) {
+                    match decimals(kind) {
+                        Some(decimals) => write!(out, "{value:.decimals$}").unwrap_or_default(),
+                        None => out.push_str(&text(&AnyValue::Float64(value), kind)),
+                    }
+                }
+            }
+            Self::Numbers(numbers) => {
+                if let Some(value) = numbers.get(row) {
+                    match decimals(kind) {
+                        Some(_) => out.push_str(&text(&AnyValue::UInt64(value), kind)),
+                        None => write!(out, "{value}").unwrap_or_default(),
+                    }
+                }
+            }
+            Self::Texts(texts) => out.push_str(texts.get(row).unwrap_or_default()),
+            Self::Others(values) => out.push_str(&text(&values.get(row)?, kind)),
+        }
+        Ok(())
+    }
+}
+
+/// Decimals that numbers of a kind are written with; `None` for whole numbers.
+fn decimals(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::BytesPerSecond => Some(1),
+        Kind::Degrees => Some(4),
+        Kind::PerSecond => Some(3),
+        Kind::Share => Some(6),
+        _ => None,
+    }
 }
 
 /// A value as it stands in a CSV.
 pub fn text(value: &AnyValue<'_>, kind: Kind) -> String {
-    let decimals = |decimals: usize| {
-        value.extract::<f64>().map(|value| format!("{value:.decimals$}")).unwrap_or_default()
-    };
+    if let Some(decimals) = decimals(kind) {
+        return value.extract::<f64>().map(|value| format!("{value:.decimals$}")).unwrap_or_default();
+    }
     match (value, kind) {
         (AnyValue::Null, _) => String::new(),
-        (_, Kind::BytesPerSecond) => decimals(1),
-        (_, Kind::Degrees) => decimals(4),
-        (_, Kind::PerSecond) => decimals(3),
-        (_, Kind::Share) => decimals(6),
         (AnyValue::Datetime(time_us, ..) | AnyValue::DatetimeOwned(time_us, ..), Kind::Time) => {
             time::rfc3339(*time_us)
         }

@@ -51,8 +51,11 @@ pub fn report(options: &ReportOptions) -> anyhow::Result<()> {
     for (definition, rows) in report.tables.iter() {
         for format in &options.format {
             let path = out.join(definition.name).with_extension(format.extension());
-            table_file::write(*format, definition, rows, &path)
-                .with_context(|| path.display().to_string())?;
+            let written = match report.tables.streamed(definition.name) {
+                Some(table) => table_file::write_parts(*format, table, &path),
+                None => table_file::write(*format, definition, rows, &path),
+            };
+            written.with_context(|| path.display().to_string())?;
         }
     }
     let figures = figure::draw_all(&report.tables, &report.facts, out)?;

@@ -1,6 +1,10 @@
 //! A result table as a file: CSV, Parquet or JSON lines, with the same columns, types and order of rows in each.
 
-use std::{fs::File, io::BufWriter, path::Path};
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::Path,
+};
 
 use polars::prelude::{AnyValue, DataFrame, ParquetCompression, ParquetWriter, PolarsError, PolarsResult};
 use serde::Serializer as _;
@@ -8,7 +12,8 @@ use serde_json::Value;
 
 use crate::{
     csv_file,
-    table::{Definition, Kind},
+    replay::workers,
+    table::{Definition, Kind, Streamed},
 };
 
 /// How tables are written.
@@ -59,7 +64,11 @@ pub fn write(
 ) -> Result<(), FileError> {
     match format {
         Format::Csv => Ok(csv_file::write(definition, rows, path)?),
-        Format::Json => write_json(definition, rows, BufWriter::new(File::create(path)?)),
+        Format::Json => {
+            let mut out = BufWriter::new(File::create(path)?);
+            out.write_all(&json_lines(definition, rows)?)?;
+            Ok(out.flush()?)
+        }
         Format::Parquet => {
             let names = definition.columns.iter().map(|column| column.name);
             let mut rows = rows.select(names)?;
@@ -71,12 +80,44 @@ pub fn write(
     }
 }
 
-/// Writes an object a line; numbers have the digits they have in the CSV, times are RFC 3339, absent values null.
-fn write_json(
-    definition: &Definition,
-    rows: &DataFrame,
-    mut out: impl std::io::Write,
-) -> Result<(), FileError> {
+/// Writes a table that is made part by part, on all cores.
+pub fn write_parts(format: Format, streamed: &Streamed, path: &Path) -> Result<(), FileError> {
+    let definition = streamed.definition;
+    let parts = streamed.parts()?;
+    let file = File::create(path)?;
+    if format == Format::Parquet {
+        let Some(first) = parts.first() else { return Ok(()) };
+        let schema = first.clone().limit(0).collect()?.schema().clone();
+        let mut out = ParquetWriter::new(file)
+            .with_compression(ParquetCompression::Zstd(None))
+            .batched(&schema)?;
+        for part in parts {
+            out.write_batch(&part.collect()?)?;
+        }
+        out.finish()?;
+        return Ok(());
+    }
+    let mut out = BufWriter::new(file);
+    if format == Format::Csv {
+        out.write_all(&csv_file::header(definition)?)?;
+    }
+    workers::in_order(
+        &parts,
+        |part| {
+            let rows = part.clone().collect()?;
+            match format {
+                Format::Json => json_lines(definition, &rows),
+                _ => Ok(csv_file::part(definition, &rows)?),
+            }
+        },
+        |lines| Ok(out.write_all(&lines)?),
+    )?;
+    Ok(out.flush()?)
+}
+
+/// An object a line; numbers have the digits they have in the CSV, times are RFC 3339, absent values null.
+fn json_lines(definition: &Definition, rows: &DataFrame) -> Result<Vec<u8>, FileError> {
+    let mut out = Vec::new();
     let columns = definition.columns.iter().map(|column| Ok((column, rows.column(column.name)?)));
     let columns = columns.collect::<PolarsResult<Vec<_>>>()?;
     for row in 0..rows.height() {
@@ -85,10 +126,9 @@ fn write_json(
             fields.push((column.name, json(&values.get(row)?, column.kind)?));
         }
         serde_json::Serializer::new(&mut out).collect_map(fields)?;
-        out.write_all(b"\n")?;
+        out.push(b'\n');
     }
-    out.flush()?;
-    Ok(())
+    Ok(out)
 }
 
 /// A value as JSON, with the digits it has in the CSV.

@@ -20,12 +20,16 @@ pub mod segments;
 pub mod sightings;
 pub mod small_map;
 pub mod speed;
+pub mod spool;
 pub mod threshold;
 pub mod torrents;
 pub mod unit;
 pub mod workers;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use polars::prelude::{
     DataFrame, IntoColumn, NamedFrom, PolarsError, PolarsResult, Series, UniqueKeepStrategy, col,
@@ -41,6 +45,7 @@ use overview::Overview;
 use range::{Context, Count, Found};
 use rows::Address;
 use segments::{Segment, SegmentError};
+use spool::Spool;
 
 pub use identity::Identity;
 pub use threshold::Threshold;
@@ -118,7 +123,7 @@ pub struct Replay {
     /// One row per torrent; see [`torrents::read`].
     pub torrents: DataFrame,
     /// One row per peer that a table tells of; see [`peers::COLUMNS`].
-    pub peers: DataFrame,
+    pub peers: Arc<Spool>,
     /// `info_hash`, `peers`, `contacted_peers`.
     pub swarms: DataFrame,
     /// `ip`, `peers`, `contacted_peers` of addresses whose host name was looked up: peers are counted once per torrent.
@@ -165,9 +170,7 @@ pub fn replay(
     geo: &Geo,
     progress: &dyn Fn(u64),
 ) -> PolarsResult<Replay> {
-    let mut tables = vec![Table::Contacts];
-    tables.extend(needs.progress.then_some(Table::Progress));
-    tables.extend(needs.sightings.then_some(Table::Sightings));
+    let tables = [Table::Contacts, Table::Progress, Table::Sightings];
     let mut segments = Segment::open_all(log, &tables).map_err(compute_error)?;
     let overview = Overview::of(log, &segments, rules, needs)?;
     choose(&mut segments, &rules.selection);
@@ -186,14 +189,13 @@ pub fn replay(
     let mut done = ranges.iter();
     workers::in_order(
         &ranges,
-        |range| range::replay(&context, range),
+        |range| range::replay(&context, range).map_err(compute_error),
         |part| {
-            found.merge(part);
+            found.merge(part)?;
             progress(done.next().map_or(0, |range| range.rows));
             Ok(())
         },
-    )
-    .map_err(compute_error)?;
+    )?;
     Replay::of(overview.torrents, found)
 }
 
@@ -312,7 +314,7 @@ impl Replay {
             ])?,
             visits: (std::mem::take(&mut found.tried), std::mem::take(&mut found.reached)),
             sessions: std::mem::take(&mut found.sessions),
-            peers: range::all_peers(std::mem::take(&mut found.peers))?,
+            peers: Arc::new(std::mem::take(&mut found.peers)),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! What is ours: addresses and peer IDs of this capture and of every other one, which are no peers.
 //!
 //! Told by the contacts that turned out to be with ourselves, by the addresses a run listened on, and by the peer ID
-//! prefix and the `v` of our own program, with which another vantage shows itself.
+//! prefix and the `v` of our own program, with which another vantage shows itself. Peers tell each other (PEX) the ports
+//! that we called them from, too: such a port is ours as long as nobody else has answered there.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use polars::prelude::{PolarsResult, UniqueKeepStrategy, col};
-use schema::table::{ContactOutcome, Table};
+use schema::table::{ContactOutcome, Source, Table};
 use serde_json::Value;
 
 use super::{
@@ -50,10 +51,71 @@ impl Ourselves {
     pub fn find(&mut self, segments: &[Segment]) -> Result<(), SegmentError> {
         let groups = workers::row_groups(segments, &[Table::Contacts]);
         let found = workers::each(&groups, |(segment, pieces)| own_rows(segment, pieces))?;
+        let mut ips: HashSet<Address> = self.ports.keys().copied().collect();
         for own in found.into_iter().flatten() {
+            ips.insert(own.ip);
             self.add(&own);
         }
+        if ips.is_empty() { Ok(()) } else { self.find_called_from(segments, &ips) }
+    }
+
+    /// Finds ports at addresses of ours that nobody but peers named, and where nobody else was met.
+    ///
+    /// A peer that shares an address of ours, and that neither any other source names nor any contact reached, is left out.
+    fn find_called_from(&mut self, segments: &[Segment], ips: &HashSet<Address>) -> Result<(), SegmentError> {
+        let groups = workers::row_groups(segments, &[Table::Sightings]);
+        let mut by_peers: HashMap<(Address, i32), bool> = HashMap::new();
+        for found in workers::each(&groups, |(segment, pieces)| named_at(segment, pieces, ips))? {
+            for (endpoint, only_by_peers) in found {
+                *by_peers.entry(endpoint).or_insert(true) &= only_by_peers;
+            }
+        }
+        let groups = workers::row_groups(segments, &[Table::Contacts]);
+        for (ip, port) in workers::each(&groups, |(segment, pieces)| self.met_at(segment, pieces, ips))?
+            .into_iter()
+            .flatten()
+        {
+            by_peers.remove(&(ip, port));
+        }
+        for ((ip, port), only_by_peers) in by_peers {
+            if only_by_peers {
+                self.add_port(ip, port);
+            }
+        }
         Ok(())
+    }
+
+    /// Ports at some addresses where others than us were met.
+    fn met_at(
+        &self,
+        segment: &Segment,
+        pieces: &[Piece],
+        ips: &HashSet<Address>,
+    ) -> Result<Vec<(Address, i32)>, SegmentError> {
+        let columns = [&SHOWING[..], &["info_hash", "ip", "port", "listen_port", "direction"]].concat();
+        let mut found = Vec::new();
+        segment.read(&columns, pieces, |batch| {
+            let mut showing = Showing::of(batch)?;
+            let (info_hash, ip) = (Texts::of(batch, "info_hash")?, Texts::of(batch, "ip")?);
+            let (port, listen_port) = (Numbers::of(batch, "port")?, Numbers::of(batch, "listen_port")?);
+            let mut direction = Texts::of(batch, "direction")?;
+            let mut at = Among::new(&ip, ips);
+            for row in 0..batch.num_rows() {
+                let Some(ip) = at.address(row) else { continue };
+                if !showing.has_handshake(row) || showing.shows(row) {
+                    continue;
+                }
+                let id = showing.peer_id.get(row).map(PeerId::new);
+                let info_hash = info_hash.text(row).map(|text| Address::new(text.as_bytes()));
+                if info_hash.zip(id).is_some_and(|id| self.ids.contains(&id)) {
+                    continue;
+                }
+                let port = if direction.code(row, load::is_out) == 1 { port.get(row) } else { listen_port.get(row) };
+                found.extend(port.and_then(|port| Some((ip, i32::try_from(port).ok()?))));
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn add(&mut self, own: &Own) {
@@ -109,6 +171,8 @@ const SHOWING: [&str; 3] = ["outcome", "peer_id", "client"];
 /// What shows us in a batch.
 struct Showing<'a> {
     outcome: Texts<'a>,
+    /// The same column, looked at with another question.
+    handshake: Texts<'a>,
     peer_id: Bytes<'a>,
     client: Texts<'a>,
 }
@@ -117,6 +181,7 @@ impl<'a> Showing<'a> {
     fn of(batch: &'a arrow::array::RecordBatch) -> Result<Self, String> {
         Ok(Self {
             outcome: Texts::of(batch, "outcome")?,
+            handshake: Texts::of(batch, "outcome")?,
             peer_id: Bytes::of(batch, "peer_id")?,
             client: Texts::of(batch, "client")?,
         })
@@ -126,11 +191,74 @@ impl<'a> Showing<'a> {
         self.outcome.code(row, |text| u32::from(text == ContactOutcome::SelfConnection.as_str())) == 1
     }
 
+    fn has_handshake(&mut self, row: usize) -> bool {
+        self.handshake.code(row, |text| {
+            let outcome = text.parse::<ContactOutcome>();
+            u32::from(outcome.is_ok_and(ContactOutcome::has_handshake))
+        }) == 1
+    }
+
     fn shows(&mut self, row: usize) -> bool {
         self.with_ourselves(row)
             || self.peer_id.get(row).is_some_and(is_our_id)
             || self.client.code(row, |text| u32::from(text.starts_with(CLIENT))) == 1
     }
+}
+
+/// Rows whose address is among some.
+struct Among<'a, 'b> {
+    ip: &'b Texts<'a>,
+    ips: &'b HashSet<Address>,
+    last: Option<(u128, Option<Address>)>,
+}
+
+impl<'a, 'b> Among<'a, 'b> {
+    fn new(ip: &'b Texts<'a>, ips: &'b HashSet<Address>) -> Self {
+        Self { ip, ips, last: None }
+    }
+
+    /// The row's address, if it is one of them.
+    fn address(&mut self, row: usize) -> Option<Address> {
+        let view = self.ip.view(row)?;
+        if let Some((last, found)) = self.last
+            && last == view
+        {
+            return found;
+        }
+        let ip = Address::new(self.ip.text(row)?.as_bytes());
+        let found = self.ips.get(&ip).copied();
+        self.last = Some((view, found));
+        found
+    }
+}
+
+/// Endpoints at some addresses, with whether only peers named them.
+fn named_at(
+    segment: &Segment,
+    pieces: &[Piece],
+    ips: &HashSet<Address>,
+) -> Result<HashMap<(Address, i32), bool>, SegmentError> {
+    let mut found = HashMap::new();
+    segment.read(&["ip", "port", "source"], pieces, |batch| {
+        let (ip, port) = (Texts::of(batch, "ip")?, Numbers::of(batch, "port")?);
+        let mut source = Texts::of(batch, "source")?;
+        let mut at = Among::new(&ip, ips);
+        for row in 0..batch.num_rows() {
+            let Some(ip) = at.address(row) else { continue };
+            let code = source.code(row, |text| match text.parse() {
+                Ok(Source::Incoming) => 1,
+                Ok(Source::Pex) => 2,
+                _ => 3,
+            });
+            if let Some(Ok(port)) = port.get(row).map(i32::try_from)
+                && code > 1
+            {
+                *found.entry((ip, port)).or_insert(true) &= code == 2;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// The contacts of some pieces that were with one of us.

@@ -20,6 +20,7 @@ use super::{
     segments::{Key, Segment, SegmentError},
     sightings::{NamedByWho, NamedPeers, SourceSet, Tallies},
     small_map::SmallMap,
+    spool::Spool,
     threshold_series,
     unit::{Rows, Unit},
 };
@@ -96,8 +97,8 @@ type SourceSetKey = (Address, u8, [bool; 3]);
 /// What the replay of a range found, or that of several.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// A frame of [`peers::COLUMNS`] per range.
-    pub peers: Vec<DataFrame>,
+    /// Frames of [`peers::COLUMNS`].
+    pub peers: Spool,
     /// At each of [`threshold_series`].
     pub thresholds: Vec<AtThreshold>,
     /// By torrent.
@@ -121,8 +122,8 @@ pub struct Found {
 
 impl Found {
     /// Adds what the next range found.
-    pub fn merge(&mut self, other: Self) {
-        self.peers.extend(other.peers.into_iter().filter(|frame| frame.height() > 0));
+    pub fn merge(&mut self, (other, peers): (Self, DataFrame)) -> PolarsResult<()> {
+        self.peers.push(peers)?;
         self.thresholds.resize(threshold_series().len(), AtThreshold::default());
         for (sum, at) in self.thresholds.iter_mut().zip(other.thresholds) {
             sum.confirmed += at.confirmed;
@@ -151,6 +152,7 @@ impl Found {
                 *sums.entry(contacts).or_default() += peers;
             }
         }
+        Ok(())
     }
 
     /// Peers by torrent, by who named them and by how they answered.
@@ -180,8 +182,8 @@ fn place_key(place: &Place) -> PlaceKey {
     (place.country.clone(), place.city.clone(), numbers, place.organization.clone())
 }
 
-/// Replays one range.
-pub fn replay(context: &Context<'_>, range: &Range) -> Result<Found, SegmentError> {
+/// Replays one range; gives its peers beside what else was found.
+pub fn replay(context: &Context<'_>, range: &Range) -> Result<(Found, DataFrame), SegmentError> {
     let Context { rules, needs, segments, .. } = context;
     let mut names = Names::default();
     let keys = (range.low, range.high);
@@ -241,12 +243,11 @@ impl<'a> Judging<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Found, SegmentError> {
+    fn finish(self) -> Result<(Found, DataFrame), SegmentError> {
         let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs.programs);
         let frame =
             frame.map_err(|error| SegmentError { file: "peers".into(), problem: error.to_string() })?;
-        self.found.peers.push(frame);
-        Ok(self.found)
+        Ok((self.found, frame))
     }
 
     fn judge(&mut self, unit: &Unit) {
@@ -489,13 +490,4 @@ fn count(at_thresholds: &mut [AtThreshold], verdict: &Verdict, max_plausible_spe
             Some(Reached::Crossed(_)) | None => {}
         }
     }
-}
-
-/// The peers of all ranges in one frame.
-pub fn all_peers(parts: Vec<DataFrame>) -> PolarsResult<DataFrame> {
-    let mut all = peers::empty()?;
-    for part in parts {
-        all.vstack_mut(&part)?;
-    }
-    Ok(all)
 }

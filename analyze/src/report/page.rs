@@ -213,9 +213,11 @@ fn part(
 
 fn table(made: &Made<'_>, definition: &'static Definition, rows: &DataFrame) -> PolarsResult<TableOnPage> {
     let kept = made.data.held(definition.name);
-    let ordered = rows::in_order(definition, rows)?;
+    // Those of a streamed table that may be shown stand apart.
+    let whole = made.tables.streamed(definition.name).map_or(rows, |table| &table.first);
+    let ordered = rows::in_order(definition, whole)?;
     let first = ordered.into_iter().take(rows::SHOWN).collect();
-    let shown = rows.take(&IdxCa::from_vec("row".into(), first))?;
+    let shown = whole.take(&IdxCa::from_vec("row".into(), first))?;
     // Where the name has a column of its own, the info-hash is shown as such.
     let no_names = Names::default();
     let has_name = definition.columns.iter().any(|column| column.name == "name");

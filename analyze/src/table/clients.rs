@@ -1,6 +1,6 @@
 //! `clients`: which programs the peers run.
 
-use polars::prelude::{DataFrame, DataType, IntoLazy, PolarsResult, coalesce, col, len, lit};
+use polars::prelude::{DataFrame, DataType, PolarsResult, coalesce, col, len, lit};
 
 use super::{
     Input,
@@ -30,8 +30,8 @@ pub const DEFINITION: Definition = Definition {
 
 /// Counts contacted peers by program.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let peers = input.peers.clone().lazy();
-    let all = lit(peers.clone().collect()?.height() as f64);
+    let peers = input.peers()?;
+    let all = lit(input.replay.peers.height() as f64);
     let rows = peers
         .with_column(coalesce(&[col("software_of_id"), col("software_of_v")]).alias("software"))
         .group_by([col("software"), col("peer_id_prefix"), col("client")])

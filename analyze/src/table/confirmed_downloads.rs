@@ -1,6 +1,6 @@
 //! `confirmed_downloads`: one row per confirmed download, with the interval that dates it.
 
-use polars::prelude::{DataFrame, IntoLazy, PolarsResult, col, lit, when};
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col, lit, when};
 
 use super::{
     Input,
@@ -56,11 +56,15 @@ pub const DEFINITION: Definition = Definition {
 
 /// The confirmed peers.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let rows = input.peers.clone().lazy().filter(col("confirmed")).with_columns([
+    DEFINITION.finish(of_peers(input.peers()?))
+}
+
+/// Those of some peers.
+pub fn of_peers(peers: LazyFrame) -> LazyFrame {
+    peers.filter(col("confirmed")).with_columns([
         col("reached_at").alias("confirmed_at"),
         col("reached_pieces").alias("confirmed_pieces"),
         when(col("live")).then(lit("live")).otherwise(lit("revisit")).alias("evidence"),
         polars::prelude::coalesce(&[col("client"), col("client_of_id")]).alias("client"),
-    ]);
-    DEFINITION.finish(rows)
+    ])
 }

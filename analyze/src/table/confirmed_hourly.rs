@@ -1,6 +1,6 @@
 //! `confirmed_hourly`: confirmed downloads over time.
 
-use polars::prelude::{DataFrame, IntoLazy, PolarsResult, col, len, lit};
+use polars::prelude::{DataFrame, PolarsResult, col, len, lit};
 
 use super::{
     Input,
@@ -23,10 +23,7 @@ pub const DEFINITION: Definition = Definition {
 /// Counts confirmed downloads by bucket and torrent.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let at = || col("reached_at");
-    let rows = input
-        .peers
-        .clone()
-        .lazy()
+    let rows = input.peers()?
         .filter(col("confirmed"))
         .with_column((at() - at() % lit(input.rules.bucket_us)).alias("hour"))
         .group_by([col("hour"), col("info_hash")])

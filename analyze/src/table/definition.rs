@@ -82,10 +82,15 @@ impl Definition {
 
     /// Puts rows into the table's form: its columns, types and one total order.
     pub fn finish(&self, rows: LazyFrame) -> PolarsResult<DataFrame> {
+        self.in_form(rows).collect()
+    }
+
+    /// The same, when it is asked for.
+    pub fn in_form(&self, rows: LazyFrame) -> LazyFrame {
         let columns = self.columns.iter().map(|column| col(column.name).cast(column.kind.dtype()));
         let order: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
         let nulls_last = SortMultipleOptions::default().with_nulls_last(true);
-        rows.select(columns.collect::<Vec<_>>()).sort(order, nulls_last).collect()
+        rows.select(columns.collect::<Vec<_>>()).sort(order, nulls_last)
     }
 
     /// The columns of the key.

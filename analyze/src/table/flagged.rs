@@ -1,6 +1,6 @@
 //! `flagged`: peers whose counts cannot be trusted, and why.
 
-use polars::prelude::{DataFrame, IntoLazy, PolarsResult, col};
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col};
 
 use super::{
     Input,
@@ -43,5 +43,10 @@ pub const DEFINITION: Definition = Definition {
 
 /// The flagged peers.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    DEFINITION.finish(input.peers.clone().lazy().filter(col("flagged")))
+    DEFINITION.finish(of_peers(input.peers()?))
+}
+
+/// Those of some peers.
+pub fn of_peers(peers: LazyFrame) -> LazyFrame {
+    peers.filter(col("flagged"))
 }

@@ -20,8 +20,6 @@ pub struct Input<'a> {
     pub rules: &'a Rules,
     /// What the replay found.
     pub replay: &'a Replay,
-    /// The replay's peers.
-    pub peers: DataFrame,
     /// Whether cities are known.
     pub has_cities: bool,
     /// Whether networks are known.
@@ -29,12 +27,17 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    /// The replay's peers.
+    pub fn peers(&self) -> PolarsResult<LazyFrame> {
+        self.replay.peers.lazy()
+    }
+
     /// What the replay found, and whether its places are known well enough for the tables of places.
     pub fn new(log: &'a Log, rules: &'a Rules, replay: &'a Replay, geo: &Geo) -> PolarsResult<Self> {
         let has_cities = geo.has_cities();
         let networks = replay.places.column("asn")?;
         let has_networks = geo.has_networks() || networks.null_count() < networks.len();
-        Ok(Self { log, rules, replay, peers: replay.peers.clone(), has_cities, has_networks })
+        Ok(Self { log, rules, replay, has_cities, has_networks })
     }
 }
 
@@ -49,7 +52,7 @@ pub fn by_place(input: &Input<'_>, by: &[&str]) -> PolarsResult<LazyFrame> {
         .group_by(key.clone())
         .agg([col("peers").sum(), col("contacted_peers").sum()]);
     let trusted = || col("flagged").not();
-    let peers = input.peers.clone().lazy().group_by(key.clone()).agg([
+    let peers = input.peers()?.group_by(key.clone()).agg([
         col("confirmed").cast(DataType::UInt64).sum().alias("confirmed_downloads"),
         col("mean_speed_bytes_per_s").filter(trusted()).median().alias("median_speed_bytes_per_s"),
         col("max_speed_bytes_per_s").filter(trusted()).max(),

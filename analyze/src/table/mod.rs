@@ -28,6 +28,7 @@ pub mod trackers;
 pub mod visits;
 
 mod input;
+mod streamed;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 pub use definition::{Column, Definition, Kind};
 pub use input::Input;
+pub use streamed::Streamed;
 use input::{NO_INFO_HASH, by_place, with_share};
 
 use crate::replay::{
@@ -138,22 +140,35 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
 /// A table that was not asked for (`--only`), or that needs a database the user did not give (`cities`, `networks`),
 /// is absent.
 #[derive(Clone, Debug, Default)]
-pub struct Tables(BTreeMap<&'static str, DataFrame>);
+pub struct Tables {
+    frames: BTreeMap<&'static str, DataFrame>,
+    streamed: BTreeMap<&'static str, Streamed>,
+}
 
 impl Tables {
-    /// The table's rows; `None` where it was not computed.
+    /// The table's rows; `None` where it was not computed. A [`Streamed`] one has columns of speeds only.
     pub fn get(&self, name: &str) -> Option<&DataFrame> {
-        self.0.get(name)
+        self.frames.get(name)
+    }
+
+    /// The table as one that is made part by part; `None` where [`get`](Self::get) has all of it.
+    pub fn streamed(&self, name: &str) -> Option<&Streamed> {
+        self.streamed.get(name)
+    }
+
+    fn insert_streamed(&mut self, table: Streamed) {
+        self.frames.insert(table.definition.name, table.numbers.clone());
+        self.streamed.insert(table.definition.name, table);
     }
 
     /// Adds a table, or replaces it.
     pub fn insert(&mut self, definition: &'static Definition, rows: DataFrame) {
-        self.0.insert(definition.name, rows);
+        self.frames.insert(definition.name, rows);
     }
 
     /// The computed tables in the order of the report.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Definition, &DataFrame)> {
-        TABLES.iter().filter_map(|definition| Some((*definition, self.0.get(definition.name)?)))
+        TABLES.iter().filter_map(|definition| Some((*definition, self.frames.get(definition.name)?)))
     }
 }
 
@@ -191,8 +206,12 @@ pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsR
             "networks" => input.has_networks,
             _ => true,
         };
-        if possible && wanted(definition) {
-            tables.insert(definition, build(input)?);
+        if !possible || !wanted(definition) {
+            continue;
+        }
+        match Streamed::of(definition, &input.replay.peers)? {
+            Some(table) => tables.insert_streamed(table),
+            None => tables.insert(definition, build(input)?),
         }
     }
     Ok(tables)

@@ -1,6 +1,6 @@
 //! `speeds`: how fast each peer downloaded while it was watched.
 
-use polars::prelude::{DataFrame, IntoLazy, LazyFrame, PolarsResult, col};
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col};
 
 use super::{
     Input,
@@ -35,11 +35,11 @@ pub const DEFINITION: Definition = Definition {
 
 /// The peers with a measured speed.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    DEFINITION.finish(measured(input))
+    DEFINITION.finish(measured(input.peers()?))
 }
 
 /// Peers whose speed is known and can be trusted.
-pub fn measured(input: &Input<'_>) -> LazyFrame {
+pub fn measured(peers: LazyFrame) -> LazyFrame {
     let known = col("flagged").not().and(col("mean_speed_bytes_per_s").is_not_null());
-    input.peers.clone().lazy().filter(known)
+    peers.filter(known)
 }

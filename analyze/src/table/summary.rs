@@ -99,10 +99,10 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let swarms = input.replay.swarms.clone().lazy().filter(col("info_hash").neq(lit(super::NO_INFO_HASH)));
     let rows = torrents
         .join(swarms.clone(), by(), by(), full())
-        .join(input.peers.clone().lazy().group_by(by()).agg(counts()), by(), by(), join())
+        .join(input.peers()?.group_by(by()).agg(counts()), by(), by(), join())
         .join(scraped(input)?.lazy(), by(), by(), join());
     let estimates = estimates(input)?;
-    let all = input.peers.clone().lazy().select(counts()).with_columns([
+    let all = input.peers()?.select(counts()).with_columns([
         lit(ALL).alias("info_hash"),
         lit(NULL).cast(DataType::String).alias("name"),
         lit(NULL).alias("size_bytes"),
@@ -200,10 +200,7 @@ fn patterns(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Pattern>>> {
         "gone_us",
         "peer_port",
     ];
-    let confirmed = input
-        .peers
-        .clone()
-        .lazy()
+    let confirmed = input.peers()?
         .filter(col("confirmed"))
         .sort(
             ["info_hash", "ip", "peer_port", "alias", "first_at"],

@@ -1,0 +1,100 @@
+//! Tables with a row per peer, made part by part where all rows at once may be more than memory holds.
+
+use std::sync::Arc;
+
+use polars::prelude::{
+    Column, DataFrame, LazyFrame, PolarsError, PolarsResult, Scalar, SortMultipleOptions, col,
+};
+
+use super::{Definition, Kind, confirmed_downloads, flagged, speeds};
+use crate::replay::{spool::Spool, workers};
+
+/// Rows of each part that are kept at hand; a page shows fewer.
+const FIRST_ROWS: usize = 100;
+
+/// A table whose rows are made when they are asked for.
+#[derive(Clone, Debug)]
+pub struct Streamed {
+    /// The table.
+    pub definition: &'static Definition,
+    peers: Arc<Spool>,
+    of_peers: fn(LazyFrame) -> LazyFrame,
+    /// Every row, but only columns of speeds; the others are empty.
+    pub numbers: DataFrame,
+    /// The rows with the highest values of each column of numbers or times, whole.
+    pub first: DataFrame,
+}
+
+impl Streamed {
+    /// The table as one to be streamed; `None` for a table of another kind, and where the peers are few.
+    pub fn of(definition: &'static Definition, peers: &Arc<Spool>) -> PolarsResult<Option<Self>> {
+        let of_peers: fn(LazyFrame) -> LazyFrame = match definition.name {
+            "confirmed_downloads" => confirmed_downloads::of_peers,
+            "flagged" => flagged::of_peers,
+            "speeds" => speeds::measured,
+            _ => return Ok(None),
+        };
+        if !peers.is_spilled() {
+            return Ok(None);
+        }
+        let (numbers, first) = (definition.empty()?, definition.empty()?);
+        let mut streamed = Self { definition, peers: Arc::clone(peers), of_peers, numbers, first };
+        streamed.look_through()?;
+        Ok(Some(streamed))
+    }
+
+    /// The rows in parts, one after the other in the table's order.
+    ///
+    /// Peers come in the order of torrents and addresses, and no address is in two parts.
+    pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
+        let parts = self.peers.parts()?.into_iter();
+        Ok(parts.map(|part| self.definition.in_form((self.of_peers)(part))).collect())
+    }
+
+    fn look_through(&mut self) -> PolarsResult<()> {
+        let mut firsts = self.definition.empty()?;
+        let mut speeds: Vec<DataFrame> = Vec::new();
+        let mut height = 0;
+        let definition = self.definition;
+        let look = |part: &LazyFrame| -> PolarsResult<_> {
+            let rows = part.clone().collect()?;
+            Ok((rows.height(), rows.select(of_speeds(definition))?, highest(definition, &rows)?))
+        };
+        workers::in_order(&self.parts()?, look, |(rows, numbers, first)| -> Result<(), PolarsError> {
+            height += rows;
+            speeds.push(numbers);
+            firsts.vstack_mut(&first)?;
+            Ok(())
+        })?;
+        self.first = highest(definition, &firsts)?;
+        let mut all = definition.empty()?.select(of_speeds(definition))?;
+        for numbers in &speeds {
+            all.vstack_mut(numbers)?;
+        }
+        let columns = definition.columns.iter().map(|column| match all.column(column.name) {
+            Ok(numbers) => numbers.clone(),
+            Err(_) => Column::new_scalar(column.name.into(), Scalar::null(column.kind.dtype()), height),
+        });
+        self.numbers = DataFrame::new(height, columns.collect())?;
+        Ok(())
+    }
+}
+
+fn of_speeds(definition: &Definition) -> Vec<&'static str> {
+    let columns = definition.columns.iter().filter(|column| column.kind == Kind::BytesPerSecond);
+    columns.map(|column| column.name).collect()
+}
+
+/// The rows that are among the first by any column that rows may be ordered by, in the table's order.
+fn highest(definition: &Definition, rows: &DataFrame) -> PolarsResult<DataFrame> {
+    let mut found = rows.head(Some(FIRST_ROWS));
+    let ordered = definition.columns.iter().filter(|column| column.kind != Kind::Text);
+    for column in ordered {
+        let descending =
+            SortMultipleOptions::default().with_order_descending(true).with_nulls_last(true);
+        found.vstack_mut(&rows.sort([column.name], descending)?.head(Some(FIRST_ROWS)))?;
+    }
+    let all: Vec<_> = definition.columns.iter().map(|column| col(column.name)).collect();
+    use polars::prelude::{IntoLazy as _, UniqueKeepStrategy};
+    definition.finish(found.lazy().select(all).unique(None, UniqueKeepStrategy::Any))
+}
