@@ -153,7 +153,8 @@ impl Log {
             let sibling = |name: &String| in_table.with_file_name(name);
             replaced.extend(footer.replaces.iter().map(sibling));
         }
-        for ((table, file, _), footer) in found.into_iter().filter(|((.., name), _)| !replaced.contains(name)) {
+        for ((table, file, _), footer) in found.into_iter().filter(|((.., name), _)| !replaced.contains(name))
+        {
             log.add(table, file, footer);
         }
         log.note_newer(newer);

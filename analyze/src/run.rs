@@ -1,6 +1,9 @@
 //! `analyze report`: data folders → replay → tables → files; what is damaged is left out, told, and the rest goes on.
 
-use std::io::{IsTerminal, Write as _};
+use std::{
+    io::{IsTerminal, Write as _},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -118,9 +121,9 @@ fn rules(options: &ReportOptions) -> Rules {
 
 fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> PolarsResult<Report> {
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
-    let bar = progress_bar(log);
+    let bar = progress_bar();
     let replay = match table::needs(&wanted) {
-        Some(needs) => replay::replay(log, rules, needs, geo, &|rows| bar.inc(rows))?,
+        Some(needs) => replay::replay(log, rules, needs, geo, &|rows, all| show(&bar, rows, all))?,
         None => replay::Replay::empty(replay::torrents(log, rules)?)?,
     };
     bar.finish_and_clear();
@@ -130,17 +133,27 @@ fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) ->
     Ok(Report { tables, facts: facts(log, rules, options, geo, torrents)? })
 }
 
-/// A bar over the raw rows on a terminal, nothing elsewhere.
-fn progress_bar(log: &Log) -> ProgressBar {
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let rows =
-        [Table::Contacts, Table::Progress, Table::Sightings].iter().map(|table| log.rows(*table)).sum();
-    let bar = ProgressBar::new(rows);
-    let template = "{spinner} replaying {human_pos} of {human_len} rows {wide_bar} {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = ProgressBar::new_spinner().with_message("looking through the log");
+    bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// Shows how many raw rows are replayed, of how many, and the time left.
+fn show(bar: &ProgressBar, rows: u64, all: u64) {
+    if bar.length().is_none() {
+        let template = "{spinner} replayed {human_pos} of {human_len} rows {wide_bar} {eta} left";
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_length(all);
+        bar.reset_eta();
+    }
+    bar.set_position(rows);
 }
 
 fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo, torrents: u64) -> PolarsResult<Facts> {

@@ -88,9 +88,8 @@ pub fn write_parts(format: Format, streamed: &Streamed, path: &Path) -> Result<(
     if format == Format::Parquet {
         let Some(first) = parts.first() else { return Ok(()) };
         let schema = first.clone().limit(0).collect()?.schema().clone();
-        let mut out = ParquetWriter::new(file)
-            .with_compression(ParquetCompression::Zstd(None))
-            .batched(&schema)?;
+        let mut out =
+            ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None)).batched(&schema)?;
         for part in parts {
             out.write_batch(&part.collect()?)?;
         }

@@ -377,82 +377,220 @@ impl Decode for Sighting {
     }
 }
 
-/// Reads the rows whose keys are at or after `low` and before `high`, and of a selected torrent.
-pub fn load<T: Decode>(
-    segments: &[Segment],
-    (low, high): (Key, Key),
-    selection: &Selection,
-    names: &mut Names,
-    keep: impl Fn(&T) -> bool,
-) -> Result<Loaded<T>, SegmentError> {
-    let chosen: Vec<Address> =
-        selection.info_hashes.iter().map(|info_hash| Address::new(info_hash.as_bytes())).collect();
-    let is_chosen = |info_hash: &Address| chosen.is_empty() || chosen.contains(info_hash);
-    let columns = [&["info_hash", "ip"], T::COLUMNS].concat();
-    let mut loaded = Loaded::default();
-    for segment in segments.iter().filter(|segment| segment.table == T::TABLE) {
-        let pieces: Vec<Piece> = overlapping(&segment.pieces, low, high);
-        let mut loading = Loading { key: None, inside: false };
-        segment.read(&columns, &pieces, |batch| {
-            let info_hash = Texts::of(batch, "info_hash")?;
-            let ip = Texts::of(batch, "ip")?;
-            let mut columns = T::columns(batch)?;
-            let mut views = (None, None);
-            for at in 0..batch.num_rows() {
-                let seen = (info_hash.view(at), ip.view(at));
-                if seen != views || at == 0 {
-                    views = seen;
-                    let key = info_hash.text(at).zip(ip.text(at)).map(|(info_hash, ip)| Key {
-                        info_hash: Address::new(info_hash.as_bytes()),
-                        ip: Address::new(ip.as_bytes()),
-                    });
-                    if key != loading.key {
-                        loading.inside =
-                            key.is_some_and(|key| key >= low && key < high && is_chosen(&key.info_hash));
-                        loading.key = key;
-                        loading.begin(&mut loaded);
-                    }
-                }
-                if !loading.inside {
-                    continue;
-                }
-                if let Some(row) = T::row(&mut columns, at, names, selection).filter(&keep) {
-                    loaded.rows.push(row);
-                }
-            }
-            Ok(())
-        })?;
-        loading.inside = false;
-        loading.begin(&mut loaded);
-    }
-    loaded.runs.retain(|run| run.end > run.first);
-    if !loaded.runs.is_sorted_by_key(|run| run.key) {
-        loaded.runs.sort_by_key(|run| run.key);
-    }
-    Ok(loaded)
+/// Rows that may be held for the next ranges, in all; a log of more files is decoded anew at the edges of ranges.
+const HELD_ROWS: usize = 4_000_000;
+
+/// Reads one table range after range, in the order of keys, and each piece of a sorted file once: what was decoded beyond
+/// a range is held for the next ones.
+pub struct TableReader<'a, T> {
+    files: Vec<OfFile<'a, T>>,
+    chosen: Vec<Address>,
+    selection: &'a Selection,
+    columns: Vec<&'static str>,
+    first: Key,
 }
 
-/// The key of the rows being read.
-struct Loading {
+/// How far a file is read.
+struct OfFile<'a, T> {
+    segment: &'a Segment,
+    holds: bool,
+    next_piece: usize,
+    held: Loaded<T>,
+    /// The last key that was decoded.
+    last: Option<Key>,
+}
+
+impl<'a, T: Decode> TableReader<'a, T> {
+    /// A reader of the ranges from `first` on.
+    pub fn new(segments: &'a [Segment], selection: &'a Selection, first: Key) -> Self {
+        let segments = segments.iter().filter(|segment| segment.table == T::TABLE);
+        let most = |segment: &Segment| segment.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0);
+        let holds = segments.clone().map(most).sum::<usize>() <= HELD_ROWS;
+        let file = |segment: &'a Segment| OfFile {
+            segment,
+            holds: holds && segment.is_sorted,
+            next_piece: segment.pieces.partition_point(|piece| piece.high < first),
+            held: Loaded::default(),
+            last: None,
+        };
+        let info_hashes = selection.info_hashes.iter();
+        Self {
+            files: segments.map(file).collect(),
+            chosen: info_hashes.map(|info_hash| Address::new(info_hash.as_bytes())).collect(),
+            selection,
+            columns: [&["info_hash", "ip"], T::COLUMNS].concat(),
+            first,
+        }
+    }
+
+    /// The rows of keys from `low`, where the range before ended, up to but not including `high`, that are of a selected
+    /// torrent and kept.
+    pub fn read(
+        &mut self,
+        (low, high): (Key, Key),
+        names: &mut Names,
+        keep: impl Fn(&T) -> bool,
+    ) -> Result<Loaded<T>, SegmentError> {
+        let mut loaded = Loaded::default();
+        for file in &mut self.files {
+            let pieces: Vec<Piece> = if file.holds {
+                file.held.move_below(high, &mut loaded);
+                let rest = file.segment.pieces.get(file.next_piece..).unwrap_or_default();
+                let begun = rest.iter().take_while(|piece| piece.low < high).copied().collect::<Vec<_>>();
+                file.next_piece += begun.len();
+                begun
+            } else {
+                overlapping(&file.segment.pieces, low, high)
+            };
+            let mut sink = Sink {
+                low: if file.holds { self.first } else { low },
+                high,
+                chosen: &self.chosen,
+                beyond: file.holds.then_some(&mut file.held),
+                key: None,
+                place: Place::Nowhere,
+            };
+            let mut last = file.last;
+            file.segment.read(&self.columns, &pieces, |batch| {
+                sink.take(batch, &mut loaded, self.selection, &mut last, names, &keep)
+            })?;
+            if file.holds {
+                file.last = last;
+            }
+        }
+        if !loaded.runs.is_sorted_by_key(|run| run.key) {
+            loaded.runs.sort_by_key(|run| run.key);
+        }
+        Ok(loaded)
+    }
+}
+
+impl<T: Copy> Loaded<T> {
+    /// Moves the rows of keys below `high`, which are the first ones.
+    fn move_below(&mut self, high: Key, to: &mut Self) {
+        let runs = self.runs.partition_point(|run| run.key < high);
+        let Some(last) = runs.checked_sub(1).and_then(|last| self.runs.get(last)) else { return };
+        let (rows, offset) = (last.end as usize, to.rows.len());
+        let moved = u32::try_from(offset).unwrap_or(u32::MAX);
+        to.rows.extend(self.rows.drain(..rows.min(self.rows.len())));
+        to.runs.extend(self.runs.drain(..runs).map(|run| Run {
+            first: run.first + moved,
+            end: run.end + moved,
+            ..run
+        }));
+        let gone = u32::try_from(rows).unwrap_or(u32::MAX);
+        for run in &mut self.runs {
+            run.first -= gone;
+            run.end -= gone;
+        }
+    }
+
+    /// Appends a row of a key to the run of that key, or to a new one.
+    fn push(&mut self, row: T, begin: Option<Key>) {
+        let at = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        self.rows.push(row);
+        match (begin, self.runs.last_mut()) {
+            (None, Some(run)) => run.end = at + 1,
+            (Some(key), _) => self.runs.push(Run { key, first: at, end: at + 1 }),
+            (None, None) => {}
+        }
+    }
+}
+
+/// Where rows of the key at hand belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In a later range.
+    Beyond,
+    /// In this one.
+    Here,
+    /// Before all of them, or of no chosen torrent.
+    Nowhere,
+}
+
+/// Sorts decoded rows into a range and what lies beyond it.
+struct Sink<'a, T> {
+    low: Key,
+    high: Key,
+    chosen: &'a [Address],
+    beyond: Option<&'a mut Loaded<T>>,
     key: Option<Key>,
-    inside: bool,
+    place: Place,
 }
 
-impl Loading {
-    /// Ends the run that is open, and begins one where rows of the key are wanted.
-    fn begin<T>(&self, loaded: &mut Loaded<T>) {
-        let at = u32::try_from(loaded.rows.len()).unwrap_or(u32::MAX);
-        if let Some(open) = loaded.runs.last_mut().filter(|run| run.end == u32::MAX) {
-            open.end = at;
-            if open.end == open.first {
-                loaded.runs.pop();
+impl<T: Decode> Sink<'_, T> {
+    fn take(
+        &mut self,
+        batch: &RecordBatch,
+        loaded: &mut Loaded<T>,
+        selection: &Selection,
+        last: &mut Option<Key>,
+        names: &mut Names,
+        keep: &impl Fn(&T) -> bool,
+    ) -> Result<(), String> {
+        let info_hash = Texts::of(batch, "info_hash")?;
+        let ip = Texts::of(batch, "ip")?;
+        let mut columns = T::columns(batch)?;
+        let mut views = (None, None);
+        let mut texts = (None, None);
+        // Whether the next row that is kept is the first one of its key.
+        let mut begins = self.key.is_none();
+        for at in 0..batch.num_rows() {
+            let seen = (info_hash.view(at), ip.view(at));
+            // Equal views are equal texts; texts are looked at where they lie in the file one after the other.
+            if at == 0 || (seen != views && (info_hash.text(at), ip.text(at)) != texts) {
+                texts = (info_hash.text(at), ip.text(at));
+                let key = texts.0.zip(texts.1).map(|(info_hash, ip)| Key {
+                    info_hash: Address::new(info_hash.as_bytes()),
+                    ip: Address::new(ip.as_bytes()),
+                });
+                if key != self.key {
+                    if self.beyond.is_some() && key < *last {
+                        return Err(UNSORTED.to_owned());
+                    }
+                    *last = key;
+                    self.key = key;
+                    self.place = self.place_of(key);
+                    begins = true;
+                }
             }
+            views = seen;
+            if self.place == Place::Nowhere {
+                continue;
+            }
+            let Some(row) = T::row(&mut columns, at, names, selection).filter(keep) else { continue };
+            let begin = self.key.filter(|_| begins);
+            match (self.place, &mut self.beyond) {
+                (Place::Here, _) => loaded.push(row, begin),
+                (_, Some(beyond)) => beyond.push(row, begin),
+                (_, None) => {}
+            }
+            begins = false;
         }
-        if let Some(key) = self.key.filter(|_| self.inside) {
-            loaded.runs.push(Run { key, first: at, end: u32::MAX });
+        if begins {
+            // No row of the key at hand was kept; should one follow, it is the first.
+            self.key = None;
+        }
+        Ok(())
+    }
+
+    fn place_of(&self, key: Option<Key>) -> Place {
+        let Some(key) = key else { return Place::Nowhere };
+        let is_chosen = self.chosen.is_empty() || self.chosen.contains(&key.info_hash);
+        if key < self.low || !is_chosen {
+            Place::Nowhere
+        } else if key < self.high {
+            Place::Here
+        } else if self.beyond.is_some() {
+            Place::Beyond
+        } else {
+            Place::Nowhere
         }
     }
 }
+
+/// What is wrong with a file whose rows are out of order: it is to be read otherwise.
+pub const UNSORTED: &str = "its rows are out of order";
 
 /// The pieces that may hold such keys.
 pub fn overlapping(pieces: &[Piece], low: Key, high: Key) -> Vec<Piece> {

@@ -28,7 +28,12 @@ pub mod workers;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
 };
 
 use polars::prelude::{
@@ -162,41 +167,76 @@ pub(crate) fn compute_error(error: SegmentError) -> PolarsError {
     PolarsError::ComputeError(error.to_string().into())
 }
 
-/// Replays the log; `progress` is told how many raw rows each range held when it is done.
+/// Replays the log; `progress` is told how many raw rows are done, and of how many.
 pub fn replay(
     log: &Log,
     rules: &Rules,
     needs: Needs,
     geo: &Geo,
-    progress: &dyn Fn(u64),
+    progress: &dyn Fn(u64, u64),
 ) -> PolarsResult<Replay> {
     let tables = [Table::Contacts, Table::Progress, Table::Sightings];
     let mut segments = Segment::open_all(log, &tables).map_err(compute_error)?;
     let overview = Overview::of(log, &segments, rules, needs)?;
     choose(&mut segments, &rules.selection);
-    let book = Book::of(log, geo)?;
-    let looked_up = looked_up(log, &rules.selection)?;
-    let context = Context {
-        rules,
-        needs,
-        segments: &segments,
-        overview: &overview,
-        book: &book,
-        looked_up: &looked_up,
+    let (book, looked_up) = (Book::of(log, geo)?, looked_up(log, &rules.selection)?);
+    let found = loop {
+        let context = Context {
+            rules,
+            needs,
+            segments: &segments,
+            overview: &overview,
+            book: &book,
+            looked_up: &looked_up,
+        };
+        match judge_all(&context, progress) {
+            Err(error) if error.problem == load::UNSORTED => {
+                segments.iter_mut().for_each(|segment| segment.is_out_of_order(&error.file))
+            }
+            judged => break judged.map_err(compute_error)?,
+        }
     };
-    let ranges = range::ranges(&segments, rules.identity);
-    let mut found = Found::default();
-    let mut done = ranges.iter();
-    workers::in_order(
-        &ranges,
-        |range| range::replay(&context, range).map_err(compute_error),
-        |part| {
-            found.merge(part)?;
-            progress(done.next().map_or(0, |range| range.rows));
-            Ok(())
-        },
-    )?;
     Replay::of(overview.torrents, found)
+}
+
+/// Replays every range, each thread some that follow one another.
+fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
+    let ranges = range::ranges(context.segments, context.rules.identity);
+    let all = ranges.iter().map(|range| range.rows).sum();
+    progress(0, all);
+    let shares = range::shares(&ranges, workers::count());
+    let stopped = AtomicBool::new(false);
+    let found = thread::scope(|scope| {
+        let (send, rows) = mpsc::channel();
+        let (stopped, shares) = (&stopped, &shares);
+        let judging: Vec<_> = shares
+            .iter()
+            .map(|share| {
+                let send = send.clone();
+                scope.spawn(move || {
+                    let goes_on = |rows| send.send(rows).is_ok() && !stopped.load(Ordering::Relaxed);
+                    let found = range::replay(context, share, goes_on);
+                    stopped.fetch_or(found.is_err(), Ordering::Relaxed);
+                    found
+                })
+            })
+            .collect();
+        drop(send);
+        let mut done = 0;
+        for rows in rows {
+            done += rows;
+            progress(done, all);
+        }
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        judging.into_iter().map(join).collect::<Result<Vec<Found>, SegmentError>>()
+    })?;
+    let mut all_found = Found::default();
+    for part in found {
+        all_found.merge(part);
+    }
+    Ok(all_found)
 }
 
 /// The log's torrents, where nothing else of it is replayed; see [`torrents::read`].

@@ -5,13 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{DataFrame, PolarsResult};
-
 use super::{
     AtThreshold, Needs, Rules, Whose,
     identity::{Identities, Identity, Who},
     judge::{Judge, Verdict},
-    load,
+    load::TableReader,
     observations::{self, Observed},
     overview::Overview,
     peers::{self, Peer, Seen},
@@ -27,7 +25,10 @@ use super::{
 use crate::{geo::Place, place::Book};
 
 /// Raw rows that a range aims at.
-const RANGE_ROWS: usize = 1_000_000;
+const RANGE_ROWS: usize = 400_000;
+
+/// The same where files are decoded anew at the edges of ranges.
+const LONG_RANGE_ROWS: usize = 3_000_000;
 
 /// Keys from `low` up to but not including `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub struct Context<'a> {
 
 /// Cuts the keys so that each range has about [`RANGE_ROWS`] rows; at least one range.
 pub fn ranges(segments: &[Segment], identity: Identity) -> Vec<Range> {
+    let target = if segments.iter().all(|segment| segment.is_sorted) { RANGE_ROWS } else { LONG_RANGE_ROWS };
     let mut pieces: Vec<(Key, usize)> =
         segments.iter().flat_map(|segment| &segment.pieces).map(|piece| (piece.low, piece.rows)).collect();
     pieces.sort_unstable();
@@ -65,7 +67,7 @@ pub fn ranges(segments: &[Segment], identity: Identity) -> Vec<Range> {
     let (mut low, mut rows) = (Key::FIRST, 0);
     for (key, more) in pieces {
         let cut = if identity == Identity::PeerId { Key { ip: Address::FIRST, ..key } } else { key };
-        if rows > 0 && rows + more > RANGE_ROWS && cut > low {
+        if rows > 0 && rows + more > target && cut > low {
             ranges.push(Range { low, high: cut, rows: rows as u64 });
             (low, rows) = (cut, 0);
         }
@@ -73,6 +75,29 @@ pub fn ranges(segments: &[Segment], identity: Identity) -> Vec<Range> {
     }
     ranges.push(Range { low, high: Key::LAST, rows: rows as u64 });
     ranges
+}
+
+/// Cuts ranges into as many runs of them as there are threads, of about as many rows each.
+pub fn shares(ranges: &[Range], threads: usize) -> Vec<&[Range]> {
+    let all: u64 = ranges.iter().map(|range| range.rows).sum();
+    let mut shares = Vec::new();
+    let (mut rest, mut before) = (ranges, 0);
+    for share in 1..=threads as u64 {
+        let until = all * share / threads as u64;
+        let mut rows = before;
+        let count = rest.iter().take_while(|range| {
+            rows += range.rows;
+            rows <= until
+        });
+        let count = if share == threads as u64 { rest.len() } else { count.count() };
+        let (own, others) = rest.split_at(count);
+        before += own.iter().map(|range| range.rows).sum::<u64>();
+        rest = others;
+        if !own.is_empty() {
+            shares.push(own);
+        }
+    }
+    shares
 }
 
 /// Peers, and those of them that were contacted.
@@ -122,8 +147,8 @@ pub struct Found {
 
 impl Found {
     /// Adds what the next range found.
-    pub fn merge(&mut self, (other, peers): (Self, DataFrame)) -> PolarsResult<()> {
-        self.peers.push(peers)?;
+    pub fn merge(&mut self, other: Self) {
+        self.peers.append(other.peers);
         self.thresholds.resize(threshold_series().len(), AtThreshold::default());
         for (sum, at) in self.thresholds.iter_mut().zip(other.thresholds) {
             sum.confirmed += at.confirmed;
@@ -152,7 +177,6 @@ impl Found {
                 *sums.entry(contacts).or_default() += peers;
             }
         }
-        Ok(())
     }
 
     /// Peers by torrent, by who named them and by how they answered.
@@ -182,32 +206,40 @@ fn place_key(place: &Place) -> PlaceKey {
     (place.country.clone(), place.city.clone(), numbers, place.organization.clone())
 }
 
-/// Replays one range; gives its peers beside what else was found.
-pub fn replay(context: &Context<'_>, range: &Range) -> Result<(Found, DataFrame), SegmentError> {
+/// Replays ranges one after the other; `done` is told how many rows each had.
+pub fn replay(
+    context: &Context<'_>,
+    ranges: &[Range],
+    done: impl Fn(u64) -> bool,
+) -> Result<Found, SegmentError> {
     let Context { rules, needs, segments, .. } = context;
-    let mut names = Names::default();
-    let keys = (range.low, range.high);
+    let Some(first) = ranges.first().map(|range| range.low) else { return Ok(Found::default()) };
     // A contact without a handshake tells nothing of pieces.
     let whole = needs.presence || needs.known || needs.sightings;
     let keep =
         |contact: &Contact| whole || contact.handshake() || contact.shows_us || contact.peer_id.is_some();
-    let rows = Rows {
-        contacts: load::load::<Contact>(segments, keys, &rules.selection, &mut names, keep)?,
-        progress: if needs.progress {
-            load::load::<Progress>(segments, keys, &rules.selection, &mut names, |_| true)?
-        } else {
-            load::Loaded::default()
-        },
-        sightings: if needs.sightings {
-            load::load::<Sighting>(segments, keys, &rules.selection, &mut names, |_| true)?
-        } else {
-            load::Loaded::default()
-        },
-    };
-    let ranks = names.ranks();
-    let mut judging = Judging::new(context, &names);
-    rows.for_each_unit(rules.identity, &ranks, |unit| judging.judge(unit));
-    judging.finish()
+    let selection = &rules.selection;
+    let mut names = Names::default();
+    let mut contacts = TableReader::<Contact>::new(segments, selection, first);
+    let mut progress = TableReader::<Progress>::new(segments, selection, first);
+    let mut sightings = TableReader::<Sighting>::new(segments, selection, first);
+    let mut found = Found::default();
+    for range in ranges {
+        let keys = (range.low, range.high);
+        let rows = Rows {
+            contacts: contacts.read(keys, &mut names, keep)?,
+            progress: progress.read(keys, &mut names, |_| true)?,
+            sightings: sightings.read(keys, &mut names, |_| true)?,
+        };
+        let ranks = names.ranks();
+        let mut judging = Judging::new(context, &names, found);
+        rows.for_each_unit(rules.identity, &ranks, |unit| judging.judge(unit));
+        found = judging.finish()?;
+        if !done(range.rows) {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// The judgement of a range, unit after unit.
@@ -224,13 +256,12 @@ struct Judging<'a> {
 }
 
 impl<'a> Judging<'a> {
-    fn new(context: &'a Context<'a>, names: &'a Names) -> Self {
+    fn new(context: &'a Context<'a>, names: &'a Names, mut found: Found) -> Self {
         let mut thresholds = vec![context.rules.threshold];
         if context.needs.thresholds {
             thresholds.extend(threshold_series());
         }
-        let found =
-            Found { thresholds: vec![AtThreshold::default(); threshold_series().len()], ..Found::default() };
+        found.thresholds.resize(threshold_series().len(), AtThreshold::default());
         Self {
             context,
             names,
@@ -243,11 +274,11 @@ impl<'a> Judging<'a> {
         }
     }
 
-    fn finish(self) -> Result<(Found, DataFrame), SegmentError> {
+    fn finish(mut self) -> Result<Found, SegmentError> {
         let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs.programs);
-        let frame =
-            frame.map_err(|error| SegmentError { file: "peers".into(), problem: error.to_string() })?;
-        Ok((self.found, frame))
+        let kept = frame.and_then(|frame| self.found.peers.push(frame));
+        kept.map_err(|error| SegmentError { file: "peers".into(), problem: error.to_string() })?;
+        Ok(self.found)
     }
 
     fn judge(&mut self, unit: &Unit) {

@@ -91,9 +91,16 @@ pub struct Segment {
     metadata: ArrowReaderMetadata,
     /// Its rows, in order.
     pub pieces: Vec<Piece>,
+    /// Whether its keys ascend, as far as is known.
+    pub is_sorted: bool,
 }
 
 impl Segment {
+    /// Remembers that the file's keys do not ascend.
+    pub fn is_out_of_order(&mut self, file: &Path) {
+        self.is_sorted &= self.path != file;
+    }
+
     /// Opens every segment of some tables.
     pub fn open_all(log: &Log, tables: &[Table]) -> Result<Vec<Self>, SegmentError> {
         let files = log.files().filter(|(table, _)| tables.contains(table));
@@ -109,7 +116,9 @@ impl Segment {
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Err(error) => return Err(failed(error.to_string())),
         };
-        Ok(Self { table, path: path.to_path_buf(), reader, metadata, pieces })
+        let is_sorted =
+            pieces.is_sorted_by_key(|piece| piece.low) && pieces.is_sorted_by_key(|piece| piece.high);
+        Ok(Self { table, path: path.to_path_buf(), reader, metadata, pieces, is_sorted })
     }
 
     /// Reads columns of some pieces, which are in order, batch by batch; a column the file lacks is not in the batches.

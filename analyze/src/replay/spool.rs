@@ -17,12 +17,18 @@ const HELD_BYTES: usize = 24 << 20;
 /// Frames with the same columns.
 #[derive(Debug)]
 pub struct Spool {
-    held: Vec<DataFrame>,
+    parts: Vec<Part>,
+    /// Bytes of the last part, while it is in memory.
     held_bytes: usize,
-    files: Vec<PathBuf>,
-    folder: Option<TempDir>,
+    folders: Vec<TempDir>,
     height: usize,
     limit: usize,
+}
+
+#[derive(Debug)]
+enum Part {
+    File(PathBuf),
+    Held(Vec<DataFrame>),
 }
 
 impl Default for Spool {
@@ -34,7 +40,7 @@ impl Default for Spool {
 impl Spool {
     /// A spool that holds about so many bytes in memory.
     pub fn new(limit: usize) -> Self {
-        Self { held: Vec::new(), held_bytes: 0, files: Vec::new(), folder: None, height: 0, limit }
+        Self { parts: Vec::new(), held_bytes: 0, folders: Vec::new(), height: 0, limit }
     }
 
     /// Appends a frame.
@@ -44,23 +50,36 @@ impl Spool {
         }
         self.height += frame.height();
         self.held_bytes += frame.estimated_size();
-        self.held.push(frame);
+        match self.parts.last_mut() {
+            Some(Part::Held(held)) => held.push(frame),
+            _ => self.parts.push(Part::Held(vec![frame])),
+        }
         if self.held_bytes > self.limit { self.spill() } else { Ok(()) }
     }
 
-    /// Writes what is held to a file.
+    /// Appends another spool's frames.
+    pub fn append(&mut self, other: Self) {
+        self.parts.extend(other.parts);
+        self.folders.extend(other.folders);
+        self.height += other.height;
+        self.held_bytes = self.limit;
+    }
+
+    /// Writes the last part to a file.
     fn spill(&mut self) -> PolarsResult<()> {
-        if self.folder.is_none() {
-            self.folder = Some(tempfile::Builder::new().prefix("swarmtally-").tempdir()?);
+        if self.folders.is_empty() {
+            self.folders.push(tempfile::Builder::new().prefix("swarmtally-").tempdir()?);
         }
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let path = folder.path().join(format!("{:06}.parquet", self.files.len()));
-        let mut frame = all(&self.held)?;
+        let (Some(folder), Some(Part::Held(held))) = (self.folders.first(), self.parts.last()) else {
+            return Ok(());
+        };
+        let path = folder.path().join(format!("{:06}.parquet", self.parts.len()));
+        let mut frame = all(held)?;
         ParquetWriter::new(File::create(&path)?)
             .with_compression(ParquetCompression::Uncompressed)
             .finish(&mut frame)?;
-        self.files.push(path);
-        self.held.clear();
+        self.parts.pop();
+        self.parts.push(Part::File(path));
         self.held_bytes = 0;
         Ok(())
     }
@@ -72,29 +91,28 @@ impl Spool {
 
     /// Whether some frames are in files.
     pub fn is_spilled(&self) -> bool {
-        !self.files.is_empty()
+        self.parts.iter().any(|part| matches!(part, Part::File(_)))
     }
 
     /// All rows, read when they are asked for.
     pub fn lazy(&self) -> PolarsResult<LazyFrame> {
-        let held = all(&self.held)?.lazy();
-        if self.files.is_empty() {
-            return Ok(held);
+        let parts = self.parts()?;
+        if parts.len() == 1 {
+            return parts.into_iter().next().map_or_else(|| Ok(peers::empty()?.lazy()), Ok);
         }
-        concat([scan(&self.files)?, held], UnionArgs::default())
+        concat(parts, UnionArgs::default())
     }
 
-    /// The rows in parts that fit into memory, in order.
+    /// The rows in parts that fit into memory, in order; at least one.
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
-        let mut parts = self
-            .files
-            .iter()
-            .map(|file| scan(std::slice::from_ref(file)))
-            .collect::<PolarsResult<Vec<_>>>()?;
-        if !self.held.is_empty() || parts.is_empty() {
-            parts.push(all(&self.held)?.lazy());
+        if self.parts.is_empty() {
+            return Ok(vec![peers::empty()?.lazy()]);
         }
-        Ok(parts)
+        let part = |part: &Part| match part {
+            Part::File(file) => scan(std::slice::from_ref(file)),
+            Part::Held(held) => Ok(all(held)?.lazy()),
+        };
+        self.parts.iter().map(part).collect()
     }
 }
 

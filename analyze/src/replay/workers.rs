@@ -19,7 +19,7 @@ use super::segments::{Piece, Segment};
 const AHEAD: usize = 3;
 
 /// Threads that work at once.
-fn count() -> usize {
+pub fn count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 

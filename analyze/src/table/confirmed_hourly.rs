@@ -23,7 +23,8 @@ pub const DEFINITION: Definition = Definition {
 /// Counts confirmed downloads by bucket and torrent.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let at = || col("reached_at");
-    let rows = input.peers()?
+    let rows = input
+        .peers()?
         .filter(col("confirmed"))
         .with_column((at() - at() % lit(input.rules.bucket_us)).alias("hour"))
         .group_by([col("hour"), col("info_hash")])

@@ -40,7 +40,8 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     if looked_up.height() == 0 || input.replay.addresses.height() == 0 {
         return DEFINITION.empty();
     }
-    let confirmed = input.peers()?
+    let confirmed = input
+        .peers()?
         .group_by([col("ip")])
         .agg([col("confirmed").cast(DataType::UInt64).sum().alias("confirmed_downloads")]);
     let by_ip = || [col("ip")];

@@ -36,8 +36,8 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 pub use definition::{Column, Definition, Kind};
 pub use input::Input;
-pub use streamed::Streamed;
 use input::{NO_INFO_HASH, by_place, with_share};
+pub use streamed::Streamed;
 
 use crate::replay::{
     Needs, Whose,

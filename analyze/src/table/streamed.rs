@@ -90,8 +90,7 @@ fn highest(definition: &Definition, rows: &DataFrame) -> PolarsResult<DataFrame>
     let mut found = rows.head(Some(FIRST_ROWS));
     let ordered = definition.columns.iter().filter(|column| column.kind != Kind::Text);
     for column in ordered {
-        let descending =
-            SortMultipleOptions::default().with_order_descending(true).with_nulls_last(true);
+        let descending = SortMultipleOptions::default().with_order_descending(true).with_nulls_last(true);
         found.vstack_mut(&rows.sort([column.name], descending)?.head(Some(FIRST_ROWS)))?;
     }
     let all: Vec<_> = definition.columns.iter().map(|column| col(column.name)).collect();

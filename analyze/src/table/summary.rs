@@ -200,7 +200,8 @@ fn patterns(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Pattern>>> {
         "gone_us",
         "peer_port",
     ];
-    let confirmed = input.peers()?
+    let confirmed = input
+        .peers()?
         .filter(col("confirmed"))
         .sort(
             ["info_hash", "ip", "peer_port", "alias", "first_at"],
