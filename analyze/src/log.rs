@@ -274,7 +274,6 @@ impl Log {
     }
 
     /// The first and the last row's time, µs, as the footers tell it; the outer `None` where one of them does not.
-    #[expect(clippy::option_option, reason = "three answers, told apart by the only caller")]
     pub fn span(&self) -> Option<Option<(i64, i64)>> {
         self.has_spans.then_some(self.span)
     }
@@ -421,10 +420,10 @@ fn span(file: &Reader) -> Option<(i64, i64)> {
     let metadata = ParquetMetaDataReader::new().parse_and_finish(file).ok()?;
     let times = |group: &RowGroupMetaData| {
         let column = group.columns().iter().find(|column| column.column_path().string() == "time")?;
-        let in_micros = LogicalType::timestamp(true, TimeUnit::MICROS);
-        let is_micros = column.column_descr().logical_type_ref() == Some(&in_micros);
+        let expected = LogicalType::timestamp(true, TimeUnit::MICROS);
+        let as_expected = column.column_descr().logical_type_ref() == Some(&expected);
         match column.statistics()? {
-            Statistics::Int64(times) if is_micros => Some((*times.min_opt()?, *times.max_opt()?)),
+            Statistics::Int64(times) if as_expected => Some((*times.min_opt()?, *times.max_opt()?)),
             _ => None,
         }
     };

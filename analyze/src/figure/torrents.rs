@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{DataFrame, PolarsResult};
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult};
 use serde::Serialize;
 
 use super::frame::{counts, numbers, texts, times};
@@ -107,19 +107,19 @@ impl OfTorrents {
         let confirmed =
             of("confirmed_hourly").map(|rows| confirmed_hourly(rows, &buckets, places)).transpose()?;
         let seeders = of("seeders_hourly").map(|rows| seeders_hourly(rows, &buckets, places)).transpose()?;
-        let downloads = of("confirmed_downloads").map(|rows| countries(rows, places)).transpose()?;
-        let clients = of("confirmed_downloads").map(|rows| clients(rows, places)).transpose()?;
-        let boxes = of("speeds").map(|rows| country_boxes(rows, places)).transpose()?;
-        let speeds = of("speeds").map(|rows| speeds(rows, places)).transpose()?;
+        let downloads = countries(tables.parts("confirmed_downloads")?, places)?;
+        let clients = clients(tables.parts("confirmed_downloads")?, places)?;
+        let boxes = country_boxes(tables.parts("speeds")?, places)?;
+        let speeds = speeds(tables.parts("speeds")?, places)?;
         let Buckets { start_us, step_us, count } = buckets;
         Ok(Self {
             buckets: TimeBuckets { start_us, step_us, count, unit: buckets.unit() },
-            clients: clients.unwrap_or_default(),
+            clients,
             confirmed_hourly: confirmed.unwrap_or_default(),
-            places: downloads.unwrap_or_default(),
+            places: downloads,
             seeders_hourly: seeders.unwrap_or_default(),
-            speeds: Speeds { from: 0.0, per_decade: PER_DECADE, torrents: speeds.unwrap_or_default() },
-            speeds_by_country: boxes.unwrap_or_default(),
+            speeds: Speeds { from: 0.0, per_decade: PER_DECADE, torrents: speeds },
+            speeds_by_country: boxes,
         })
     }
 }
@@ -181,31 +181,37 @@ fn seeders_hourly(
     Ok(most.into_iter().map(|(torrent, hours)| (torrent, hours.into_iter().map(row).collect())).collect())
 }
 
-fn countries(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<Places> {
+fn countries(parts: Vec<LazyFrame>, places: &HashMap<&str, usize>) -> PolarsResult<Places> {
     let mut sums: BTreeMap<usize, BTreeMap<String, u64>> = BTreeMap::new();
     let mut found = Places::default();
-    for (hash, code) in texts(rows, "info_hash")?.into_iter().zip(texts(rows, "country")?) {
-        let Some(code) = code.filter(|code| !code.is_empty()) else { continue };
-        let Some(torrent) = place(places, hash.as_deref()) else { continue };
-        found.names.entry(code.clone()).or_insert_with(|| country::name(&code));
-        *sums.entry(torrent).or_default().entry(code).or_default() += 1;
+    for part in parts {
+        let rows = part.collect()?;
+        for (hash, code) in texts(&rows, "info_hash")?.into_iter().zip(texts(&rows, "country")?) {
+            let Some(code) = code.filter(|code| !code.is_empty()) else { continue };
+            let Some(torrent) = place(places, hash.as_deref()) else { continue };
+            found.names.entry(code.clone()).or_insert_with(|| country::name(&code));
+            *sums.entry(torrent).or_default().entry(code).or_default() += 1;
+        }
     }
     found.torrents =
         sums.into_iter().map(|(torrent, codes)| (torrent, codes.into_iter().collect())).collect();
     Ok(found)
 }
 
-fn speeds(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<BTreeMap<usize, Histogram>> {
+fn speeds(parts: Vec<LazyFrame>, places: &HashMap<&str, usize>) -> PolarsResult<BTreeMap<usize, Histogram>> {
     let bin = |speed: f64| whole_usize((speed.max(1.0).log10() * PER_DECADE).floor());
     let known = |speed: &f64| *speed > 0.0 && speed.is_finite();
     let mut all: BTreeMap<usize, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    let mean = numbers(rows, "mean_speed_bytes_per_s")?;
-    let max = numbers(rows, "max_speed_bytes_per_s")?;
-    for (hash, (mean, max)) in texts(rows, "info_hash")?.into_iter().zip(mean.into_iter().zip(max)) {
-        let Some(torrent) = place(places, hash.as_deref()) else { continue };
-        let (means, maxima) = all.entry(torrent).or_default();
-        means.extend(mean.filter(known));
-        maxima.extend(max.filter(known));
+    for part in parts {
+        let rows = part.collect()?;
+        let mean = numbers(&rows, "mean_speed_bytes_per_s")?;
+        let max = numbers(&rows, "max_speed_bytes_per_s")?;
+        for (hash, (mean, max)) in texts(&rows, "info_hash")?.into_iter().zip(mean.into_iter().zip(max)) {
+            let Some(torrent) = place(places, hash.as_deref()) else { continue };
+            let (means, maxima) = all.entry(torrent).or_default();
+            means.extend(mean.filter(known));
+            maxima.extend(max.filter(known));
+        }
     }
     let tally = |speeds: &[f64]| {
         let mut bins: BTreeMap<usize, u64> = BTreeMap::new();
@@ -225,14 +231,17 @@ fn speeds(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<BTree
 }
 
 fn clients(
-    rows: &DataFrame,
+    parts: Vec<LazyFrame>,
     places: &HashMap<&str, usize>,
 ) -> PolarsResult<BTreeMap<usize, Vec<(String, u64)>>> {
     let mut sums: BTreeMap<usize, BTreeMap<String, u64>> = BTreeMap::new();
-    for (hash, client) in texts(rows, "info_hash")?.into_iter().zip(texts(rows, "client")?) {
-        let Some(torrent) = place(places, hash.as_deref()) else { continue };
-        let software = client.as_deref().and_then(software_of_v).unwrap_or("unknown");
-        *sums.entry(torrent).or_default().entry(visible(software)).or_default() += 1;
+    for part in parts {
+        let rows = part.collect()?;
+        for (hash, client) in texts(&rows, "info_hash")?.into_iter().zip(texts(&rows, "client")?) {
+            let Some(torrent) = place(places, hash.as_deref()) else { continue };
+            let software = client.as_deref().and_then(software_of_v).unwrap_or("unknown");
+            *sums.entry(torrent).or_default().entry(visible(software)).or_default() += 1;
+        }
     }
     let in_order = |counts: BTreeMap<String, u64>| {
         let mut counts: Vec<_> = counts.into_iter().collect();
@@ -246,15 +255,18 @@ fn clients(
 const BOXES: usize = 10;
 
 fn country_boxes(
-    rows: &DataFrame,
+    parts: Vec<LazyFrame>,
     places: &HashMap<&str, usize>,
 ) -> PolarsResult<BTreeMap<usize, Vec<CountryBox>>> {
     let mut all: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
-    let columns = texts(rows, "country")?.into_iter().zip(numbers(rows, "mean_speed_bytes_per_s")?);
-    for (hash, (code, speed)) in texts(rows, "info_hash")?.into_iter().zip(columns) {
-        let (Some(torrent), Some(speed)) = (place(places, hash.as_deref()), speed) else { continue };
-        let code = code.unwrap_or_default();
-        all.entry(torrent).or_default().entry(code).or_default().push(speed);
+    for part in parts {
+        let rows = part.collect()?;
+        let columns = texts(&rows, "country")?.into_iter().zip(numbers(&rows, "mean_speed_bytes_per_s")?);
+        for (hash, (code, speed)) in texts(&rows, "info_hash")?.into_iter().zip(columns) {
+            let (Some(torrent), Some(speed)) = (place(places, hash.as_deref()), speed) else { continue };
+            let code = code.unwrap_or_default();
+            all.entry(torrent).or_default().entry(code).or_default().push(speed);
+        }
     }
     let quartiles = |(code, mut speeds): (String, Vec<f64>)| {
         speeds.sort_by(f64::total_cmp);

@@ -163,7 +163,7 @@ pub struct AtThreshold {
 }
 
 /// An error of a segment as one of polars, with which the tables fail.
-pub(crate) fn compute_error(error: SegmentError) -> PolarsError {
+pub(crate) fn compute_error(error: &SegmentError) -> PolarsError {
     PolarsError::ComputeError(error.to_string().into())
 }
 
@@ -176,8 +176,13 @@ pub fn replay(
     progress: &dyn Fn(u64, u64),
 ) -> PolarsResult<Replay> {
     let tables = [Table::Contacts, Table::Progress, Table::Sightings];
-    let mut segments = Segment::open_all(log, &tables).map_err(compute_error)?;
+    let mut segments = Segment::open_all(log, &tables).map_err(|error| compute_error(&error))?;
     let overview = Overview::of(log, &segments, rules, needs)?;
+    segments.retain(|segment| match segment.table {
+        Table::Progress => needs.progress,
+        Table::Sightings => needs.sightings,
+        _ => true,
+    });
     choose(&mut segments, &rules.selection);
     let (book, looked_up) = (Book::of(log, geo)?, looked_up(log, &rules.selection)?);
     let found = loop {
@@ -191,9 +196,11 @@ pub fn replay(
         };
         match judge_all(&context, progress) {
             Err(error) if error.problem == load::UNSORTED => {
-                segments.iter_mut().for_each(|segment| segment.is_out_of_order(&error.file))
+                for segment in &mut segments {
+                    segment.is_out_of_order(&error.file);
+                }
             }
-            judged => break judged.map_err(compute_error)?,
+            judged => break judged.map_err(|error| compute_error(&error))?,
         }
     };
     Replay::of(overview.torrents, found)
@@ -207,7 +214,7 @@ fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found
     let shares = range::shares(&ranges, workers::count());
     let stopped = AtomicBool::new(false);
     let found = thread::scope(|scope| {
-        let (send, rows) = mpsc::channel();
+        let (send, rows) = mpsc::sync_channel(64);
         let (stopped, shares) = (&stopped, &shares);
         let judging: Vec<_> = shares
             .iter()
@@ -241,8 +248,8 @@ fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found
 
 /// The log's torrents, where nothing else of it is replayed; see [`torrents::read`].
 pub fn torrents(log: &Log, rules: &Rules) -> PolarsResult<DataFrame> {
-    let segments = Segment::open_all(log, &[Table::Progress]).map_err(compute_error)?;
-    let observed = torrents::Observed::read(&segments).map_err(compute_error)?;
+    let segments = Segment::open_all(log, &[Table::Progress]).map_err(|error| compute_error(&error))?;
+    let observed = torrents::Observed::read(&segments).map_err(|error| compute_error(&error))?;
     torrents::read(log, &rules.selection, &observed)
 }
 

@@ -110,7 +110,8 @@ impl Ourselves {
                 if info_hash.zip(id).is_some_and(|id| self.ids.contains(&id)) {
                     continue;
                 }
-                let port = if direction.code(row, load::is_out) == 1 { port.get(row) } else { listen_port.get(row) };
+                let port =
+                    if direction.code(row, load::is_out) == 1 { port.get(row) } else { listen_port.get(row) };
                 found.extend(port.and_then(|port| Some((ip, i32::try_from(port).ok()?))));
             }
             Ok(())

@@ -37,14 +37,14 @@ pub struct Overview {
 impl Overview {
     /// Looks through the log for what is needed.
     pub fn of(log: &Log, segments: &[Segment], rules: &Rules, needs: Needs) -> PolarsResult<Self> {
-        let observed = Observed::read(segments).map_err(compute_error)?;
+        let observed = Observed::read(segments).map_err(|error| compute_error(&error))?;
         let torrents = torrents::read(log, &rules.selection, &observed)?;
         let mut ourselves = Ourselves::listening(log)?;
-        ourselves.find(segments).map_err(compute_error)?;
+        ourselves.find(segments).map_err(|error| compute_error(&error))?;
         let (mut watched, mut rounds) = (HashMap::new(), Rounds::default());
         if needs.presence {
-            watched = watches(segments, &rules.selection).map_err(compute_error)?;
-            rounds = Rounds::read(segments, &rules.selection).map_err(compute_error)?;
+            watched = watches(segments, &rules.selection).map_err(|error| compute_error(&error))?;
+            rounds = Rounds::read(segments, &rules.selection).map_err(|error| compute_error(&error))?;
         }
         Ok(Self { by_info_hash: torrents::by_info_hash(&torrents)?, torrents, ourselves, watched, rounds })
     }

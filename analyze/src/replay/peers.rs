@@ -1,10 +1,10 @@
 //! Peers as a frame: who each is, what became of it, which program it runs and where it is.
 
-use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsResult, Series};
+use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PolarsResult, Scalar, Series};
 
 use super::{
     identity::NO_PORT,
-    judge::{Reached, Verdict},
+    judge::{Crossing, Reached, Verdict},
     rows::{Address, Names, PeerId},
 };
 use crate::{client, geo::Place};
@@ -120,12 +120,17 @@ impl Seen {
         self.backwards || self.have_only || self.implausible_speed
     }
 
-    /// When it crossed the threshold.
-    pub fn crossed_at(&self) -> Option<i64> {
-        match self.reached? {
-            Reached::Crossed(crossing) => Some(crossing.at),
+    /// Its way past the threshold.
+    fn crossing(&self) -> Option<&Crossing> {
+        match self.reached.as_ref()? {
+            Reached::Crossed(crossing) => Some(crossing),
             Reached::Already => None,
         }
+    }
+
+    /// When it crossed the threshold.
+    pub fn crossed_at(&self) -> Option<i64> {
+        self.crossing().map(|crossing| crossing.at)
     }
 
     /// Whether any table tells more of it than that it was there.
@@ -145,124 +150,128 @@ pub fn is_implausible(verdict: &Verdict, max_plausible_speed: u64) -> bool {
     verdict.max_speed.into_iter().chain(verdict.mean_speed).any(|speed| speed > limit)
 }
 
-/// Puts peers into a frame of [`COLUMNS`].
+/// Puts peers into a frame of [`COLUMNS`]; `with_programs` names those by their peer IDs and their words.
 pub fn frame(
     peers: &[Peer],
     names: &Names,
     places: &[Place],
     with_programs: bool,
 ) -> PolarsResult<DataFrame> {
-    let clients: Vec<Option<&str>> = peers.iter().map(|peer| names.text(peer.client)).collect();
-    let of_id: Vec<Option<client::Client>> = peers
-        .iter()
-        .map(|peer| client::by_peer_id(peer.peer_id.filter(|_| with_programs)?.as_slice()))
-        .collect();
-    let of_v: Vec<Option<&str>> =
-        clients.iter().map(|client| client::software_of_v((*client).filter(|_| with_programs)?)).collect();
-    let place = |peer: &Peer| places.get(peer.place? as usize);
-    let build = |name: &str| -> Series {
-        let name_of = name;
-        let text = |read: &dyn Fn(&Peer) -> Option<String>| {
-            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
-        };
-        let of_place = |read: fn(&Place) -> Option<&str>| {
-            let read = |peer| place(peer).and_then(read);
-            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
-        };
-        let degrees = |read: fn(&Place) -> Option<f64>| {
-            let read = |peer| place(peer).and_then(read);
-            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
-        };
-        let number = |read: &dyn Fn(&Peer) -> Option<i64>| {
-            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
-        };
-        let crossing = |read: fn(&super::judge::Crossing) -> i64| {
-            number(&|peer| match peer.seen?.reached? {
-                Reached::Crossed(crossing) => Some(read(&crossing)),
-                Reached::Already => None,
-            })
-        };
-        let speed = |read: fn(&Seen) -> Option<f64>| {
-            let read = |peer: &Peer| read(peer.seen.as_ref()?);
-            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
-        };
-        let truth = |read: fn(&Seen) -> bool| {
-            let read = |peer: &Peer| peer.seen.as_ref().is_some_and(read);
-            Series::new(name_of.into(), peers.iter().map(read).collect::<Vec<_>>())
-        };
-        match name {
-            "info_hash" => {
-                let texts: Vec<&str> = peers.iter().map(|peer| peer.info_hash.as_str()).collect();
-                Series::new(name.into(), texts)
-            }
-            "ip" => {
-                let texts: Vec<&str> = peers.iter().map(|peer| peer.ip.as_str()).collect();
-                Series::new(name.into(), texts)
-            }
-            "peer_port" => number(&|peer| Some(peer.port.into())),
-            "port" => number(&|peer| (peer.port != NO_PORT).then_some(peer.port.into())),
-            "alias" => {
-                let bytes: Vec<&[u8]> =
-                    peers.iter().map(|peer| peer.alias.as_ref().map_or(&[][..], PeerId::as_slice)).collect();
-                Series::new(name.into(), bytes)
-            }
-            "peer_id" => text(&|peer| Some(hex(peer.peer_id?.as_slice()))),
-            "client" => Series::new(name.into(), &clients),
-            "client_of_id" => {
-                let name_of =
-                    |client: &client::Client| Some(format!("{} {}", client.software?, client.version));
-                let names: Vec<_> = of_id.iter().map(|client| client.as_ref().and_then(name_of)).collect();
-                Series::new(name.into(), names)
-            }
-            "software_of_id" => Series::new(
-                name.into(),
-                of_id.iter().map(|client| client.as_ref()?.software).collect::<Vec<_>>(),
-            ),
-            "peer_id_prefix" => {
-                let prefixes = of_id.iter().map(|client| Some(client.as_ref()?.prefix.as_str()));
-                Series::new(name.into(), prefixes.collect::<Vec<_>>())
-            }
-            "software_of_v" => Series::new(name.into(), &of_v),
-            "first_at" => number(&|peer| Some(peer.seen?.first_at)),
-            "first_pieces" => number(&|peer| Some(peer.seen?.first_pieces.into())),
-            "below_at" => crossing(|crossing| crossing.below_at),
-            "below_pieces" => crossing(|crossing| crossing.below_pieces.into()),
-            "reached_at" => crossing(|crossing| crossing.at),
-            "reached_pieces" => crossing(|crossing| crossing.pieces.into()),
-            "piece_count" => number(&|peer| Some(peer.seen?.piece_count.into())),
-            "live" => {
-                let live = |peer: &Peer| match peer.seen?.reached? {
-                    Reached::Crossed(crossing) => Some(crossing.live),
-                    Reached::Already => None,
-                };
-                Series::new(name.into(), peers.iter().map(live).collect::<Vec<_>>())
-            }
-            "mean_speed_bytes_per_s" => speed(|seen| seen.mean_speed),
-            "max_speed_bytes_per_s" => speed(|seen| seen.max_speed),
-            "crossed" => truth(|seen| seen.crossed_at().is_some()),
-            "already_complete" => truth(|seen| seen.reached == Some(Reached::Already) && !seen.flagged()),
-            "backwards" => truth(|seen| seen.backwards),
-            "have_only" => truth(|seen| seen.have_only),
-            "implausible_speed" => truth(|seen| seen.implausible_speed),
-            "flagged" => truth(Seen::flagged),
-            "confirmed" => truth(|seen| seen.crossed_at().is_some() && !seen.flagged()),
-            "watched_from" => number(&|peer| peer.watched_from),
-            "stayed_us" => number(&|peer| Some(peer.stay?.0)),
-            "gone_us" => number(&|peer| peer.stay?.1),
-            "came_after" => number(&|peer| peer.came_after),
-            "country" => of_place(|place| place.country.as_deref()),
-            "city" => of_place(|place| place.city.as_deref()),
-            "latitude" => degrees(|place| place.latitude),
-            "longitude" => degrees(|place| place.longitude),
-            "asn" => {
-                let asn = |peer| place(peer).and_then(|place| place.asn);
-                Series::new(name.into(), peers.iter().map(asn).collect::<Vec<_>>())
-            }
-            _ => of_place(|place| place.organization.as_deref()),
+    let told = with_programs.then(|| Programs::of(peers, names));
+    let columns = COLUMNS.iter().map(|(name, dtype)| {
+        let found = of_identity(name, peers, names)
+            .or_else(|| of_seen(name, peers))
+            .or_else(|| of_place(name, peers, places))
+            .or_else(|| told.as_ref()?.column(name));
+        match found {
+            Some(values) => Ok(values.cast(dtype)?.into_column()),
+            None => Ok(Column::new_scalar((*name).into(), Scalar::null(dtype.clone()), peers.len())),
         }
-    };
-    let columns = COLUMNS.iter().map(|(name, dtype)| Ok(build(name).cast(dtype)?.into_column()));
+    });
     DataFrame::new(peers.len(), columns.collect::<PolarsResult<Vec<_>>>()?)
+}
+
+/// A column of what `read` reads of each peer.
+#[expect(clippy::unnecessary_wraps, reason = "as all that may have a column")]
+fn column<'a, T>(name: &str, peers: &'a [Peer], read: impl Fn(&'a Peer) -> T) -> Option<Series>
+where
+    Vec<T>: AsRef<[T]>,
+    Series: NamedFrom<Vec<T>, [T]>,
+{
+    Some(Series::new(name.into(), peers.iter().map(read).collect::<Vec<T>>()))
+}
+
+fn of_identity(name: &str, peers: &[Peer], names: &Names) -> Option<Series> {
+    match name {
+        "info_hash" => column(name, peers, |peer| peer.info_hash.as_str()),
+        "ip" => column(name, peers, |peer| peer.ip.as_str()),
+        "peer_port" => column(name, peers, |peer| i64::from(peer.port)),
+        "port" => column(name, peers, |peer| (peer.port != NO_PORT).then_some(i64::from(peer.port))),
+        "alias" => column(name, peers, |peer| peer.alias.as_ref().map_or(&[][..], PeerId::as_slice)),
+        "peer_id" => column(name, peers, |peer| Some(hex(peer.peer_id?.as_slice()))),
+        "client" => column(name, peers, |peer| names.text(peer.client)),
+        "watched_from" => column(name, peers, |peer| peer.watched_from),
+        "stayed_us" => column(name, peers, |peer| Some(peer.stay?.0)),
+        "gone_us" => column(name, peers, |peer| peer.stay?.1),
+        "came_after" => column(name, peers, |peer| peer.came_after),
+        _ => None,
+    }
+}
+
+fn of_seen(name: &str, peers: &[Peer]) -> Option<Series> {
+    let number = |read: fn(&Seen) -> i64| column(name, peers, |peer| Some(read(peer.seen.as_ref()?)));
+    let speed = |read: fn(&Seen) -> Option<f64>| column(name, peers, |peer| read(peer.seen.as_ref()?));
+    let truth = |read: fn(&Seen) -> bool| column(name, peers, |peer| peer.seen.as_ref().is_some_and(read));
+    let crossing =
+        |read: fn(&Crossing) -> i64| column(name, peers, |peer| Some(read(peer.seen.as_ref()?.crossing()?)));
+    match name {
+        "first_at" => number(|seen| seen.first_at),
+        "first_pieces" => number(|seen| seen.first_pieces.into()),
+        "piece_count" => number(|seen| seen.piece_count.into()),
+        "below_at" => crossing(|crossing| crossing.below_at),
+        "below_pieces" => crossing(|crossing| crossing.below_pieces.into()),
+        "reached_at" => crossing(|crossing| crossing.at),
+        "reached_pieces" => crossing(|crossing| crossing.pieces.into()),
+        "live" => column(name, peers, |peer| Some(peer.seen.as_ref()?.crossing()?.live)),
+        "mean_speed_bytes_per_s" => speed(|seen| seen.mean_speed),
+        "max_speed_bytes_per_s" => speed(|seen| seen.max_speed),
+        "crossed" => truth(|seen| seen.crossing().is_some()),
+        "already_complete" => truth(|seen| seen.reached == Some(Reached::Already) && !seen.flagged()),
+        "backwards" => truth(|seen| seen.backwards),
+        "have_only" => truth(|seen| seen.have_only),
+        "implausible_speed" => truth(|seen| seen.implausible_speed),
+        "flagged" => truth(Seen::flagged),
+        "confirmed" => truth(|seen| seen.crossing().is_some() && !seen.flagged()),
+        _ => None,
+    }
+}
+
+fn of_place(name: &str, peers: &[Peer], places: &[Place]) -> Option<Series> {
+    let place = |peer: &Peer| places.get(peer.place? as usize);
+    match name {
+        "country" => column(name, peers, |peer| place(peer)?.country.as_deref()),
+        "city" => column(name, peers, |peer| place(peer)?.city.as_deref()),
+        "latitude" => column(name, peers, |peer| place(peer)?.latitude),
+        "longitude" => column(name, peers, |peer| place(peer)?.longitude),
+        "asn" => column(name, peers, |peer| place(peer)?.asn),
+        "organization" => column(name, peers, |peer| place(peer)?.organization.as_deref()),
+        _ => None,
+    }
+}
+
+/// The programs that peers run, by their peer IDs and by their words.
+struct Programs<'a> {
+    of_id: Vec<Option<client::Client>>,
+    of_v: Vec<Option<&'a str>>,
+}
+
+impl<'a> Programs<'a> {
+    fn of(peers: &[Peer], names: &'a Names) -> Self {
+        let of_id = peers.iter().map(|peer| client::by_peer_id(peer.peer_id?.as_slice()));
+        let of_v = peers.iter().map(|peer| client::software_of_v(names.text(peer.client)?));
+        Self { of_id: of_id.collect(), of_v: of_v.collect() }
+    }
+
+    fn column(&self, name: &str) -> Option<Series> {
+        let of_id = self.of_id.iter().map(Option::as_ref);
+        let named = |client: &client::Client| Some(format!("{} {}", client.software?, client.version));
+        match name {
+            "client_of_id" => {
+                let texts: Vec<Option<String>> = of_id.map(|client| client.and_then(named)).collect();
+                Some(Series::new(name.into(), texts))
+            }
+            "software_of_id" => {
+                let texts: Vec<Option<&str>> = of_id.map(|client| client?.software).collect();
+                Some(Series::new(name.into(), texts))
+            }
+            "peer_id_prefix" => {
+                let prefixes: Vec<Option<&str>> = of_id.map(|client| Some(client?.prefix.as_str())).collect();
+                Some(Series::new(name.into(), prefixes))
+            }
+            "software_of_v" => Some(Series::new(name.into(), &self.of_v)),
+            _ => None,
+        }
+    }
 }
 
 /// A frame of no peers.

@@ -306,7 +306,7 @@ impl<'a> Judging<'a> {
                 peer.came_after =
                     first.and_then(|(at, source)| overview.rounds.came_after(info_hash, source, at));
             }
-            self.keep(unit, who, peer);
+            self.keep(unit, who, &mut peer);
         }
         if needs.sightings {
             self.found.tallies.add(unit, &named, &overview.ourselves, rules, self.names);
@@ -337,7 +337,7 @@ impl<'a> Judging<'a> {
                     count(&mut self.found.thresholds, &verdict, rules.max_plausible_speed);
                 }
                 let seen = Seen::of(&verdict, torrent.piece_count, rules.max_plausible_speed);
-                found.add(who, peer(unit, who, verdict.peer_id, Some(seen)));
+                found.add(who, &peer(unit, who, verdict.peer_id, Some(seen)));
             }
             if needs.seeders {
                 let by_bucket =
@@ -352,10 +352,10 @@ impl<'a> Judging<'a> {
     }
 
     /// Keeps a peer that some table tells of.
-    fn keep(&mut self, unit: &Unit, who: Who, mut peer: Peer) {
+    fn keep(&mut self, unit: &Unit, who: Who, peer: &mut Peer) {
         let needs = self.context.needs;
         let tells = peer.seen.is_some_and(|seen| seen.tells());
-        if !needs.everyone && !(needs.progress && tells) {
+        if !(needs.everyone || needs.progress && tells) {
             return;
         }
         let is_told = peer.seen.is_some_and(|seen| seen.is_told());
@@ -368,7 +368,7 @@ impl<'a> Judging<'a> {
             });
             peer.place = Some(*number);
         }
-        self.peers.push(peer);
+        self.peers.push(*peer);
     }
 
     /// Counts every peer anything is known of.
@@ -452,9 +452,9 @@ struct UnitPeers {
 }
 
 impl UnitPeers {
-    fn add(&mut self, who: Who, peer: Peer) {
+    fn add(&mut self, who: Who, peer: &Peer) {
         *self.contacted.entry(who) += 1;
-        self.peers.push((who, peer));
+        self.peers.push((who, *peer));
     }
 }
 
@@ -504,7 +504,7 @@ fn only_met(unit: &Unit, identities: &Identities, rules: &Rules, needs: Needs, f
     }
     for (who, (peer_id, client)) in met.iter() {
         let peer = Peer { client: *client, ..peer(unit, *who, *peer_id, None) };
-        found.add(*who, peer);
+        found.add(*who, &peer);
     }
 }
 

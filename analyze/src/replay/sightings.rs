@@ -166,7 +166,7 @@ impl Tallies {
         named: &NamedByWho,
         ourselves: &Ourselves,
         rules: &Rules,
-        names: &Names,
+        texts: &Names,
     ) {
         let Some(info_hash) = unit.info_hash else { return };
         let bucket = |time: i64| time - time % rules.bucket_us;
@@ -180,7 +180,7 @@ impl Tallies {
             }
         }
         for ((hour, source), count) in received.iter() {
-            let source = names.text(*source).unwrap_or_default();
+            let source = texts.text(*source).unwrap_or_default();
             *self.received.entry((*hour, source.to_owned())).or_default() += count;
         }
         rounds.sort_unstable();

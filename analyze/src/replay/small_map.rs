@@ -49,7 +49,6 @@ impl<K: Copy + Eq + Hash, V> SmallMap<K, V> {
     }
 
     /// The value of a key, made where there is none.
-    #[expect(clippy::missing_panics_doc, reason = "the place was found or just made")]
     pub fn entry(&mut self, key: K) -> &mut V
     where
         V: Default,

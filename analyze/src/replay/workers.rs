@@ -146,7 +146,7 @@ mod tests {
         let work: Vec<usize> = (0..500).collect();
         let doubled = each(&work, |number| Ok::<_, ()>(number * 2)).unwrap();
         assert!(doubled.iter().enumerate().all(|(place, result)| *result == place * 2));
-        assert_eq!(each(&[], |_: &()| Ok::<_, ()>(1)).unwrap(), Vec::<i32>::new());
+        assert_eq!(each(&[], |(): &()| Ok::<_, ()>(1)).unwrap(), Vec::<i32>::new());
     }
 
     #[test]

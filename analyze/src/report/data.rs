@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{AnyValue, DataFrame, IdxCa, PolarsResult};
+use polars::prelude::{AnyValue, DataFrame, IdxCa, IntoLazy as _, PolarsResult, col};
 use serde::Serialize;
 use serde_json::{Value, value::to_value};
 
@@ -51,9 +51,9 @@ impl Data {
         let places: HashMap<&str, usize> =
             order.iter().enumerate().map(|(place, (hash, _))| (hash.as_str(), place)).collect();
         let mut stored = BTreeMap::new();
-        for (definition, rows) in tables.iter() {
+        for (definition, _) in tables.iter() {
             let in_table = |source| ReportError::Table { table: definition.name, source };
-            stored.insert(definition.name, store(definition, rows, &places).map_err(in_table)?);
+            stored.insert(definition.name, store(definition, tables, &places).map_err(in_table)?);
         }
         let in_figure = |source| ReportError::Table { table: "of single torrents", source };
         let figures = OfTorrents::of(tables, facts, &places).map_err(in_figure)?;
@@ -81,11 +81,14 @@ fn order(tables: &Tables) -> Result<Vec<(String, u64)>, ReportError> {
         if !definition.columns.iter().any(|column| column.name == "info_hash") {
             continue;
         }
+        if definition.name != "summary" {
+            for hash in torrents_of(definition, tables).map_err(in_table)?.into_keys() {
+                torrents.entry(hash).or_default();
+            }
+            continue;
+        }
         let hashes = texts(rows, "info_hash").map_err(in_table)?;
-        let count = |column: &str| match definition.name {
-            "summary" => counts(rows, column).map_err(in_table),
-            _ => Ok(vec![0.0; rows.height()]),
-        };
+        let count = |column: &str| counts(rows, column).map_err(in_table);
         let (confirmed, unique) = (count("confirmed_downloads")?, count("unique_peers")?);
         for ((hash, confirmed), unique) in hashes.into_iter().zip(confirmed).zip(unique) {
             let Some(hash) = hash.filter(|hash| hash != "all") else { continue };
@@ -102,10 +105,43 @@ fn whole(value: f64) -> u64 {
     crate::figure::number::whole(value).unsigned_abs()
 }
 
-fn store(definition: &Definition, rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<Stored> {
-    let ordered = rows::in_order(definition, rows)?;
-    let held = rows::held(definition, rows, ordered, places.len())?;
-    let taken = rows.take(&IdxCa::from_vec("row".into(), held))?;
+/// How many rows each torrent has.
+fn torrents_of(definition: &Definition, tables: &Tables) -> PolarsResult<BTreeMap<String, u64>> {
+    let mut torrents: BTreeMap<String, u64> = BTreeMap::new();
+    for part in tables.parts(definition.name)? {
+        let hashes = part.select([col("info_hash")]).collect()?;
+        let hashes = hashes.column("info_hash")?.str()?;
+        for hash in hashes.iter().flatten().filter(|hash| *hash != "all") {
+            match torrents.get_mut(hash) {
+                Some(rows) => *rows += 1,
+                None => drop(torrents.insert(hash.to_owned(), 1)),
+            }
+        }
+    }
+    Ok(torrents)
+}
+
+/// The rows that the page holds, in the page's order.
+fn held(definition: &Definition, tables: &Tables, torrents: usize) -> PolarsResult<DataFrame> {
+    let hold = |rows: DataFrame| {
+        let ordered = rows::in_order(definition, &rows)?;
+        let held = rows::held(definition, &rows, ordered, torrents)?;
+        rows.take(&IdxCa::from_vec("row".into(), held))
+    };
+    let mut parts = tables.parts(definition.name)?.into_iter();
+    let Some(first) = parts.next() else { return definition.empty() };
+    let mut all = hold(first.collect()?)?;
+    if parts.len() == 0 {
+        return Ok(all);
+    }
+    for part in parts {
+        all.vstack_mut(&hold(part.collect()?)?)?;
+    }
+    hold(definition.finish(all.lazy())?)
+}
+
+fn store(definition: &Definition, tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Stored> {
+    let taken = held(definition, tables, places.len())?;
     let mut lines: Vec<Vec<Value>> = vec![Vec::with_capacity(definition.columns.len()); taken.height()];
     for column in definition.columns {
         let values = values(column, &taken, places)?;
@@ -115,9 +151,9 @@ fn store(definition: &Definition, rows: &DataFrame, places: &HashMap<&str, usize
     }
     let mut of: BTreeMap<usize, u64> = BTreeMap::new();
     if definition.columns.iter().any(|column| column.name == "info_hash") {
-        for hash in texts(rows, "info_hash")?.iter().flatten() {
+        for (hash, rows) in torrents_of(definition, tables)? {
             if let Some(place) = places.get(hash.as_str()) {
-                *of.entry(*place).or_default() += 1;
+                of.insert(*place, rows);
             }
         }
     }

@@ -32,7 +32,7 @@ mod streamed;
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{DataFrame, PolarsResult};
+use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, PolarsResult};
 
 pub use definition::{Column, Definition, Kind};
 pub use input::Input;
@@ -154,6 +154,14 @@ impl Tables {
     /// The table as one that is made part by part; `None` where [`get`](Self::get) has all of it.
     pub fn streamed(&self, name: &str) -> Option<&Streamed> {
         self.streamed.get(name)
+    }
+
+    /// The table's rows in parts that fit into memory, in order, each read when it is asked for; most tables are one part.
+    pub fn parts(&self, name: &str) -> PolarsResult<Vec<LazyFrame>> {
+        match self.streamed.get(name) {
+            Some(table) => table.parts(),
+            None => Ok(self.frames.get(name).map(|rows| rows.clone().lazy()).into_iter().collect()),
+        }
     }
 
     fn insert_streamed(&mut self, table: Streamed) {

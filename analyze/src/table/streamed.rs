@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, DataFrame, LazyFrame, PolarsError, PolarsResult, Scalar, SortMultipleOptions, col,
+    Column, DataFrame, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar, SortMultipleOptions,
+    UniqueKeepStrategy, col,
 };
 
 use super::{Definition, Kind, confirmed_downloads, flagged, speeds};
@@ -94,6 +95,5 @@ fn highest(definition: &Definition, rows: &DataFrame) -> PolarsResult<DataFrame>
         found.vstack_mut(&rows.sort([column.name], descending)?.head(Some(FIRST_ROWS)))?;
     }
     let all: Vec<_> = definition.columns.iter().map(|column| col(column.name)).collect();
-    use polars::prelude::{IntoLazy as _, UniqueKeepStrategy};
     definition.finish(found.lazy().select(all).unique(None, UniqueKeepStrategy::Any))
 }
