@@ -423,18 +423,20 @@ impl<'a, T: Decode> TableReader<'a, T> {
         }
     }
 
-    /// The rows of keys from `low`, where the range before ended, up to but not including `high`, that are of a selected
-    /// torrent and kept.
+    /// Reads the rows of keys from `low`, where the range before ended, up to but not including `high`, that are of a
+    /// selected torrent and kept.
     pub fn read(
         &mut self,
         (low, high): (Key, Key),
         names: &mut Names,
         keep: impl Fn(&T) -> bool,
-    ) -> Result<Loaded<T>, SegmentError> {
-        let mut loaded = Loaded::default();
+        loaded: &mut Loaded<T>,
+    ) -> Result<(), SegmentError> {
+        loaded.rows.clear();
+        loaded.runs.clear();
         for file in &mut self.files {
             let pieces: Vec<Piece> = if file.holds {
-                file.held.move_below(high, &mut loaded);
+                file.held.move_below(high, loaded);
                 let rest = file.segment.pieces.get(file.next_piece..).unwrap_or_default();
                 let begun = rest.iter().take_while(|piece| piece.low < high).copied().collect::<Vec<_>>();
                 file.next_piece += begun.len();
@@ -452,7 +454,7 @@ impl<'a, T: Decode> TableReader<'a, T> {
             };
             let mut last = file.last;
             file.segment.read(&self.columns, &pieces, |batch| {
-                sink.take(batch, &mut loaded, self.selection, &mut last, names, &keep)
+                sink.take(batch, loaded, self.selection, &mut last, names, &keep)
             })?;
             if file.holds {
                 file.last = last;
@@ -461,7 +463,7 @@ impl<'a, T: Decode> TableReader<'a, T> {
         if !loaded.runs.is_sorted_by_key(|run| run.key) {
             loaded.runs.sort_by_key(|run| run.key);
         }
-        Ok(loaded)
+        Ok(())
     }
 }
 
@@ -495,6 +497,12 @@ impl<T: Copy> Loaded<T> {
             (None, None) => {}
         }
     }
+}
+
+/// Whether two views have the same length and the same first bytes.
+fn starts_alike(one: Option<u128>, other: Option<u128>) -> bool {
+    let start = |view: u128| view & u128::from(u64::MAX);
+    one.map(start) == other.map(start)
 }
 
 /// Where rows of the key at hand belong.
@@ -531,16 +539,20 @@ impl<T: Decode> Sink<'_, T> {
         let info_hash = Texts::of(batch, "info_hash")?;
         let ip = Texts::of(batch, "ip")?;
         let mut columns = T::columns(batch)?;
-        let mut views = (None, None);
-        let mut texts = (None, None);
+        let mut before = (None, None, None);
         // Whether the next row that is kept is the first one of its key.
         let mut begins = self.key.is_none();
         for at in 0..batch.num_rows() {
-            let seen = (info_hash.view(at), ip.view(at));
-            // Equal views are equal texts; texts are looked at where they lie in the file one after the other.
-            if at == 0 || (seen != views && (info_hash.text(at), ip.text(at)) != texts) {
-                texts = (info_hash.text(at), ip.text(at));
-                let key = texts.0.zip(texts.1).map(|(info_hash, ip)| Key {
+            let views = (info_hash.view(at), ip.view(at));
+            // Equal views are equal texts. Others may be, too, where texts lie in the file one after the other.
+            let is_same = at > 0
+                && views.0 == before.0
+                && (views.1 == before.1
+                    || (starts_alike(views.1, before.1)
+                        && ip.text(at).is_some_and(|ip| Some(ip) == before.2)));
+            if !is_same {
+                before.2 = ip.text(at);
+                let key = info_hash.text(at).zip(before.2).map(|(info_hash, ip)| Key {
                     info_hash: Address::new(info_hash.as_bytes()),
                     ip: Address::new(ip.as_bytes()),
                 });
@@ -554,7 +566,7 @@ impl<T: Decode> Sink<'_, T> {
                     begins = true;
                 }
             }
-            views = seen;
+            (before.0, before.1) = views;
             if self.place == Place::Nowhere {
                 continue;
             }

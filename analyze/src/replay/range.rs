@@ -223,14 +223,13 @@ pub fn replay(
     let mut contacts = TableReader::<Contact>::new(segments, selection, first);
     let mut progress = TableReader::<Progress>::new(segments, selection, first);
     let mut sightings = TableReader::<Sighting>::new(segments, selection, first);
+    let mut rows = Rows::default();
     let mut found = Found::default();
     for range in ranges {
         let keys = (range.low, range.high);
-        let rows = Rows {
-            contacts: contacts.read(keys, &mut names, keep)?,
-            progress: progress.read(keys, &mut names, |_| true)?,
-            sightings: sightings.read(keys, &mut names, |_| true)?,
-        };
+        contacts.read(keys, &mut names, keep, &mut rows.contacts)?;
+        progress.read(keys, &mut names, |_| true, &mut rows.progress)?;
+        sightings.read(keys, &mut names, |_| true, &mut rows.sightings)?;
         let ranks = names.ranks();
         let mut judging = Judging::new(context, &names, found);
         rows.for_each_unit(rules.identity, &ranks, |unit| judging.judge(unit));

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, hash::Hash};
 
 /// From so many keys on there is a hash table.
-const MANY: usize = 12;
+const MANY: usize = 40;
 
 /// A map in the order in which its keys came.
 #[derive(Clone, Debug)]
@@ -90,16 +90,16 @@ mod tests {
     #[test]
     fn many_keys_are_found_as_few_are() {
         let mut map = SmallMap::default();
-        for key in (0..40_u32).chain(0..40) {
+        for key in (0..90_u32).chain(0..90) {
             *map.entry(key) += key;
         }
         map.insert(3, 1_u32);
-        map.insert(99, 2);
+        map.insert(199, 2);
         assert_eq!(
-            (map.get(&3), map.get(&39), map.get(&99), map.get(&100)),
+            (map.get(&3), map.get(&39), map.get(&199), map.get(&100)),
             (Some(&1), Some(&78), Some(&2), None)
         );
-        assert_eq!(map.len(), 41);
+        assert_eq!(map.len(), 91);
         assert!(map.iter().map(|(key, _)| *key).is_sorted() && !map.is_empty());
     }
 }

@@ -92,7 +92,11 @@ fn write_windows(options: &LogOptions, population: &Population, run: &RunId) -> 
             let to = (from + ROTATE_EVERY).min(options.length);
             let events = Writer::after(population, START, *contacts).window(from, to);
             written.fetch_add(events.len() as u64, Ordering::Relaxed);
-            write_segments(options, &WalPath { run: run.clone(), seq: u32::try_from(window).unwrap_or(u32::MAX) }, &events)?;
+            write_segments(
+                options,
+                &WalPath { run: run.clone(), seq: u32::try_from(window).unwrap_or(u32::MAX) },
+                &events,
+            )?;
         }
     };
     thread::scope(|scope| {
