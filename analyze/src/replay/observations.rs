@@ -45,9 +45,13 @@ impl Observed {
             found.extend(observation(row, torrent, (handshake_at, peer_id)).map(|seen| (who, seen)));
         }
         found.extend(nameless(&lost, identities, &named, torrent));
-        let order = |(who, row): &(Who, Observation)| (*who, row.order());
-        if !found.is_sorted_by_key(order) {
-            found.sort_by_key(order);
+        // Mostly the peer and the time tell the order.
+        let order = |(who, row): &(Who, Observation), (other, later): &(Who, Observation)| {
+            let by_time = who.cmp(other).then(row.time.cmp(&later.time));
+            by_time.then_with(|| row.order().cmp(&later.order()))
+        };
+        if !found.is_sorted_by(|one, other| order(one, other).is_le()) {
+            found.sort_by(order);
         }
         Self(found)
     }
