@@ -390,6 +390,18 @@ pub struct TableReader<'a, T> {
     first: Key,
 }
 
+/// Whether what is decoded of a table's files beyond a range can be held.
+fn can_hold(segments: &[Segment], table: Table) -> bool {
+    let most = |segment: &Segment| segment.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0);
+    segments.iter().filter(|segment| segment.table == table).map(most).sum::<usize>() <= HELD_ROWS
+}
+
+/// Whether each piece of each file is decoded once, whatever the ranges.
+pub fn decodes_once(segments: &[Segment]) -> bool {
+    let tables = [Table::Contacts, Table::Progress, Table::Sightings];
+    segments.iter().all(|segment| segment.is_sorted) && tables.iter().all(|table| can_hold(segments, *table))
+}
+
 /// How far a file is read.
 struct OfFile<'a, T> {
     segment: &'a Segment,
@@ -403,9 +415,8 @@ struct OfFile<'a, T> {
 impl<'a, T: Decode> TableReader<'a, T> {
     /// A reader of the ranges from `first` on.
     pub fn new(segments: &'a [Segment], selection: &'a Selection, first: Key) -> Self {
+        let holds = can_hold(segments, T::TABLE);
         let segments = segments.iter().filter(|segment| segment.table == T::TABLE);
-        let most = |segment: &Segment| segment.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0);
-        let holds = segments.clone().map(most).sum::<usize>() <= HELD_ROWS;
         let file = |segment: &'a Segment| OfFile {
             segment,
             holds: holds && segment.is_sorted,

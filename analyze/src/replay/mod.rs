@@ -167,8 +167,27 @@ pub(crate) fn compute_error(error: &SegmentError) -> PolarsError {
     PolarsError::ComputeError(error.to_string().into())
 }
 
+/// How much is replayed at once; nothing that is found depends on it.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    range_rows: usize,
+    threads: usize,
+}
+
 /// Replays the log; `progress` is told how many raw rows are done, and of how many.
 pub fn replay(
+    log: &Log,
+    rules: &Rules,
+    needs: Needs,
+    geo: &Geo,
+    progress: &dyn Fn(u64, u64),
+) -> PolarsResult<Replay> {
+    let pace = Pace { range_rows: range::RANGE_ROWS, threads: workers::count() };
+    replay_at(pace, log, rules, needs, geo, progress)
+}
+
+fn replay_at(
+    pace: Pace,
     log: &Log,
     rules: &Rules,
     needs: Needs,
@@ -194,7 +213,7 @@ pub fn replay(
             book: &book,
             looked_up: &looked_up,
         };
-        match judge_all(&context, progress) {
+        match judge_all(&context, pace, progress) {
             Err(error) if error.problem == load::UNSORTED => {
                 for segment in &mut segments {
                     segment.is_out_of_order(&error.file);
@@ -207,11 +226,11 @@ pub fn replay(
 }
 
 /// Replays every range, each thread some that follow one another.
-fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
-    let ranges = range::ranges(context.segments, context.rules.identity);
+fn judge_all(context: &Context<'_>, pace: Pace, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
+    let ranges = range::ranges(context.segments, context.rules.identity, pace.range_rows);
     let all = ranges.iter().map(|range| range.rows).sum();
     progress(0, all);
-    let shares = range::shares(&ranges, workers::count());
+    let shares = range::shares(&ranges, pace.threads);
     let stopped = AtomicBool::new(false);
     let found = thread::scope(|scope| {
         let (send, rows) = mpsc::sync_channel(64);
@@ -365,3 +384,6 @@ impl Replay {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

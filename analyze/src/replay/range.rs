@@ -9,7 +9,7 @@ use super::{
     AtThreshold, Needs, Rules, Whose,
     identity::{Identities, Identity, Who},
     judge::{Judge, Verdict},
-    load::TableReader,
+    load::{self, TableReader},
     observations::{self, Observed},
     overview::Overview,
     peers::{self, Peer, Seen},
@@ -25,7 +25,7 @@ use super::{
 use crate::{geo::Place, place::Book};
 
 /// Raw rows that a range aims at.
-const RANGE_ROWS: usize = 400_000;
+pub const RANGE_ROWS: usize = 400_000;
 
 /// The same where files are decoded anew at the edges of ranges.
 const LONG_RANGE_ROWS: usize = 3_000_000;
@@ -57,9 +57,9 @@ pub struct Context<'a> {
     pub looked_up: &'a std::collections::HashSet<Address>,
 }
 
-/// Cuts the keys so that each range has about [`RANGE_ROWS`] rows; at least one range.
-pub fn ranges(segments: &[Segment], identity: Identity) -> Vec<Range> {
-    let target = if segments.iter().all(|segment| segment.is_sorted) { RANGE_ROWS } else { LONG_RANGE_ROWS };
+/// Cuts the keys so that each range has about so many rows; at least one range.
+pub fn ranges(segments: &[Segment], identity: Identity, aim: usize) -> Vec<Range> {
+    let target = if load::decodes_once(segments) { aim } else { aim.max(LONG_RANGE_ROWS) };
     let mut pieces: Vec<(Key, usize)> =
         segments.iter().flat_map(|segment| &segment.pieces).map(|piece| (piece.low, piece.rows)).collect();
     pieces.sort_unstable();
