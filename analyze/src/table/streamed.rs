@@ -97,3 +97,74 @@ fn highest(definition: &Definition, rows: &DataFrame) -> PolarsResult<DataFrame>
     let all: Vec<_> = definition.columns.iter().map(|column| col(column.name)).collect();
     definition.finish(found.lazy().select(all).unique(None, UniqueKeepStrategy::Any))
 }
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{DataType, IntoColumn as _, NamedFrom as _, Series};
+
+    use super::*;
+    use crate::{
+        replay::peers,
+        table_file::{self, Format},
+    };
+
+    const ROWS: i64 = 60;
+
+    /// Peers of two torrents, every third without a speed and every fifth flagged.
+    fn some_peers(from: i64) -> DataFrame {
+        let rows = from..from + ROWS;
+        let text = |name: &str, read: &dyn Fn(i64) -> String| {
+            Series::new(name.into(), rows.clone().map(read).collect::<Vec<_>>())
+        };
+        let columns = peers::COLUMNS.iter().map(|(name, dtype)| {
+            let values = match (*name, dtype) {
+                ("info_hash", _) => {
+                    text(name, &|row| if row < 150 { "a".repeat(40) } else { "b".repeat(40) })
+                }
+                ("ip", _) => text(name, &|row| format!("10.0.0.{}", 1_000 + row)),
+                ("mean_speed_bytes_per_s", _) => {
+                    let speeds =
+                        rows.clone().map(|row| (row % 3 > 0).then_some((row * 7_919 % 1_000) as f64));
+                    Series::new((*name).into(), speeds.collect::<Vec<_>>())
+                }
+                ("flagged" | "confirmed", _) => {
+                    let flagged = rows.clone().map(|row| (row % 5 == 0) == (*name == "flagged"));
+                    Series::new((*name).into(), flagged.collect::<Vec<_>>())
+                }
+                (_, DataType::Int64) => Series::new((*name).into(), rows.clone().collect::<Vec<_>>()),
+                (_, DataType::String) => text(name, &|row| format!("\"{name}\", {}", row % 4)),
+                (_, dtype) => Series::full_null((*name).into(), 60, dtype),
+            };
+            values.cast(dtype).unwrap().into_column()
+        });
+        DataFrame::new(60, columns.collect()).unwrap()
+    }
+
+    #[test]
+    fn a_streamed_table_is_the_table() {
+        let (mut many, mut few) = (Spool::new(1), Spool::default());
+        for part in 0..5 {
+            many.push(some_peers(part * ROWS)).unwrap();
+            few.push(some_peers(part * ROWS)).unwrap();
+        }
+        let (many, few) = (Arc::new(many), Arc::new(few));
+        let folder = tempfile::tempdir().unwrap();
+        for definition in [&confirmed_downloads::DEFINITION, &flagged::DEFINITION, &speeds::DEFINITION] {
+            assert!(Streamed::of(definition, &few).unwrap().is_none());
+            let streamed = Streamed::of(definition, &many).unwrap().unwrap();
+            let whole = definition.finish((streamed.of_peers)(few.lazy().unwrap())).unwrap();
+            assert!(streamed.parts().unwrap().len() > 1 && whole.height() > 10);
+            assert_eq!(streamed.numbers.height(), whole.height());
+            for name in of_speeds(definition) {
+                let (numbers, column) = (streamed.numbers.column(name).unwrap(), whole.column(name).unwrap());
+                assert!(numbers.equals_missing(column), "{name}");
+            }
+            for format in [Format::Csv, Format::Json] {
+                let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+                table_file::write_parts(format, &streamed, &one).unwrap();
+                table_file::write(format, definition, &whole, &other).unwrap();
+                assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap(), "{}", definition.name);
+            }
+        }
+    }
+}
