@@ -10,7 +10,8 @@ use clap::Parser;
 use lab::{
     bench::{self, contacts, hold, schedule},
     cli::{
-        Bench, BenchContacts, BenchHold, BenchLog, BenchReplay, BenchSchedule, Cli, Command, LogArgs, Score, Swarm,
+        Bench, BenchContacts, BenchHold, BenchLog, BenchReplay, BenchSchedule, Cli, Command, LogArgs, Score,
+        Swarm,
     },
     log, score, swarm,
 };

@@ -146,7 +146,8 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The table's rows; `None` where it was not computed. A [`Streamed`] one has columns of speeds only.
+    /// The table's rows; `None` where it was not computed. A [`Streamed`] one has only columns that are
+    /// drawn.
     pub fn get(&self, name: &str) -> Option<&DataFrame> {
         self.frames.get(name)
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, DataFrame, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar, SortMultipleOptions,
+    DataFrame, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar, SortMultipleOptions,
     UniqueKeepStrategy, col,
 };
 
-use super::{Definition, Kind, confirmed_downloads, flagged, speeds};
+use super::{Column, Definition, Kind, confirmed_downloads, flagged, speeds};
 use crate::replay::{spool::Spool, workers};
 
 /// Rows of each part that are kept at hand; a page shows fewer.
@@ -20,7 +20,7 @@ pub struct Streamed {
     pub definition: &'static Definition,
     peers: Arc<Spool>,
     of_peers: fn(LazyFrame) -> LazyFrame,
-    /// Every row, but only columns of speeds; the others are empty.
+    /// Every row, but only the columns that are drawn, speeds and truths; the others are empty.
     pub numbers: DataFrame,
     /// The rows with the highest values of each column of numbers or times, whole.
     pub first: DataFrame,
@@ -54,35 +54,40 @@ impl Streamed {
 
     fn look_through(&mut self) -> PolarsResult<()> {
         let mut firsts = self.definition.empty()?;
-        let mut speeds: Vec<DataFrame> = Vec::new();
+        let mut drawn: Vec<DataFrame> = Vec::new();
         let mut height = 0;
         let definition = self.definition;
         let look = |part: &LazyFrame| -> PolarsResult<_> {
             let rows = part.clone().collect()?;
-            Ok((rows.height(), rows.select(of_speeds(definition))?, highest(definition, &rows)?))
+            Ok((rows.height(), rows.select(of_figures(definition))?, highest(definition, &rows)?))
         };
         workers::in_order(&self.parts()?, look, |(rows, numbers, first)| -> Result<(), PolarsError> {
             height += rows;
-            speeds.push(numbers);
+            drawn.push(numbers);
             firsts.vstack_mut(&first)?;
             Ok(())
         })?;
         self.first = highest(definition, &firsts)?;
-        let mut all = definition.empty()?.select(of_speeds(definition))?;
-        for numbers in &speeds {
+        let mut all = definition.empty()?.select(of_figures(definition))?;
+        for numbers in &drawn {
             all.vstack_mut(numbers)?;
         }
         let columns = definition.columns.iter().map(|column| match all.column(column.name) {
             Ok(numbers) => numbers.clone(),
-            Err(_) => Column::new_scalar(column.name.into(), Scalar::null(column.kind.dtype()), height),
+            Err(_) => polars::prelude::Column::new_scalar(
+                column.name.into(),
+                Scalar::null(column.kind.dtype()),
+                height,
+            ),
         });
         self.numbers = DataFrame::new(height, columns.collect())?;
         Ok(())
     }
 }
 
-fn of_speeds(definition: &Definition) -> Vec<&'static str> {
-    let columns = definition.columns.iter().filter(|column| column.kind == Kind::BytesPerSecond);
+fn of_figures(definition: &Definition) -> Vec<&'static str> {
+    let drawn = |column: &&Column| matches!(column.kind, Kind::BytesPerSecond | Kind::Truth);
+    let columns = definition.columns.iter().filter(drawn);
     columns.map(|column| column.name).collect()
 }
 
@@ -155,7 +160,7 @@ mod tests {
             let whole = definition.finish((streamed.of_peers)(few.lazy().unwrap())).unwrap();
             assert!(streamed.parts().unwrap().len() > 1 && whole.height() > 10);
             assert_eq!(streamed.numbers.height(), whole.height());
-            for name in of_speeds(definition) {
+            for name in of_figures(definition) {
                 let (numbers, column) = (streamed.numbers.column(name).unwrap(), whole.column(name).unwrap());
                 assert!(numbers.equals_missing(column), "{name}");
             }

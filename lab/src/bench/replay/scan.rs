@@ -108,7 +108,7 @@ impl Files {
         let mut groups = Vec::new();
         for (table, path) in &self.0 {
             let file = File::open(path)?;
-            let metadata = as_views(ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?)?;
+            let metadata = as_views(&ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?)?;
             for group in 0..metadata.metadata().num_row_groups() {
                 groups.push((*table, path, metadata.clone(), group));
             }
@@ -145,7 +145,7 @@ impl Files {
 }
 
 /// Texts as views into the file's pages, which is the cheapest way to read them.
-fn as_views(found: ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
+fn as_views(found: &ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
     let as_view = |field: &Arc<Field>| -> Arc<Field> {
         match field.data_type() {
             DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
