@@ -160,6 +160,7 @@ fn a_compacted_log_gives_the_same_tables_byte_for_byte() {
     let folder = tempdir().unwrap();
     let data = folder.path().join("data");
     let options = lab::log::LogOptions {
+        of: None,
         rows: 40_000,
         out: data.clone(),
         swarms: 40,

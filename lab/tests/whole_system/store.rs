@@ -336,6 +336,7 @@ fn a_log_in_a_store_is_compacted_there_queried_and_anonymized() {
     let scene = Scene::new();
     let prefix = scene.server.prefix();
     let options = lab::log::LogOptions {
+        of: None,
         rows: 30_000,
         out: prefix.clone(),
         swarms: 20,
