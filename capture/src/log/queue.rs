@@ -1,7 +1,8 @@
 //! Between those who append and the writer: rows, already encoded, in frames of bounded number and size.
 //!
 //! Appending is an encoding, a lock and a copy; the writer takes all frames at once and gives their room back when it has
-//! packed them, so that nobody allocates, moves or frees megabytes under the lock. Full means waiting.
+//! packed them. Nobody asks the system for memory under the lock: while the sorting thread gives some back, the system
+//! lets whoever asks for some wait, and with it everyone at the lock. Full means waiting.
 
 use std::{
     cell::RefCell,
@@ -21,8 +22,9 @@ use crate::clock::Clock;
 const FULL_BYTES: usize = 16 << 20;
 /// A frame that has so many bytes is full, and the writer is woken for it.
 const FRAME_BYTES: usize = 1 << 20;
-/// Frames whose room is kept for others.
-const FREE_MAX: usize = 4;
+/// As many frames as ever wait, and as many again while the writer packs those it took, each with one being filled. Memory
+/// that a frame has never held rows in is none.
+const FRAMES_MAX: usize = 2 * (FULL_BYTES / FRAME_BYTES + 2);
 /// A thread keeps a buffer of at most so many bytes for its next row.
 const ROW_BYTES: usize = 64 << 10;
 
@@ -81,7 +83,7 @@ pub(super) struct Taken {
 impl State {
     /// Begins another frame.
     fn turn_over(&mut self) {
-        let next = self.free.pop().unwrap_or_else(|| FrameBuilder::with_capacity(FRAME_BYTES));
+        let next = self.free.pop().unwrap_or_default();
         let full = std::mem::replace(&mut self.filling, next);
         self.full_bytes += full.len();
         self.full.push(full);
@@ -90,7 +92,10 @@ impl State {
 
 impl Queue {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, state: Mutex::default(), changed: Condvar::new(), taken: Notify::new() }
+        let mut free: Vec<_> = (0..FRAMES_MAX).map(|_| FrameBuilder::with_capacity(FRAME_BYTES)).collect();
+        let filling = free.pop().unwrap_or_default();
+        let state = State { full: Vec::with_capacity(FRAMES_MAX), filling, free, ..State::default() };
+        Self { clock, state: Mutex::new(state), changed: Condvar::new(), taken: Notify::new() }
     }
 
     /// Appends a row; waits while the buffer is full.
@@ -181,6 +186,7 @@ impl Queue {
     /// Waits for rows: until they are `gather` old or many, until `deadline`, or until the log closes; then takes
     /// them. Without a deadline it waits for the first row however long that takes.
     pub(super) fn take(&self, gather: Duration, deadline: Option<Instant>) -> Taken {
+        let mut frames = Vec::with_capacity(FRAMES_MAX);
         let mut state = self.lock();
         while !state.closed && state.full.is_empty() {
             let gathered = state.since.map(|since| since + gather);
@@ -197,7 +203,7 @@ impl Queue {
         if !state.filling.is_empty() {
             state.turn_over();
         }
-        let frames = std::mem::take(&mut state.full);
+        std::mem::swap(&mut frames, &mut state.full);
         state.full_bytes = 0;
         let taken = Taken { frames, since: state.since.take(), closed: state.closed };
         drop(state);
@@ -209,8 +215,12 @@ impl Queue {
     pub(super) fn give_back(&self, frames: Vec<FrameBuilder>) {
         for mut frame in frames {
             frame.clear();
+            // One that grew for a long row is given back to the system, and another takes its place.
+            if frame.capacity() > 2 * FRAME_BYTES {
+                frame = FrameBuilder::with_capacity(FRAME_BYTES);
+            }
             let mut state = self.lock();
-            if state.free.len() < FREE_MAX && frame.capacity() <= 2 * FRAME_BYTES {
+            if state.free.len() < FRAMES_MAX {
                 state.free.push(frame);
             }
         }
