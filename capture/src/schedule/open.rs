@@ -154,8 +154,10 @@ impl Open {
         if self.habit == Habit::Silent {
             return None;
         }
-        // A peer that may not be reachable from here is lost when it is let go.
-        let Some(plan) = plan.filter(|plan| self.outgoing || plan.flags.has(Flags::REACHED)) else {
+        // A peer that may not be reachable from here is lost when it is let go, unless it tells us nothing in any case.
+        let keeps_quiet = self.habit == Habit::Unreliable && !self.told;
+        let Some(plan) = plan.filter(|plan| self.outgoing || plan.flags.has(Flags::REACHED) || keeps_quiet)
+        else {
             return Some(hold_ends);
         };
         if plan.flags.has(Flags::UPLOAD_ONLY) || plan.is_known_quiet() {

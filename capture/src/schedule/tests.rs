@@ -436,6 +436,27 @@ fn an_incoming_peer_is_not_dialled_while_it_is_here() {
 }
 
 #[test]
+fn who_came_in_and_may_tell_nothing_is_called_back() {
+    // rtorrent, on a connection that it made.
+    let mut world = World::new(pacing());
+    let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    for (tells, held) in [(true, true), (false, false)] {
+        let contact = 77 + u64::from(tells);
+        world.schedule.incoming(contact, SWARM, ip, b"-lt0D80-abcdefghijkl", Rung::PLAIN_TCP);
+        let peer = world.meet(1, 6881 + u16::from(tells));
+        assert!(world.schedule.attach(contact, peer));
+        world.opens(contact, b"-lt0D80-abcdefghijkl", 100, true);
+        if tells {
+            world.has(contact, 101);
+        }
+        let closed = world.next_within(secs(20));
+        assert_eq!(closed.is_none(), held, "{closed:?}");
+        world.ends(contact, ContactOutcome::VisitDone);
+        world.schedule.block(PeerKey(u32::from(!tells)));
+    }
+}
+
+#[test]
 fn a_known_peer_id_that_came_in_is_not_dialled_and_an_unknown_one_waits_a_little() {
     let mut world = World::new(pacing());
     let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
