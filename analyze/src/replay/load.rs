@@ -378,7 +378,7 @@ impl Decode for Sighting {
 }
 
 /// Rows that may be held for the next ranges, in all; a log of more files is decoded anew at the edges of ranges.
-const HELD_ROWS: usize = 4_000_000;
+const HELD_ROWS: usize = 2_000_000;
 
 /// Reads one table range after range, in the order of keys, and each piece of a sorted file once: what was decoded beyond
 /// a range is held for the next ones.

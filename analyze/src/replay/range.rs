@@ -28,7 +28,7 @@ use crate::{geo::Place, place::Book};
 pub const RANGE_ROWS: usize = 400_000;
 
 /// The same where files are decoded anew at the edges of ranges.
-const LONG_RANGE_ROWS: usize = 3_000_000;
+const LONG_RANGE_ROWS: usize = 2_000_000;
 
 /// Keys from `low` up to but not including `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ const RUN: &str = "\
 import sys, duckdb
 with duckdb.connect() as connection:
     connection.execute(\"SET temp_directory = '\" + sys.argv[3] + \"'\")
+    connection.execute(\"SET enable_progress_bar = false\")
     (count,) = connection.execute(open(sys.argv[1]).read()).fetchone()
 open(sys.argv[2], 'w').write(str(count))
 ";
