@@ -11,7 +11,7 @@ use crate::{client, geo::Place};
 
 /// The columns of a frame of peers, in order.
 ///
-/// `peer_port` is [`NO_PORT`](super::identity::NO_PORT) where `port` is null. `reached_at` is the first observation at or
+/// `peer_port` is [`NO_PORT`] where `port` is null. `reached_at` is the first observation at or
 /// above the threshold, `below_at` the last below it before: `crossed` peers have both, `already_complete` ones only the
 /// former. Times are microseconds, peer IDs hex. What is not known of a peer that was only contacted is null, its flags are
 /// false; so is what no table asked for needs.

@@ -89,7 +89,7 @@ pub struct LogBench {
 pub struct Appends {
     /// The longest time that one append took.
     pub longest: Duration,
-    /// Appends that took longer than [`SLOW`].
+    /// Appends that took longer than `SLOW`.
     pub slow: u64,
     /// Appends that found no room, and waited until the log took rows.
     pub waits: u64,

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -131,8 +131,18 @@ fn allowed(
     }
 }
 
+/// Whether a name is the machine's own, of which no resolver needs to be asked (RFC 6761, section 6.3).
+fn is_localhost(host: &str) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 /// Every address of a host, each once.
 pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, HostError> {
+    if is_localhost(host) {
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        return Ok(loopback.map(|ip| SocketAddr::new(ip, port)).to_vec());
+    }
     let unresolved = |reason: String| HostError::Unresolved { host: host.to_owned(), reason };
     let found = match timeout(LOOKUP_TIMEOUT, lookup_host((host, port))).await {
         Ok(found) => found.map_err(|error: io::Error| unresolved(error.to_string()))?,
@@ -199,6 +209,15 @@ mod tests {
             assert!(matches!(refused, Err(HostError::NotAllowed { .. })), "{url}: {refused:?}");
             assert!(!host(url).addresses(Family::Ipv4, &lenient, &clock).await.unwrap().is_empty(), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_machine_itself_has_both_families_whatever_its_resolver_says() {
+        for name in ["localhost", "LOCALHOST.", "tracker.localhost"] {
+            let found = lookup(name, 7).await.unwrap();
+            assert_eq!(found, ["127.0.0.1:7".parse().unwrap(), "[::1]:7".parse().unwrap()], "{name}");
+        }
+        assert!(!is_localhost("notlocalhost") && !is_localhost("localhost.example"));
     }
 
     #[tokio::test]
