@@ -1,4 +1,4 @@
-//! DuckDB on the files of a log: a plain query, and the views of `schema/sql`.
+//! DuckDB on the files of a log: a plain query, one that knows who is who, and the views of `schema/sql`.
 
 use std::{
     fs,
@@ -20,10 +20,36 @@ with duckdb.connect() as connection:
 open(sys.argv[2], 'w').write(str(count))
 ";
 
-/// Each peer's observations in order, the one before beside each: who crossed the threshold, and the highest speed over
-/// at least five seconds. No identities across ports, no flags, no contacts: less than the report says.
+/// Each endpoint's observations: no contacts, so neither who connected to us nor who is behind two ports nor what is ours.
 const PLAIN: &str = "\
-SET TimeZone = 'UTC';
+CREATE TEMP VIEW observations AS
+SELECT info_hash, ip, port, time, pieces, piece_count
+FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false);
+";
+
+/// Each peer's observations: contacts tell whose they are, by peer ID and address, and which are with ourselves.
+const NAMED: &str = "\
+CREATE TEMP VIEW named AS
+SELECT
+    run, contact,
+    coalesce(
+        min(CASE WHEN direction = 'out' THEN port END) OVER same_id, min(listen_port) OVER same_id,
+        CASE WHEN direction = 'out' THEN port ELSE listen_port END, -1
+    ) AS peer_port
+FROM read_parquet('{{data}}/contacts/**/*.parquet', hive_partitioning = false, union_by_name = true)
+WHERE outcome IN (
+        'closed_by_remote', 'idle_timed_out', 'our_limit', 'protocol_error', 'reset', 'shutdown', 'visit_done'
+    ) AND NOT (peer_id >= '-SW'::BLOB AND peer_id < '-SX'::BLOB)
+WINDOW same_id AS (PARTITION BY info_hash, ip, peer_id);
+CREATE TEMP VIEW observations AS
+SELECT p.info_hash, p.ip, n.peer_port AS port, p.time, p.pieces, p.piece_count
+FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false) p
+JOIN named n ON n.run = p.run AND n.contact = p.contact;
+";
+
+/// The observations in order, the one before beside each: who crossed the threshold, and the highest speed over at least
+/// five seconds. No generations, no flags, no settle times: less than the report says.
+const CONFIRMED: &str = "
 CREATE TEMP TABLE peers AS
 SELECT
     info_hash, ip, port, max(peer_confirmed) AS confirmed, max(confirmed_at) AS confirmed_at,
@@ -39,7 +65,7 @@ FROM (
         SELECT
             info_hash, ip, port, epoch_us(time) AS time_us, pieces, ceil(piece_count * 98 / 100) AS needed,
             lag(pieces) OVER peer AS before, lag(epoch_us(time)) OVER peer AS before_us
-        FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false)
+        FROM observations
         WINDOW peer AS (PARTITION BY info_hash, ip, port ORDER BY time, pieces)
     ) ordered
 ) compared
@@ -54,10 +80,23 @@ CREATE TEMP TABLE measured AS SELECT * FROM found WHERE flagged = 0 AND mean_spe
 SELECT count(*) FROM found WHERE confirmed = 1;
 ";
 
-/// The plain query; gives how many downloads it confirms.
+/// The plain query over endpoints; gives how many downloads it confirms.
 pub fn plain(python: &Path, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
+    confirmed(python, PLAIN, data, scratch)
+}
+
+/// The same query over peers; gives how many downloads it confirms.
+pub fn named(python: &Path, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
+    confirmed(python, NAMED, data, scratch)
+}
+
+fn confirmed(python: &Path, observations: &str, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
     let data = data.display().to_string().replace('\'', "''");
-    run(python, &PLAIN.replace("{{data}}", &data), scratch)
+    run(
+        python,
+        &(format!("SET TimeZone = 'UTC';\n{observations}{CONFIRMED}").replace("{{data}}", &data)),
+        scratch,
+    )
 }
 
 /// The views, as `analyze sql` prints them.

@@ -67,6 +67,8 @@ pub struct OfLog {
     pub confirmed: u64,
     /// DuckDB on a query that looks at one row before the other and no further, with its count.
     pub plain: Option<(Measured, u64)>,
+    /// DuckDB on the same query over peers that contacts name, with its count.
+    pub named: Option<(Measured, u64)>,
     /// DuckDB on the views, with their count.
     pub views: Option<(Measured, u64)>,
     /// The scan.
@@ -112,6 +114,10 @@ impl fmt::Display for OfLog {
         writeln!(f, "{replay}")?;
         if let Some((measured, count)) = &self.plain {
             let what = "DuckDB, plain query";
+            writeln!(f, "{}", line(what, measured.took, Some(measured.peak_bytes), Some(*count))?)?;
+        }
+        if let Some((measured, count)) = &self.named {
+            let what = "DuckDB, peers by contacts";
             writeln!(f, "{}", line(what, measured.took, Some(measured.peak_bytes), Some(*count))?)?;
         }
         if let Some((measured, count)) = &self.views {
@@ -225,11 +231,13 @@ fn measure(options: &ReplayOptions, analyze: &Path, name: &'static str, folder: 
         analyze: measured,
         confirmed,
         plain: None,
+        named: None,
         views: None,
         scan: files.scan()?,
     };
     if let Some(python) = &options.python {
         found.plain = Some(duckdb::plain(python, folder, &options.data)?);
+        found.named = Some(duckdb::named(python, folder, &options.data)?);
         if options.views {
             found.views = Some(duckdb::views(python, analyze, folder, &options.data)?);
         }
