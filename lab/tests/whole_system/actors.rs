@@ -10,7 +10,7 @@ use std::{
 
 use lab::{
     clock::plus,
-    profile::{Hostile, NamedBy, Obfuscation, Role, Transport as LabTransport},
+    profile::{Hostile, NamedBy, Obfuscation, Profile, Role, Transport as LabTransport},
     truth::Truth,
 };
 use schema::table::{
@@ -84,6 +84,13 @@ impl<'a> Actors<'a> {
         let of: Vec<_> = self.truths.iter().filter(|truth| truth.profile.role == role).collect();
         assert!(!of.is_empty(), "no {} in the lab", role.name());
         of
+    }
+
+    /// Peers at addresses where everybody is like this: what is seen there is theirs.
+    fn at_addresses_of(&self, is_like: impl Fn(&Profile) -> bool) -> impl Iterator<Item = &Truth> {
+        let others: BTreeSet<_> =
+            self.truths.iter().filter(|truth| !is_like(&truth.profile)).map(|truth| truth.ip).collect();
+        self.truths.iter().filter(move |truth| is_like(&truth.profile) && !others.contains(&truth.ip))
     }
 
     fn progress(&self, truth: &Truth) -> Vec<&Progress> {
@@ -227,7 +234,7 @@ impl<'a> Actors<'a> {
     }
 
     fn who_no_tracker_names_is_told_of_by_neighbours(&self) {
-        let whispered = self.truths.iter().filter(|truth| truth.profile.named_by == NamedBy::Neighbours);
+        let whispered = self.at_addresses_of(|profile| profile.named_by == NamedBy::Neighbours);
         let (mut crossed, mut confirmed) = (0, 0);
         for truth in whispered {
             let named_by = self.sighted.get(&truth.ip).cloned().unwrap_or_default();
@@ -239,7 +246,7 @@ impl<'a> Actors<'a> {
     }
 
     fn who_has_no_tcp_is_reached_over_utp(&self) {
-        let without_tcp = self.truths.iter().filter(|truth| truth.profile.transport == LabTransport::Utp);
+        let without_tcp = self.at_addresses_of(|profile| profile.transport == LabTransport::Utp);
         let (mut crossed, mut confirmed) = (0, 0);
         for truth in without_tcp {
             let contacts = self.contacts.get(&(truth.info_hash.clone(), truth.ip));
@@ -253,8 +260,7 @@ impl<'a> Actors<'a> {
     }
 
     fn who_wants_its_payload_as_it_is_is_reached(&self) {
-        let obfuscation = Obfuscation::MsePlaintextOnly;
-        let of = self.truths.iter().filter(|truth| truth.profile.obfuscation == obfuscation);
+        let of = self.at_addresses_of(|profile| profile.obfuscation == Obfuscation::MsePlaintextOnly);
         let (mut crossed, mut confirmed) = (0, 0);
         for truth in of {
             let contacts = self.contacts.get(&(truth.info_hash.clone(), truth.ip));
