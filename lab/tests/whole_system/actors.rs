@@ -14,7 +14,7 @@ use lab::{
     truth::Truth,
 };
 use schema::table::{
-    Contact, ContactOutcome, Encryption, Progress, ProgressKind, Row, Source, Table, Transport,
+    Contact, ContactOutcome, Direction, Encryption, Progress, ProgressKind, Row, Source, Table, Transport,
 };
 
 use crate::log::Log;
@@ -27,8 +27,8 @@ pub struct Actors<'a> {
     truths: &'a [Truth],
     progress: HashMap<(String, IpAddr), Vec<Progress>>,
     contacts: HashMap<(String, IpAddr), Vec<Contact>>,
-    /// Who named each address.
-    sighted: HashMap<IpAddr, BTreeSet<&'static str>>,
+    /// By which source each address was named, with which port.
+    sighted: HashMap<IpAddr, BTreeSet<(u16, &'static str)>>,
     confirmed: Vec<HashMap<String, String>>,
     flagged: Vec<HashMap<String, String>>,
     report: &'a Path,
@@ -49,7 +49,7 @@ impl<'a> Actors<'a> {
                         contacts.entry((hex(row.info_hash), row.ip)).or_default().push(*row);
                     }
                     Row::Sighting(row) => {
-                        sighted.entry(row.ip).or_default().insert(row.source.as_str());
+                        sighted.entry(row.ip).or_default().insert((row.port, row.source.as_str()));
                     }
                     row => panic!("{row:?}"),
                 }
@@ -86,11 +86,42 @@ impl<'a> Actors<'a> {
         of
     }
 
-    /// Peers at addresses where everybody is like this: what is seen there is theirs.
-    fn at_addresses_of(&self, is_like: impl Fn(&Profile) -> bool) -> impl Iterator<Item = &Truth> {
-        let others: BTreeSet<_> =
-            self.truths.iter().filter(|truth| !is_like(&truth.profile)).map(|truth| truth.ip).collect();
-        self.truths.iter().filter(move |truth| is_like(&truth.profile) && !others.contains(&truth.ip))
+    /// Whether nobody of another kind is at its address, so that all that is seen there is its own.
+    fn is_alone(&self, truth: &Truth) -> bool {
+        self.truths.iter().all(|other| other.ip != truth.ip || other.profile == truth.profile)
+    }
+
+    /// Its contacts with a handshake; of an address that others share, those that went out to its port.
+    fn met(&self, truth: &Truth) -> Vec<&Contact> {
+        let at_address = self.contacts.get(&(truth.info_hash.clone(), truth.ip)).into_iter().flatten();
+        let is_alone = self.is_alone(truth);
+        let is_its = |contact: &&Contact| {
+            is_alone || (contact.direction == Direction::Out && contact.port == truth.port)
+        };
+        at_address.filter(|contact| contact.outcome.has_handshake()).filter(is_its).collect()
+    }
+
+    /// Who named it.
+    fn named_by(&self, truth: &Truth) -> BTreeSet<&'static str> {
+        let is_alone = self.is_alone(truth);
+        let at_address = self.sighted.get(&truth.ip).into_iter().flatten();
+        at_address.filter(|(port, _)| is_alone || *port == truth.port).map(|(_, source)| *source).collect()
+    }
+
+    fn is_confirmed(&self, truth: &Truth) -> bool {
+        let ports = self.ports_confirmed(truth);
+        ports.contains(&Some(truth.port)) || (self.is_alone(truth) && !ports.is_empty())
+    }
+
+    /// Of the peers like this that had time to be seen, nearly all are confirmed.
+    fn nearly_all_are_confirmed(&self, is_like: impl Fn(&Profile) -> bool) {
+        let had_time: Vec<_> =
+            self.truths.iter().filter(|truth| is_like(&truth.profile) && had_time(truth)).collect();
+        let confirmed = had_time.iter().filter(|truth| self.is_confirmed(truth)).count();
+        assert!(
+            confirmed > 0 && confirmed * 10 >= had_time.len() * 8,
+            "{confirmed} of {had_time:?} confirmed"
+        );
     }
 
     fn progress(&self, truth: &Truth) -> Vec<&Progress> {
@@ -234,43 +265,32 @@ impl<'a> Actors<'a> {
     }
 
     fn who_no_tracker_names_is_told_of_by_neighbours(&self) {
-        let whispered = self.at_addresses_of(|profile| profile.named_by == NamedBy::Neighbours);
-        let (mut crossed, mut confirmed) = (0, 0);
-        for truth in whispered {
-            let named_by = self.sighted.get(&truth.ip).cloned().unwrap_or_default();
+        let is_like = |profile: &Profile| profile.named_by == NamedBy::Neighbours;
+        for truth in self.truths.iter().filter(|truth| is_like(&truth.profile)) {
+            let named_by = self.named_by(truth);
             assert!(named_by.is_subset(&[Source::Pex.as_str()].into()), "{named_by:?} named {truth:?}");
-            crossed += usize::from(had_time(truth));
-            confirmed += usize::from(had_time(truth) && !self.ports_confirmed(truth).is_empty());
         }
-        assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
+        self.nearly_all_are_confirmed(is_like);
     }
 
     fn who_has_no_tcp_is_reached_over_utp(&self) {
-        let without_tcp = self.at_addresses_of(|profile| profile.transport == LabTransport::Utp);
-        let (mut crossed, mut confirmed) = (0, 0);
-        for truth in without_tcp {
-            let contacts = self.contacts.get(&(truth.info_hash.clone(), truth.ip));
-            for contact in contacts.into_iter().flatten().filter(|contact| contact.outcome.has_handshake()) {
-                assert_eq!(contact.transport, Transport::Utp, "{contact:?}");
+        let is_like = |profile: &Profile| profile.transport == LabTransport::Utp;
+        for truth in self.truths.iter().filter(|truth| is_like(&truth.profile)) {
+            for contact in self.met(truth) {
+                assert_eq!(contact.transport, Transport::Utp, "{contact:?} of {truth:?}");
             }
-            crossed += usize::from(had_time(truth));
-            confirmed += usize::from(had_time(truth) && !self.ports_confirmed(truth).is_empty());
         }
-        assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
+        self.nearly_all_are_confirmed(is_like);
     }
 
     fn who_wants_its_payload_as_it_is_is_reached(&self) {
-        let of = self.at_addresses_of(|profile| profile.obfuscation == Obfuscation::MsePlaintextOnly);
-        let (mut crossed, mut confirmed) = (0, 0);
-        for truth in of {
-            let contacts = self.contacts.get(&(truth.info_hash.clone(), truth.ip));
-            for contact in contacts.into_iter().flatten().filter(|contact| contact.outcome.has_handshake()) {
-                assert_eq!(contact.encryption, Encryption::Mse, "{contact:?}");
+        let is_like = |profile: &Profile| profile.obfuscation == Obfuscation::MsePlaintextOnly;
+        for truth in self.truths.iter().filter(|truth| is_like(&truth.profile)) {
+            for contact in self.met(truth) {
+                assert_eq!(contact.encryption, Encryption::Mse, "{contact:?} of {truth:?}");
             }
-            crossed += usize::from(had_time(truth));
-            confirmed += usize::from(had_time(truth) && !self.ports_confirmed(truth).is_empty());
         }
-        assert!(confirmed > 0 && confirmed * 10 >= crossed * 8, "{confirmed} of {crossed} confirmed");
+        self.nearly_all_are_confirmed(is_like);
     }
 
     /// Trackers name both captures, this one to itself as well; neither is a peer of the report.
