@@ -1,3 +1,5 @@
+//! Compaction: the same rows, once each, whichever call fails or is the last.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schema::{

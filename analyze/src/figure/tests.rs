@@ -1,3 +1,5 @@
+//! Every figure: well-formed at any size, as it was, and telling the values it draws.
+
 use std::collections::HashSet;
 
 use super::fixture::{self, Value, frame, hash};

@@ -1,3 +1,5 @@
+//! The page and the files beside it, on small reports.
+
 use std::path::PathBuf;
 
 use resvg::usvg::roxmltree;

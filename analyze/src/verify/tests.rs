@@ -1,3 +1,5 @@
+//! What a verdict says, and in which order.
+
 use super::*;
 
 /// Verifies a folder without one of the things, for texts.

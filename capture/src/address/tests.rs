@@ -1,3 +1,5 @@
+//! Which addresses may be contacted.
+
 use proptest::prelude::*;
 
 use super::*;

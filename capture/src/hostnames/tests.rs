@@ -1,3 +1,5 @@
+//! Reverse lookups: their pace, what is kept, what is written.
+
 use std::sync::{Mutex, PoisonError};
 
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};

@@ -1,3 +1,5 @@
+//! The log: durability, rotation, recovery, and disks that fail.
+
 use std::{
     collections::BTreeMap,
     io,

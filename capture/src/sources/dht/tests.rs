@@ -1,3 +1,5 @@
+//! The DHT client among nodes on loopback.
+
 use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
 use schema::{

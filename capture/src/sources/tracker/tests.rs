@@ -1,3 +1,5 @@
+//! Announcing and scraping to the end of a run, over both protocols.
+
 use std::{net::SocketAddr, sync::atomic::Ordering};
 
 use schema::{

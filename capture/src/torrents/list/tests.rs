@@ -1,3 +1,5 @@
+//! Lists of torrents: entries, and errors that name file and line.
+
 use std::fs::write;
 
 use tempfile::TempDir;

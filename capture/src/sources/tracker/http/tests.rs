@@ -1,3 +1,5 @@
+//! HTTP trackers that answer, hang, lie and redirect.
+
 use std::{io::Write as _, net::SocketAddr};
 
 use flate2::{Compression, write::GzEncoder};

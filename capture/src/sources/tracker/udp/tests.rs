@@ -1,3 +1,5 @@
+//! UDP trackers that answer, are silent, and answer for others.
+
 use wire::{
     PeerId,
     tracker::{
