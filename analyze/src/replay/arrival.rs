@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use schema::table::{Source, Table};
 
 use super::{
-    load::{Numbers, Texts},
+    columns::{Numbers, Texts},
     rows::Address,
     segments::{Piece, Segment, SegmentError},
     workers,

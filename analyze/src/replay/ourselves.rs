@@ -14,13 +14,27 @@ use schema::table::{ContactOutcome, Source, Table};
 use serde_json::Value;
 
 use super::{
-    load::{self, Bytes, CLIENT, Numbers, Texts, is_our_id},
+    columns::{Bytes, Numbers, Texts},
+    decode,
     rows::{Address, Contact, PeerId},
     segments::{Piece, Segment, SegmentError},
     unit::Unit,
     workers,
 };
 use crate::log::Log;
+
+/// Our peer IDs begin with this (BEP 20), and are below [`PEER_ID_END`] in the order of bytes.
+const PEER_ID_PREFIX: &[u8] = b"-SW";
+/// Our peer IDs are below this.
+const PEER_ID_END: &[u8] = b"-SX";
+
+/// The program's name in the extended handshake's `v`.
+pub const CLIENT: &str = "Swarmtally ";
+
+/// Whether a peer ID is one that our program makes up.
+pub fn is_our_id(id: &[u8]) -> bool {
+    id >= PEER_ID_PREFIX && id < PEER_ID_END
+}
 
 /// Our endpoints and peer IDs.
 #[derive(Clone, Debug, Default)]
@@ -110,8 +124,11 @@ impl Ourselves {
                 if info_hash.zip(id).is_some_and(|id| self.ids.contains(&id)) {
                     continue;
                 }
-                let port =
-                    if direction.code(row, load::is_out) == 1 { port.get(row) } else { listen_port.get(row) };
+                let port = if direction.code(row, decode::is_out) == 1 {
+                    port.get(row)
+                } else {
+                    listen_port.get(row)
+                };
                 found.extend(port.and_then(|port| Some((ip, i32::try_from(port).ok()?))));
             }
             Ok(())
@@ -292,7 +309,7 @@ fn own_rows(segment: &Segment, pieces: &[Piece]) -> Result<Vec<Own>, SegmentErro
                 port: in_row(&port).unwrap_or(-1),
                 listen_port: in_row(&listen_port),
                 peer_id: showing.peer_id.get(row).map(PeerId::new),
-                out: direction.code(row, load::is_out) == 1,
+                out: direction.code(row, decode::is_out) == 1,
                 with_ourselves: showing.with_ourselves(row),
             });
         }

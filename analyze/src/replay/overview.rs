@@ -8,9 +8,9 @@ use schema::table::Table;
 use super::{
     Needs, Rules,
     arrival::Rounds,
+    columns::{Numbers, Texts},
     compute_error,
     judge::Torrent,
-    load::{Numbers, Texts},
     ourselves::Ourselves,
     rows::Address,
     segments::{Piece, Segment, SegmentError},

@@ -8,8 +8,8 @@ use polars::prelude::{
 use schema::table::Table;
 
 use super::{
+    columns::{Numbers, Texts},
     judge::Torrent,
-    load::{Numbers, Texts},
     rows::Address,
     segments::{Piece, Segment, SegmentError},
     speed::Bytes,

@@ -1,0 +1,127 @@
+//! Columns of a Parquet batch, read row by row whatever version of the schema wrote them; one that is not there is null.
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Int64Array, RecordBatch, StringViewArray,
+    },
+    compute::cast,
+    datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType},
+};
+
+/// A column of texts; the few different ones of a column such as `kind` are looked at once a batch.
+pub struct Texts<'a> {
+    array: Option<&'a StringViewArray>,
+    seen: Vec<(u128, u32)>,
+}
+
+impl<'a> Texts<'a> {
+    /// The column of a batch; one that is not there is null throughout.
+    pub fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, String> {
+        let array = match batch.column_by_name(name) {
+            None => None,
+            Some(column) => Some(column.as_string_view_opt().ok_or_else(|| wrong(name))?),
+        };
+        Ok(Self { array, seen: Vec::new() })
+    }
+
+    /// A row's text.
+    pub fn text(&self, row: usize) -> Option<&'a str> {
+        let array = self.array?;
+        (row < array.len() && array.is_valid(row)).then(|| array.value(row))
+    }
+
+    /// What says whether two rows of this batch have the same text without looking at it; it may differ nevertheless.
+    pub fn view(&self, row: usize) -> Option<u128> {
+        self.array?.views().get(row).copied()
+    }
+
+    /// What `code` makes of a row's text, which is asked once for most texts; 0 for null.
+    pub fn code(&mut self, row: usize, code: impl FnOnce(&str) -> u32) -> u32 {
+        let Some(view) = self.view(row) else { return 0 };
+        let Some(text) = self.text(row) else { return 0 };
+        if let Some((_, code)) = self.seen.iter().find(|(seen, _)| *seen == view) {
+            return *code;
+        }
+        let code = code(text);
+        if self.seen.len() >= 16 {
+            self.seen.clear();
+        }
+        self.seen.push((view, code));
+        code
+    }
+}
+
+fn wrong(name: &str) -> String {
+    format!("column {name} has a type that cannot be read")
+}
+
+/// A column of numbers or times as `Int64`; null throughout where there is none.
+pub struct Numbers(Option<Int64Array>);
+
+impl Numbers {
+    /// The column of a batch.
+    pub fn of(batch: &RecordBatch, name: &str) -> Result<Self, String> {
+        let Some(column) = batch.column_by_name(name) else { return Ok(Self(None)) };
+        let cast_to = |to: &DataType| cast(column, to).map_err(|error| format!("column {name}: {error}"));
+        let micros = |times: &ArrayRef| {
+            let times = times.as_primitive_opt::<TimestampMicrosecondType>()?;
+            Some(times.reinterpret_cast::<Int64Type>())
+        };
+        let found = match column.data_type() {
+            DataType::Int64 => column.as_primitive_opt::<Int64Type>().cloned(),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => micros(column),
+            DataType::Timestamp(_, zone) => {
+                micros(&cast_to(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?)
+            }
+            _ => cast_to(&DataType::Int64)?.as_primitive_opt::<Int64Type>().cloned(),
+        };
+        Ok(Self(Some(found.ok_or_else(|| wrong(name))?)))
+    }
+
+    /// A row's value.
+    pub fn get(&self, row: usize) -> Option<i64> {
+        let array = self.0.as_ref()?;
+        if array.nulls().is_some_and(|nulls| row >= nulls.len() || nulls.is_null(row)) {
+            return None;
+        }
+        array.values().get(row).copied()
+    }
+
+    /// A row's port; -1 where there is none.
+    pub fn port(&self, row: usize) -> i32 {
+        self.get(row).and_then(|port| i32::try_from(port).ok()).unwrap_or(-1)
+    }
+}
+
+/// A column of bytes.
+pub struct Bytes<'a>(Option<&'a BinaryViewArray>);
+
+impl<'a> Bytes<'a> {
+    /// The column of a batch.
+    pub fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, String> {
+        let Some(column) = batch.column_by_name(name) else { return Ok(Self(None)) };
+        Ok(Self(Some(column.as_binary_view_opt().ok_or_else(|| wrong(name))?)))
+    }
+
+    /// A row's bytes.
+    pub fn get(&self, row: usize) -> Option<&'a [u8]> {
+        let array = self.0?;
+        (row < array.len() && array.is_valid(row)).then(|| array.value(row))
+    }
+}
+
+/// A column of truths; null is false.
+pub struct Truths<'a>(Option<&'a BooleanArray>);
+
+impl<'a> Truths<'a> {
+    /// The column of a batch.
+    pub fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, String> {
+        let Some(column) = batch.column_by_name(name) else { return Ok(Self(None)) };
+        Ok(Self(Some(column.as_boolean_opt().ok_or_else(|| wrong(name))?)))
+    }
+
+    /// A row's truth.
+    pub fn get(&self, row: usize) -> bool {
+        self.0.is_some_and(|array| row < array.len() && array.is_valid(row) && array.value(row))
+    }
+}
