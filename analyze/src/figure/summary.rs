@@ -41,15 +41,19 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     Ok(Figure::new("summary", TITLE, subtitle, |width| plot(&torrents, width)))
 }
 
-struct Torrent {
-    hash: String,
-    name: String,
-    unique: f64,
-    confirmed: f64,
-    scrape: Option<f64>,
+/// A torrent's counts.
+pub(super) struct Torrent {
+    pub(super) hash: String,
+    /// The start of its hash where it has no name.
+    pub(super) name: String,
+    pub(super) unique: f64,
+    pub(super) confirmed: f64,
+    /// What the busiest tracker counted; `None` where none tells.
+    pub(super) scrape: Option<f64>,
 }
 
-fn torrents(rows: &DataFrame) -> PolarsResult<Vec<Torrent>> {
+/// The torrents of the table, without the row of all.
+pub(super) fn torrents(rows: &DataFrame) -> PolarsResult<Vec<Torrent>> {
     let hashes = texts(rows, "info_hash")?;
     let names = texts(rows, "name")?;
     let unique = counts(rows, "unique_peers")?;

@@ -4,13 +4,13 @@
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{LABEL, Panel, axis_title, horizontal_axis, vertical_axis};
-use super::frame::{counts, numbers, texts};
 use super::number::{count, counted, percent, short};
 use super::rows::is_narrow;
 use super::scale::Scale;
+use super::summary::{Torrent, torrents};
 use super::svg::{Anchor, Drawing, circle, line, text};
 use super::text::visible;
-use super::{Figure, short_hash, torrent_mark};
+use super::{Figure, torrent_mark};
 
 const STEM: &str = "summary_compared";
 const TITLE: &str = "Confirmed downloads against other counts";
@@ -50,30 +50,6 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
          below it, unless a tracker counts too few or its counter does not reach us.{which}"
     );
     Ok(Figure::new(STEM, TITLE, subtitle, |width| plot(&torrents, width)))
-}
-
-struct Torrent {
-    hash: String,
-    name: String,
-    unique: f64,
-    confirmed: f64,
-    scrape: Option<f64>,
-}
-
-fn torrents(rows: &DataFrame) -> PolarsResult<Vec<Torrent>> {
-    let hashes = texts(rows, "info_hash")?;
-    let names = texts(rows, "name")?;
-    let unique = counts(rows, "unique_peers")?;
-    let confirmed = counts(rows, "confirmed_downloads")?;
-    let scrape = numbers(rows, "scrape_downloads")?;
-    let columns = hashes.into_iter().zip(names).zip(unique).zip(confirmed.into_iter().zip(scrape));
-    Ok(columns
-        .filter_map(|(((hash, name), unique), (confirmed, scrape))| {
-            let hash = hash.filter(|hash| hash != "all")?;
-            let name = name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| short_hash(&hash));
-            Some(Torrent { hash, name: visible(&name), unique, confirmed, scrape })
-        })
-        .collect())
 }
 
 fn plot(torrents: &[Torrent], width: f64) -> Drawing {
@@ -121,8 +97,12 @@ fn points(
     drawing.push(line("axis dashed", panel.left, panel.bottom, panel.right, panel.top));
     for (torrent, other) in torrents.iter().rev() {
         let (x, y) = (across.at(*other), up.at(torrent.confirmed));
-        let tooltip =
-            format!("{}: {} confirmed, {} {what}", torrent.name, counted(torrent.confirmed), counted(*other));
+        let tooltip = format!(
+            "{}: {} confirmed, {} {what}",
+            visible(&torrent.name),
+            counted(torrent.confirmed),
+            counted(*other)
+        );
         drawing.push(
             circle(class, x, y, 4.0)
                 .attribute("fill-opacity", "0.6")
