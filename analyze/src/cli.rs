@@ -21,8 +21,8 @@ Examples:
   analyze report data/ --only summary,confirmed_downloads   only these tables
   analyze report data/ --geoip-city city.mmdb               cities and a better country
   analyze verify data/                                      is anything damaged or missing?
-  analyze compact data/                                     smaller and faster, the same rows; also s3://bucket/berlin
-  analyze anonymize data/ --out shared/                     the same log with pseudonyms for addresses
+  analyze compact data/                                     fewer bytes, the same rows (or s3://…)
+  analyze anonymize data/ --out shared/                     the same log without addresses
 ";
 
 /// Replays a Swarmtally log into tables, figures and a report.
