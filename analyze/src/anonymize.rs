@@ -23,6 +23,7 @@ use schema::{
 use crate::{
     cli::AnonymizeOptions,
     facts::Damaged,
+    figure::number::number_of,
     log::Log,
     remote::{Data, refuse_staging},
 };
@@ -83,7 +84,8 @@ pub fn run(options: &AnonymizeOptions) -> anyhow::Result<bool> {
     for damaged in &damaged {
         tracing::warn!("{}: left out, {}", brought.name(&damaged.file), damaged.problem);
     }
-    writeln!(std::io::stdout(), "{} rows in {} files in {}", copy.rows, copy.files, options.out.display())?;
+    let (rows, files) = (number_of(copy.rows, "row"), number_of(copy.files, "file"));
+    writeln!(std::io::stdout(), "{rows} in {files} in {}", options.out.display())?;
     Ok(damaged.is_empty())
 }
 

@@ -159,7 +159,7 @@ pub struct SqlOptions {
     #[arg(long, value_name = "B", default_value_t = 125_000_000)]
     pub max_plausible_speed: u64,
 
-    /// Length of the buckets of the tables over time: 10m, 1h, 1d
+    /// Length of the buckets of the tables over time: 10m, 1h, 1d; a report of less than six hours has shorter ones
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = time::parse_duration)]
     pub bucket: i64,
 }
@@ -234,15 +234,9 @@ pub struct ReportOptions {
     )]
     pub only: Vec<String>,
 
-    /// Length of the buckets of the tables over time: 10m, 1h, 1d
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "1h",
-        value_parser = time::parse_duration,
-        help_heading = "Output"
-    )]
-    pub bucket: i64,
+    /// Length of the buckets of the tables over time: 10m, 1h, 1d [default: 1h; less for logs under six hours]
+    #[arg(long, value_name = "DURATION", value_parser = time::parse_duration, help_heading = "Output")]
+    pub bucket: Option<i64>,
 
     /// How tables are written, one or several of
     #[arg(

@@ -33,7 +33,7 @@ use schema::{
     table::{ContactOutcome, Table},
 };
 
-use crate::{facts::Damaged, raw, replay::workers};
+use crate::{facts::Damaged, figure::number::number_of, raw, replay::workers};
 
 /// Data folders that cannot be worked with at all.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +159,10 @@ impl Log {
         }
         log.note_newer(newer);
         if repeated > 0 {
-            log.notes.push(format!("{repeated} segments lie in more than one data folder and count once."));
+            log.notes.push(format!(
+                "{} in more than one data folder, counted once.",
+                number_of(repeated, "segment")
+            ));
         }
         log.refuse_empty(folders)?;
         Ok(log)
@@ -208,8 +211,9 @@ impl Log {
     fn note_newer(&mut self, newer: BTreeMap<String, u64>) {
         for (writer, segments) in newer {
             self.notes.push(format!(
-                "{segments} segments were written by a later version ({writer}) than this one (schema version \
-                 {SCHEMA_VERSION}): of their columns only those known here are read."
+                "{} of a later version ({writer}) than this one (schema version {SCHEMA_VERSION}): of their columns only \
+                 those known here are read.",
+                number_of(segments, "segment")
             ));
         }
     }
@@ -222,9 +226,10 @@ impl Log {
         let open = open.filter(|path| has_frames(path)).count();
         if open > 0 {
             self.notes.push(format!(
-                "{} holds {open} open write-ahead file(s) whose rows are not in this report: a capture is running, \
-                 or was killed and recovers them at its next start.",
-                wal.display()
+                "{} holds {} whose rows are not in this report: a capture is running, or was killed and recovers them at \
+                 its next start.",
+                wal.display(),
+                number_of(open as u64, "open write-ahead file")
             ));
         }
     }

@@ -11,9 +11,10 @@ use polars::prelude::{DataType, PolarsResult, SortMultipleOptions, UnionArgs, co
 use schema::table::{RunEvent, Table};
 
 use crate::{
+    bucket,
     cli::ReportOptions,
     facts::{Facts, Run},
-    figure,
+    figure::{self, number::duration_us},
     geo::Geo,
     log::{Log, Selection},
     raw,
@@ -114,13 +115,16 @@ fn rules(options: &ReportOptions) -> Rules {
         },
         threshold: options.threshold,
         max_plausible_speed: options.max_plausible_speed,
-        bucket_us: options.bucket,
+        bucket_us: options.bucket.unwrap_or(bucket::HOUR_US),
         identity: options.identity,
     }
 }
 
 fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) -> PolarsResult<Report> {
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    let span = time_span(log, &rules.selection)?;
+    let bucket_us = options.bucket.unwrap_or_else(|| bucket::fitting(span));
+    let rules = &Rules { bucket_us, ..rules.clone() };
     let bar = progress_bar();
     let replay = match table::needs(&wanted) {
         Some(needs) => replay::replay(log, rules, needs, geo, &|rows, all| show(&bar, rows, all))?,
@@ -130,7 +134,25 @@ fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) ->
     let input = Input::new(log, rules, &replay, geo)?;
     let tables = table::build(&input, &|definition| wanted(definition.name))?;
     let torrents = replay.torrents.height() as u64;
-    Ok(Report { tables, facts: facts(log, rules, options, geo, torrents)? })
+    let mut facts = facts(log, rules, options, geo, torrents, span)?;
+    if bucket_us != options.bucket.unwrap_or(bucket::HOUR_US) && TABLES_OVER_TIME.into_iter().any(wanted) {
+        facts.notes.insert(0, short_buckets(span, bucket_us));
+    }
+    Ok(Report { tables, facts })
+}
+
+/// Tables that depend on the length of the buckets.
+const TABLES_OVER_TIME: [&str; 5] =
+    ["confirmed_hourly", "health", "population", "seeders_hourly", "sources_hourly"];
+
+/// Says that the tables over time are not by the hour.
+fn short_buckets(span: Option<(i64, i64)>, bucket_us: i64) -> String {
+    let length = span.map_or(0, |(first, last)| last.saturating_sub(first));
+    format!(
+        "The log covers {}, so that tables over time have a bucket every {} instead of every hour (--bucket 1h).",
+        duration_us(length as f64),
+        duration_us(bucket_us as f64)
+    )
 }
 
 /// A bar on a terminal, nothing elsewhere.
@@ -156,10 +178,16 @@ fn show(bar: &ProgressBar, rows: u64, all: u64) {
     bar.set_position(rows);
 }
 
-fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo, torrents: u64) -> PolarsResult<Facts> {
-    let (first_at, last_at) = time_span(log, &rules.selection)?;
+fn facts(
+    log: &Log,
+    rules: &Rules,
+    options: &ReportOptions,
+    geo: &Geo,
+    torrents: u64,
+    span: Option<(i64, i64)>,
+) -> PolarsResult<Facts> {
     let mut notes = log.notes.clone();
-    if first_at.is_none() {
+    if span.is_none() {
         notes.push("No row is left: loosen --since, --until or --info-hash.".to_owned());
     }
     if !geo.has_cities() {
@@ -179,8 +207,8 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo, torrents:
         version: env!("CARGO_PKG_VERSION").to_owned(),
         extension: options.format.first().map_or("csv", |format| format.extension()),
         data: options.data.iter().map(|folder| folder.display().to_string()).collect(),
-        first_at: first_at.map(rfc3339),
-        last_at: last_at.map(rfc3339),
+        first_at: span.map(|(first, _)| rfc3339(first)),
+        last_at: span.map(|(_, last)| rfc3339(last)),
         runs: runs(log)?,
         torrents,
         rows: raw::TABLES
@@ -203,9 +231,9 @@ fn facts(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo, torrents:
 }
 
 /// The first and the last selected row of any table, µs.
-fn time_span(log: &Log, selection: &Selection) -> PolarsResult<(Option<i64>, Option<i64>)> {
+fn time_span(log: &Log, selection: &Selection) -> PolarsResult<Option<(i64, i64)>> {
     if let Some(span) = log.span().filter(|_| *selection == Selection::default()) {
-        return Ok((span.map(|(first, _)| first), span.map(|(_, last)| last)));
+        return Ok(span);
     }
     let mut times = Vec::new();
     for table in raw::TABLES {
@@ -215,10 +243,8 @@ fn time_span(log: &Log, selection: &Selection) -> PolarsResult<(Option<i64>, Opt
         times.push(time);
     }
     let spans = concat(times, UnionArgs::default())?.collect()?;
-    Ok((
-        spans.column("first")?.i64()?.iter().flatten().min(),
-        spans.column("last")?.i64()?.iter().flatten().max(),
-    ))
+    let first = spans.column("first")?.i64()?.iter().flatten().min();
+    Ok(first.zip(spans.column("last")?.i64()?.iter().flatten().max()))
 }
 
 /// The runs of the capture, by start; a run whose rows were lost is known by its other rows only.

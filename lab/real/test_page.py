@@ -49,7 +49,7 @@ class Report:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
     """The report of the log that lies beside the sources."""
-    return Report(tmp_path_factory.mktemp("sample"), ROOT / "data" / "sample", "--bucket", "5s")
+    return Report(tmp_path_factory.mktemp("sample"), ROOT / "data" / "sample")
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +183,34 @@ def test_a_torrent_alone_has_its_own_rows_and_figures(page, sample):
     assert page.run("document.querySelectorAll('.drawn').length") == 0
 
 
+def test_one_of_something_is_not_told_as_several(page, sample):
+    look(page, sample)
+    several = re.compile(r"(?<![\d,.])1 (?:[a-z]+ )?(?:contacts|countries|downloads|peers|programs|rows|torrents)\b")
+    for row in sample.rows("summary"):
+        choose(page, "" if row["info_hash"] == "all" else row["info_hash"])
+        texts = page.run("""[document.body.innerText, ...[...document.querySelectorAll(".figure [data-tip], .figure title")]
+            .map((mark) => mark.dataset.tip ?? mark.textContent)]""")
+        assert len(texts) > 100
+        assert [found for text in texts for found in several.findall(text)] == []
+        for column, one in [("flagged", "flagged peer"), ("confirmed_downloads", "confirmed download")]:
+            told = page.run(f"document.querySelector('.numbers [data-column={column}] .what').textContent")
+            assert told == (one if row[column] == "1" else f"{one}s")
+
+
+def test_bars_are_as_long_as_they_say(page, sample):
+    """The sample's 44 s are no hour: its bars are seconds, and each tells to the second when it begins."""
+    look(page, sample)
+    figure = "document.querySelector('[data-figure=confirmed_hourly] > svg.wide')"
+    for info_hash in ["", sample.rows("summary")[0]["info_hash"]]:
+        choose(page, info_hash)
+        text = page.run(f"({figure}.nextElementSibling.nextElementSibling ?? {figure}).textContent")
+        assert "confirmed downloads per 5 seconds" in text
+    begins = {row["hour"] for row in sample.rows("confirmed_hourly")}
+    assert len(begins) > 3
+    assert {int(begin[17:19]) % 5 for begin in begins} == {0}
+    assert "every 5 s instead of every hour" in page.run("document.querySelector('header').textContent")
+
+
 def test_a_torrent_is_chosen_by_its_name_in_a_table_and_by_its_address(page, sample):
     look(page, sample)
     first = page.run("document.querySelector('button.torrent').dataset.torrent")
@@ -265,7 +293,7 @@ def test_a_printed_page_has_figures_and_no_controls(page, sample):
 def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page, sample, tmp_path):
     """Two renderers, one picture: of a report of one torrent, its only torrent's figures say the same as all's."""
     torrent = next(row["info_hash"] for row in sample.rows("summary") if row["info_hash"] != "all")
-    only = Report(tmp_path, ROOT / "data" / "sample", "--bucket", "5s", "--info-hash", torrent)
+    only = Report(tmp_path, ROOT / "data" / "sample", "--info-hash", torrent)
     look(page, only)
     static = "[...document.querySelectorAll('[data-figure={0}] > svg.wide title')].map((title) => title.textContent)"
     figures = ["confirmed_hourly", "population", "seeders_hourly", "speeds_by_country"]
@@ -274,7 +302,7 @@ def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page
     drawn = "[...document.querySelectorAll('[data-figure={0}] > .drawn [data-tip]')].map((mark) => mark.dataset.tip)"
     after = {name: page.run(drawn.format(name)) for name in figures}
     # The page names the torrent beside the figure, not at each bar.
-    bar = re.compile("(.* UTC)(?:, .*)?: ([0-9,]+)(?: confirmed downloads)?")
+    bar = re.compile("(.* UTC)(?:, .*)?: ([0-9,]+)(?: confirmed downloads?)?")
     bars = [[bar.fullmatch(tip).groups() for tip in tips["confirmed_hourly"]] for tips in (before, after)]
     assert bars[0] == bars[1] != []
     # One tracker is all there is to sum over; the report's figure has the seeders' share in a panel of its own.

@@ -94,7 +94,7 @@ def test_a_compacted_log_has_the_same_rows_on_a_cluster(programs, cluster, tmp_p
     OddLog(5, contacts=300).write(tmp_path / "odd", SAMPLE)
     shutil.copytree(tmp_path / "odd", data, dirs_exist_ok=True)
     subprocess.run([analyze, "compact", "--open-days", data], check=True, capture_output=True)
-    report = [analyze, "report", data, "--out", tmp_path / "report", "--only", TABLES]
+    report = [analyze, "report", data, "--out", tmp_path / "report", "--only", TABLES, "--bucket", "1h"]
     subprocess.run(report, check=True, capture_output=True)
     views = subprocess.run([analyze, "sql", "--engine", "spark", data], check=True, capture_output=True).stdout
     (tmp_path / "views.sql").write_bytes(views)

@@ -26,7 +26,7 @@ use schema::{
 use self::day::{Day, Done};
 use crate::{
     cli::CompactOptions,
-    figure::number::{bytes, count},
+    figure::number::{bytes, number_of},
     remote::{self, Remote},
 };
 
@@ -60,17 +60,17 @@ pub fn run(options: &CompactOptions) -> anyhow::Result<bool> {
         match done.rows {
             Some(rows) => writeln!(
                 out,
-                "{name}: {} files became one, {} rows, {} before, {} after",
-                count(done.files as u64),
-                count(rows),
+                "{name}: {} became one, {}, {} before, {} after",
+                number_of(done.files as u64, "file"),
+                number_of(rows, "row"),
                 bytes(done.bytes_before as f64),
                 bytes(done.bytes_after as f64),
             )?,
             None if done.files > 0 => {
                 writeln!(
                     out,
-                    "{name}: {} files removed that an interrupted compaction had merged",
-                    done.files
+                    "{name}: {} removed that an interrupted compaction had merged",
+                    number_of(done.files as u64, "file")
                 )?;
             }
             None => {}

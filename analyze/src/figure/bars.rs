@@ -2,7 +2,7 @@
 
 use super::Figure;
 use super::axes::{Key, LABEL, Panel, TICK, horizontal_axis, legend, legend_height};
-use super::number::{count, counted, percent, short};
+use super::number::{counted, counted_of, number_of, percent, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, line, rect, text};
 use super::text::{fit, width};
@@ -105,7 +105,7 @@ pub struct Group {
 /// Groups with a bar of their own in [`grouped`].
 const GROUPS: usize = 15;
 
-/// A figure of groups of peers, the largest first, and the rest of them as one bar named `other <what>`.
+/// A figure of groups of peers, the largest first, and the rest of them as one bar; `what` is one of the groups.
 pub fn grouped(
     stem: &'static str,
     title: &str,
@@ -119,7 +119,7 @@ pub fn grouped(
     if groups.len() > GROUPS + 1 {
         let others = groups.split_off(GROUPS);
         let sum = |value: fn(&Group) -> f64| others.iter().map(value).sum();
-        let name = format!("{} other {what}", count(others.len() as u64));
+        let name = number_of(others.len() as u64, &format!("other {what}"));
         groups.push(Group { name, peers: sum(|group| group.peers), confirmed: sum(|group| group.confirmed) });
     }
     let bars: Vec<_> = groups.iter().map(|group| group.bar(all)).collect();
@@ -132,14 +132,14 @@ impl Group {
         let part = |class, value: f64, what: &str| Part {
             class,
             value,
-            tooltip: format!("{}: {} {what}", self.name, counted(value)),
+            tooltip: format!("{}: {}", self.name, counted_of(value, what)),
         };
         let confirmed = self.confirmed.min(self.peers);
         Bar {
             name: self.name.clone(),
             parts: vec![
-                part("c1", confirmed, "confirmed downloads"),
-                part("pale", self.peers - confirmed, "other peers"),
+                part("c1", confirmed, "confirmed download"),
+                part("pale", self.peers - confirmed, "other peer"),
             ],
             note: format!("{} ({})", counted(self.peers), percent(self.peers / all)),
         }

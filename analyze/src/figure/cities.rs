@@ -6,7 +6,7 @@ use super::Figure;
 use super::axes::{Key, legend, legend_height};
 use super::choropleth;
 use super::frame::{counts, numbers, texts};
-use super::number::{count, counted};
+use super::number::{count, counted_of, number_of};
 use super::svg::{Drawing, circle};
 use crate::map::{Atlas, World, country};
 
@@ -27,7 +27,7 @@ pub fn draw(rows: &DataFrame, atlas: &Atlas) -> PolarsResult<Figure> {
     let which = if all > SHOWN {
         format!("The {SHOWN} places with most peers, of {}.", count(all as u64))
     } else {
-        format!("{} places.", count(all as u64))
+        format!("{}.", number_of(all as u64, "place"))
     };
     let subtitle = format!(
         "{which} A circle's area is the number of peers, its dark part that of confirmed downloads. A database knows \
@@ -78,10 +78,10 @@ fn plot(world: &World, cities: &[City]) -> Drawing {
     for city in cities {
         let (x, y) = world.place(city.longitude, city.latitude);
         let tooltip = format!(
-            "{}: {} peers, {} confirmed downloads",
+            "{}: {}, {}",
             city.name,
-            counted(city.peers),
-            counted(city.confirmed)
+            counted_of(city.peers, "peer"),
+            counted_of(city.confirmed, "confirmed download")
         );
         drawing.push(circle("c1 faint", x, y, radius(city.peers).max(1.2)).tooltip(&tooltip));
         if city.confirmed > 0.0 {

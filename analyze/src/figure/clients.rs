@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Group, grouped};
 use super::frame::{counts, texts};
-use super::number::counted;
+use super::number::counted_of;
 
 const TITLE: &str = "Clients of contacted peers";
 
@@ -20,12 +20,11 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
         return Ok(Figure::without_data("clients", TITLE, "No peer's handshake was received."));
     }
     let subtitle = format!(
-        "{} contacted peers by the program they run; {} of them are confirmed downloads. Told by peer ID and extended \
-         handshake.",
-        counted(all),
-        counted(sum(|program| program.confirmed))
+        "{} by the program they run, {} among them. Told by peer ID and extended handshake.",
+        counted_of(all, "contacted peer"),
+        counted_of(sum(|program| program.confirmed), "confirmed download")
     );
-    Ok(grouped("clients", TITLE, subtitle, programs, "programs"))
+    Ok(grouped("clients", TITLE, subtitle, programs, "program"))
 }
 
 /// Peers by program, whatever its version.

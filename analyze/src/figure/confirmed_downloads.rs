@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, base_line, horizontal_axis, legend, legend_height, vertical_axis};
 use super::frame::{texts, times};
-use super::number::{count, duration_us, percent};
+use super::number::{count, duration_us, number_of, percent};
 use super::rows::is_narrow;
 use super::scale::Scale;
 use super::svg::{Drawing, circle, path};
@@ -25,9 +25,9 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     intervals.sort_by(f64::total_cmp);
     let median = intervals.get(intervals.len() / 2).copied().unwrap_or_default();
     let subtitle = format!(
-        "{} confirmed downloads, {} of them watched live ({}), the others between two visits. Each crossed the threshold \
+        "{}, {} of them watched live ({}), the others between two visits. Each crossed the threshold \
          between its last observation below and its first at or above: half of these intervals are shorter than {}.",
-        count(all as u64),
+        number_of(all as u64, "confirmed download"),
         count(live as u64),
         percent(live as f64 / all as f64),
         duration_us(median)

@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{counts, texts, times};
-use super::number::{count, counted, whole_usize};
+use super::number::{counted_of, number_of, whole_usize};
 use super::svg::Drawing;
 use super::timeline::{Buckets, Series, stacked};
 use super::{Figure, Names};
@@ -30,9 +30,9 @@ pub fn draw(rows: &DataFrame, names: &Names, facts: &Facts) -> PolarsResult<Figu
     }
     let (leaders, torrents) = leaders(&downloads);
     let subtitle = format!(
-        "{} confirmed downloads of {}, each at the first observation at or above the threshold. Times are UTC.",
-        counted(all),
-        if torrents == 1 { "one torrent".to_owned() } else { format!("{} torrents", count(torrents as u64)) }
+        "{} of {}, each at the first observation at or above the threshold. Times are UTC.",
+        counted_of(all, "confirmed download"),
+        number_of(torrents as u64, "torrent")
     );
     Ok(Figure::new("confirmed_hourly", TITLE, subtitle, |width| {
         plot(&downloads, &leaders, torrents, names, facts, width)
@@ -88,7 +88,7 @@ fn plot(
         .map(|(hash, class)| Series::new(class, names.name(hash), &buckets))
         .collect();
     if torrents > leaders.len() {
-        let name = format!("{} other torrents", count((torrents - leaders.len()) as u64));
+        let name = number_of((torrents - leaders.len()) as u64, "other torrent");
         series.push(Series::new("rest", name, &buckets));
     }
     let rank: HashMap<_, _> =

@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, DataType, PolarsResult};
 
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{counted, percent};
+use super::number::{counted, counted_of, percent};
 use super::{Figure, axes::Key};
 
 const TITLE: &str = "How contacts ended";
@@ -27,9 +27,9 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     }
     let bars: Vec<_> = outcomes.iter().map(|outcome| bar(outcome, all)).collect();
     let subtitle = format!(
-        "{} contacts, {} of them with a handshake ({}). Green outcomes come after a handshake, orange ones before; the \
+        "{}, {} of them with a handshake ({}). Green outcomes come after a handshake, orange ones before; the \
          paler part are later attempts at the same peer.",
-        counted(all),
+        counted_of(all, "contact"),
         counted(total(Some(true))),
         percent(total(Some(true)) / all)
     );
@@ -87,13 +87,13 @@ fn bar(outcome: &Outcome, all: f64) -> Bar {
     let part = |class, value: f64, what: &str| Part {
         class,
         value,
-        tooltip: format!("{name}: {} {what}", counted(value)),
+        tooltip: format!("{name}: {}", counted_of(value, what)),
     };
     let [first_class, later_class] = classes;
     Bar {
         parts: vec![
-            part(first_class, outcome.first, "first contacts"),
-            part(later_class, outcome.later, "later contacts"),
+            part(first_class, outcome.first, "first contact"),
+            part(later_class, outcome.later, "later contact"),
         ],
         note: format!("{} ({})", counted(outcome.all()), percent(outcome.all() / all)),
         name,

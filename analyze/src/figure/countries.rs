@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::choropleth::{self, Area};
 use super::frame::{counts, texts};
-use super::number::{count, counted, percent};
+use super::number::{count, counted, counted_of, number_of, percent};
 use super::svg::Drawing;
 use crate::map::{Atlas, World, country};
 
@@ -63,10 +63,10 @@ fn subtitle(countries: &HashMap<String, Country>, all: f64) -> String {
         countries.iter().filter(|(code, country)| !code.is_empty() && country.confirmed > 0.0).count();
     let unknown = countries.get("").map_or(0.0, |country| country.confirmed);
     let mut subtitle = format!(
-        "{} confirmed downloads in {} of the {} countries with peers.",
-        counted(all),
+        "{} in {} of {} with peers.",
+        counted_of(all, "confirmed download"),
         count(with_downloads as u64),
-        count(with_peers as u64)
+        number_of(with_peers as u64, "country")
     );
     if unknown > 0.0 {
         subtitle.push_str(" Not on the map: ");
@@ -143,9 +143,9 @@ fn class_of(country: &Country, classes: &[Class]) -> &'static str {
 fn tooltip(name: &str, country: Country, all: f64) -> String {
     let share = if all > 0.0 { format!(" ({})", percent(country.confirmed / all)) } else { String::new() };
     format!(
-        "{name}: {} confirmed downloads{share}, {} peers",
-        counted(country.confirmed),
-        counted(country.peers)
+        "{name}: {}{share}, {}",
+        counted_of(country.confirmed, "confirmed download"),
+        counted_of(country.peers, "peer")
     )
 }
 

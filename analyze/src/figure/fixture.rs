@@ -229,6 +229,22 @@ const COUNTRIES: [&str; 24] = [
     "UA", "CA", "AR", "KR", "NG", "XK", "",
 ];
 
+/// Tables of one torrent in which everything that is counted is one.
+pub fn ones() -> Tables {
+    let many = many(1, 1);
+    let mut tables = Tables::default();
+    for (definition, rows) in many.iter() {
+        let is_of_peers = matches!(definition.name, "confirmed_downloads" | "flagged" | "speeds");
+        let mut rows = if is_of_peers { rows.head(Some(1)) } else { rows.clone() };
+        for column in definition.columns.iter().filter(|column| column.kind == Kind::Count) {
+            let ones = Series::new(column.name.into(), vec![1_u64; rows.height()]);
+            rows.with_column(Column::from(ones)).unwrap();
+        }
+        tables.insert(definition, rows);
+    }
+    tables
+}
+
 /// Tables of `torrents` torrents watched for `hours` hours.
 pub fn many(torrents: usize, hours: usize) -> Tables {
     let mut tables = Tables::default();

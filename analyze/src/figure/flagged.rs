@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, DataType, PolarsResult};
 use super::Figure;
 use super::axes::Key;
 use super::bars::{Bar, Part, horizontal};
-use super::number::{counted, percent};
+use super::number::{counted, counted_of, percent};
 
 const TITLE: &str = "Why peers are not believed";
 
@@ -32,10 +32,12 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
         };
         bars.push(bar(reason, with(true), with(false), all));
     }
+    let reasons: f64 = bars.iter().flat_map(|bar| &bar.parts).map(|part| part.value).sum();
     let subtitle = format!(
-        "{} peers, some for more than one reason. {} of them would be confirmed downloads without their flag.",
-        counted(all),
-        counted(would_be)
+        "{}{}. {} would count without the flags.",
+        counted_of(all, "peer"),
+        if reasons > all { ", some for more than one reason" } else { "" },
+        counted_of(would_be, "confirmed download")
     );
     let keys =
         [Key::new("c2", "would be a confirmed download"), Key::new("pale", "never reached the threshold")];
@@ -51,12 +53,12 @@ fn bar(reason: &str, crossed: f64, others: f64, all: f64) -> Bar {
     let part = |class, value: f64, what: &str| Part {
         class,
         value,
-        tooltip: format!("{reason}: {} {what}", counted(value)),
+        tooltip: format!("{reason}: {} that {what}", counted_of(value, "peer")),
     };
     Bar {
         name: reason.to_owned(),
         parts: vec![
-            part("c2", crossed, "would be confirmed downloads"),
+            part("c2", crossed, "would be confirmed"),
             part("pale", others, "never reached the threshold"),
         ],
         note: format!("{} ({})", counted(crossed + others), percent((crossed + others) / all)),

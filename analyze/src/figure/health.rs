@@ -6,9 +6,9 @@ use super::Figure;
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{numbers, texts, times};
 use super::lines::{Line, Vertical, over_time};
-use super::number::{bytes, duration_us, minute, short, whole_usize};
+use super::number::{bytes, duration_us, short, whole_usize};
 use super::scale::{Scale, round_up};
-use super::svg::{Drawing, rect};
+use super::svg::{Anchor, Drawing, rect, text};
 use super::timeline::Buckets;
 use crate::facts::Facts;
 
@@ -111,9 +111,12 @@ fn plot(hours: &[Hour], facts: &Facts, width: f64) -> Drawing {
     } else {
         Vec::new()
     };
-    let first = legend_height(&keys, width) + 34.0;
+    let unit_at = if keys.is_empty() { 12.0 } else { legend_height(&keys, width) + 14.0 };
+    let first = unit_at + 42.0;
     let mut drawing = Drawing::new(width, first + STEP * PANELS.len() as f64 - 34.0);
     legend(&mut drawing, 0.0, &keys, width);
+    let unit = format!("one value per {}", buckets.unit());
+    drawing.push(text("note", 0.0, unit_at, Anchor::Start, &unit));
     for (index, (_, title, format)) in PANELS.iter().enumerate() {
         let top = first + STEP * index as f64;
         let panel = Panel { left: 62.0, top, right: width - 10.0, bottom: top + PLOT };
@@ -155,7 +158,7 @@ fn mark_gaps(drawing: &mut Drawing, panel: Panel, buckets: &Buckets, hours: &[Ho
             "{}: no gauge for {} up to the interval of {} UTC",
             hour.vantage,
             duration_us(hour.missing_us),
-            minute(hour.time_us)
+            buckets.told(hour.time_us)
         );
         drawing.push(
             rect("gap", left, panel.top, (right - left).max(1.5), panel.bottom - panel.top).tooltip(&tooltip),

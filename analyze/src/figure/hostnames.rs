@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Group, grouped};
 use super::frame::{counts, texts};
-use super::number::{counted, percent};
+use super::number::{counted, counted_of, percent};
 
 const TITLE: &str = "Kinds of networks, by host name";
 
@@ -24,13 +24,13 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     }
     let unnamed: f64 = groups.iter().filter(|group| group.name == UNNAMED).map(|group| group.peers).sum();
     let subtitle = format!(
-        "{} peers whose address was looked up; {} of them have no name ({}). The kind is guessed from the name by rules: \
+        "{} whose address was looked up, {} of them without a name ({}). The kind is guessed from the name by rules: \
          what no rule matches is unknown.",
-        counted(all),
+        counted_of(all, "peer"),
         counted(unnamed),
         percent(unnamed / all)
     );
-    Ok(grouped("hostnames", TITLE, subtitle, groups, "kinds"))
+    Ok(grouped("hostnames", TITLE, subtitle, groups, "kind"))
 }
 
 const UNNAMED: &str = "no host name";

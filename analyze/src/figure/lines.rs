@@ -1,7 +1,6 @@
 //! Lines over time, with or without a band around them; where nothing is known a line is broken.
 
 use super::axes::{Panel, base_line, time_axis, vertical_axis};
-use super::number::minute;
 use super::scale::Scale;
 use super::svg::{Drawing, circle, path, rect};
 use super::timeline::Buckets;
@@ -123,7 +122,7 @@ pub fn over_time(drawing: &mut Drawing, panel: Panel, buckets: &Buckets, lines: 
         }
         let (left, right) = (across.at(time_of(index) as f64), across.at(time_of(index + 1) as f64));
         let hit = rect("hit", left, panel.top, right - left, panel.bottom - panel.top);
-        drawing.push(hit.tooltip(&format!("{} UTC: {}", minute(time_of(index)), told.join(", "))));
+        drawing.push(hit.tooltip(&format!("{} UTC: {}", buckets.told(time_of(index)), told.join(", "))));
     }
     base_line(drawing, panel);
     time_axis(drawing, panel, &across, (start, end), buckets.step_us);

@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Group, grouped};
 use super::frame::{counts, numbers, texts};
-use super::number::{counted, whole};
+use super::number::{counted_of, number_of, whole};
 
 const TITLE: &str = "Networks with the most peers";
 
@@ -17,11 +17,11 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
         return Ok(Figure::without_data("networks", TITLE, "The network of no peer is known."));
     }
     let subtitle = format!(
-        "{} peers in {} networks, by autonomous system; a peer counts once per torrent.",
-        counted(known),
-        counted(groups.iter().filter(|group| group.name != UNKNOWN).count() as f64)
+        "{} in {}, by autonomous system; a peer counts once per torrent.",
+        counted_of(known, "peer"),
+        number_of(groups.iter().filter(|group| group.name != UNKNOWN).count() as u64, "network")
     );
-    Ok(grouped("networks", TITLE, subtitle, groups, "networks"))
+    Ok(grouped("networks", TITLE, subtitle, groups, "network"))
 }
 
 const UNKNOWN: &str = "unknown";

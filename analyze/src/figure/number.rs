@@ -129,6 +129,28 @@ pub fn counted(value: f64) -> String {
     count(whole(value).unsigned_abs())
 }
 
+/// How many of something: `1 peer`, `1,234 peers`, `3 countries`; `what` is one of them.
+pub fn number_of(value: u64, what: &str) -> String {
+    if value == 1 { format!("1 {what}") } else { format!("{} {}", count(value), plural(what)) }
+}
+
+/// The same of a count that came from an integer column.
+pub fn counted_of(value: f64, what: &str) -> String {
+    number_of(whole(value).unsigned_abs(), what)
+}
+
+/// The word for several of something; its last word is the one that changes.
+pub fn plural(what: &str) -> String {
+    let before_y = what.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
+    match before_y {
+        Some(stem) => format!("{stem}ies"),
+        None if what.ends_with(['s', 'x']) || what.ends_with("ch") || what.ends_with("sh") => {
+            format!("{what}es")
+        }
+        None => format!("{what}s"),
+    }
+}
+
 /// A date and time of a count of microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Civil {
@@ -236,6 +258,17 @@ mod tests {
         assert_eq!(short(1_500_000.0), "1.5M");
         assert_eq!(short(999_999.0), "1M");
         assert_eq!(short(0.5), "0.5");
+    }
+
+    #[test]
+    fn one_of_something_is_not_several() {
+        let told = |value, what| number_of(value, what);
+        assert_eq!(told(1, "confirmed download"), "1 confirmed download");
+        assert_eq!(told(0, "confirmed download"), "0 confirmed downloads");
+        assert_eq!(told(1_234, "country"), "1,234 countries");
+        assert_eq!(told(2, "address"), "2 addresses");
+        assert_eq!(told(2, "day"), "2 days");
+        assert_eq!(counted_of(1.0, "peer"), "1 peer");
     }
 
     #[test]

@@ -129,6 +129,8 @@ fn dot(row: &Row) -> (u8, Dot) {
         || counted(row.peers),
         |(low, high)| format!("{} ({} to {})", counted(row.peers), counted(low), counted(high)),
     );
-    let tooltip = format!("{name}: {note} peers; errs {}", row.bias);
+    // A single peer without an interval is the only one there is one of.
+    let peers = if note == "1" { "peer" } else { "peers" };
+    let tooltip = format!("{name}: {note} {peers}; errs {}", row.bias);
     (rank, Dot { name, class, value: row.peers, interval: row.interval, note, tooltip })
 }

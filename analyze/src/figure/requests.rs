@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{count, counted, percent};
+use super::number::{count, counted, counted_of, percent};
 use super::sources_hourly;
 use super::{Figure, axes::Key};
 
@@ -31,8 +31,8 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     };
     asked.truncate(SHOWN);
     let subtitle = format!(
-        "{} requests, {} of them answered ({}).{which} Causes of failure stand in the table.",
-        counted(all),
+        "{}, {} of them answered ({}).{which} Causes of failure stand in the table.",
+        counted_of(all, "request"),
         counted(ok),
         percent(ok / all)
     );

@@ -121,7 +121,8 @@ fn plot(hours: &BTreeMap<i64, Hour>, facts: &Facts, width: f64) -> Drawing {
     let most = round_up(lines.iter().map(Line::highest).fold(0.0, f64::max), 5);
     let mut ticks = Scale::linear(0.0, most, 1.0, 0.0).ticks(5);
     ticks.retain(|tick| tick.fract() == 0.0);
-    let axis = Vertical { title: "peers", most, ticks: &ticks, format: short, exact: counted };
+    let title = format!("peers in each {}", buckets.unit());
+    let axis = Vertical { title: &title, most, ticks: &ticks, format: short, exact: counted };
     over_time(&mut drawing, counts, &buckets, &lines, axis);
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let axis = Vertical {

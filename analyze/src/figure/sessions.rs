@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Panel, base_line, horizontal_axis, vertical_axis};
 use super::frame::numbers;
-use super::number::{counted, duration_us, percent};
+use super::number::{counted, counted_of, duration_us, percent};
 use super::scale::Scale;
 use super::svg::{Anchor, Drawing, circle, line, path, text};
 
@@ -24,11 +24,11 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     };
     let ended = points.last().map_or(0.0, |last| last.ended);
     let subtitle = format!(
-        "Kaplan–Meier curve of {} sessions that began during the capture, {} of which were seen to end; the band is its \
-         95 % interval. {} sessions may have begun before the capture and are left out.",
-        counted(first.at_risk),
+        "Kaplan–Meier curve of {} that began during the capture, {} of them seen to end; the band is its 95 % interval. \
+         Left out: {} that may have begun before the capture.",
+        counted_of(first.at_risk, "session"),
         counted(ended),
-        counted(left_truncated)
+        counted_of(left_truncated, "session")
     );
     let half = points.iter().find(|point| point.share <= 0.5).map(|point| point.time_us);
     Ok(Figure::new("sessions", TITLE, subtitle, |width| plot(&points, half, width)))
@@ -116,12 +116,12 @@ fn plot(points: &[Point], half: Option<f64>, width: f64) -> Drawing {
     }
     for point in points {
         let tooltip = format!(
-            "{} last longer than {} ({} to {}); {} sessions were watched for so long",
+            "{} last longer than {} ({} to {}); {} watched for so long",
             percent(point.share),
             duration_us(point.time_us),
             percent(point.low),
             percent(point.high),
-            counted(point.at_risk)
+            counted_of(point.at_risk, "session")
         );
         let (x, y) = (across.at(point.time_us), up.at(point.share));
         drawing.push(circle("c1", x, y, 3.0).tooltip(&tooltip));

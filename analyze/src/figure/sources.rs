@@ -8,7 +8,7 @@ use super::axes::Key;
 use super::bars::{self, Bar, Part};
 use super::dots::{self, Axis, Dot};
 use super::frame::{counts, numbers, texts};
-use super::number::{counted, percent};
+use super::number::{counted, counted_of, percent};
 use super::scale::Scale;
 use super::sources_hourly::name;
 use super::svg::{Anchor, Drawing, text};
@@ -86,7 +86,7 @@ fn bar(source: &Source) -> Bar {
     let part = |class, value: f64, what: &str| Part {
         class,
         value,
-        tooltip: format!("{}: {} peers {what}", source.name, counted(value)),
+        tooltip: format!("{}: {} {what}", source.name, counted_of(value, "peer")),
     };
     Bar {
         parts: vec![
@@ -102,10 +102,10 @@ fn dot(source: &Source) -> Option<Dot> {
     let (share, low, high) = source.reachability?;
     let note = format!("{} of {}", percent(share), counted(source.dialled));
     let tooltip = format!(
-        "{}: {} of {} peers tried answered ({} to {})",
+        "{}: {} of {} tried answered ({} to {})",
         source.name,
         percent(share),
-        counted(source.dialled),
+        counted_of(source.dialled, "peer"),
         percent(low),
         percent(high)
     );

@@ -57,9 +57,12 @@ fn plot(sources: &BTreeMap<String, Vec<Answer>>, facts: &Facts, width: f64) -> D
     let times: Vec<_> = sources.values().flatten().map(|answer| answer.time_us).collect();
     let buckets = Buckets::covering(facts, &times, whole_usize(width / 5.0));
     let keys = [Key::new("c1", "new"), Key::new("rest", "named before by some source")];
-    let top = legend_height(&keys, width) + 34.0;
+    let unit_at = legend_height(&keys, width) + 14.0;
+    let top = unit_at + 42.0;
     let mut drawing = Drawing::new(width, top + STEP * sources.len() as f64 - 34.0);
     legend(&mut drawing, 0.0, &keys, width);
+    let unit = format!("addresses received per {}", buckets.unit());
+    drawing.push(text("label", 0.0, unit_at, Anchor::Start, &unit));
     for (index, (source, answers)) in sources.iter().enumerate() {
         let top = top + STEP * index as f64;
         let panel = Panel { left: 44.0, top, right: width - 8.0, bottom: top + PLOT };

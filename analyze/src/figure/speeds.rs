@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, base_line, horizontal_axis, legend, legend_height, vertical_axis};
 use super::frame::numbers;
-use super::number::{count, short, speed, whole_usize};
+use super::number::{count, number_of, short, speed, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, Element, line, path, rect, text};
 
@@ -23,9 +23,9 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
         ));
     };
     let subtitle = format!(
-        "Mean speed of {} peers while they were watched, and the highest speed of {} of them; the median of the mean \
+        "Mean speed of {} while watched, and the highest speed of {} of them; the median of the mean \
          speeds is {}.",
-        count(mean.len() as u64),
+        number_of(mean.len() as u64, "peer"),
         count(max.len() as u64),
         speed(median)
     );
@@ -113,11 +113,11 @@ fn plot(mean: &[f64], max: &[f64], median: f64, width: f64) -> Drawing {
         let (lower, upper) = (bins.edge(index), bins.edge(index + 1));
         let (left, right) = (across.at(lower), across.at(upper));
         let tooltip = format!(
-            "{} to {}: mean speed of {}, highest speed of {} peers",
+            "{} to {}: mean speed of {}, highest speed of {}",
             speed(lower),
             speed(upper),
-            count(*means as u64),
-            count(*maxima as u64)
+            number_of(*means as u64, "peer"),
+            number_of(*maxima as u64, "peer")
         );
         if *means > 0 {
             let y = up.at(*means as f64);

@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::choropleth::{self, Area};
 use super::frame::{counts, numbers, texts};
-use super::number::{count, counted, speed};
+use super::number::{count, counted_of, speed};
 use super::svg::Drawing;
 use crate::map::{Atlas, World, country};
 
@@ -101,10 +101,10 @@ fn plot(world: &World, countries: &HashMap<String, Country>, limits: &[f64]) -> 
     let areas = countries.iter().map(|(code, country)| {
         let class = if country.is_told() { class_of(country.median, limits) } else { "q0" };
         let tooltip = format!(
-            "{}: median {} of {} peers measured",
+            "{}: median {} of {} measured",
             country::name(code),
             speed(country.median),
-            counted(country.peers)
+            counted_of(country.peers, "peer")
         );
         (code.clone(), Area { class, tooltip, is_marked: country.is_told() })
     });

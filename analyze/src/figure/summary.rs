@@ -4,7 +4,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{Key, horizontal_axis, legend, legend_height};
 use super::frame::{counts, numbers, texts};
-use super::number::{count, counted, short};
+use super::number::{count, counted_of, short};
 use super::rows::Rows;
 use super::scale::Scale;
 use super::svg::{Drawing, Element, circle, line, path};
@@ -103,16 +103,16 @@ fn draw_torrent(drawing: &mut Drawing, torrent: &Torrent, scale: &Scale, y: f64)
     if most > least {
         drawing.push(line("range", scale.at(least), y, scale.at(most), y));
     }
-    let told = |value: f64, what: &str| format!("{}: {} {what}", torrent.name, counted(value));
+    let told = |value: f64, what: &str| format!("{}: {}", torrent.name, counted_of(value, what));
     let x = scale.at(torrent.unique);
     let square = [(x - 5.0, y - 5.0), (x + 5.0, y - 5.0), (x + 5.0, y + 5.0), (x - 5.0, y + 5.0)];
     let mark = |element: Element| element.attribute("data-t", &torrent_mark(&torrent.hash));
-    drawing.push(mark(path("rest", &square, true)).tooltip(&told(torrent.unique, "unique peers")));
+    drawing.push(mark(path("rest", &square, true)).tooltip(&told(torrent.unique, "unique peer")));
     if let Some(scrape) = torrent.scrape {
-        drawing.push(mark(diamond(scale.at(scrape), y)).tooltip(&told(scrape, "downloads by scrape")));
+        drawing.push(mark(diamond(scale.at(scrape), y)).tooltip(&told(scrape, "scraped download")));
     }
     let confirmed = mark(circle("c1", scale.at(torrent.confirmed), y, 5.0));
-    drawing.push(confirmed.tooltip(&told(torrent.confirmed, "confirmed downloads")));
+    drawing.push(confirmed.tooltip(&told(torrent.confirmed, "confirmed download")));
 }
 
 fn diamond(x: f64, y: f64) -> Element {

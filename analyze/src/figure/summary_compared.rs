@@ -4,7 +4,7 @@
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{LABEL, Panel, axis_title, horizontal_axis, vertical_axis};
-use super::number::{count, counted, percent, short};
+use super::number::{count, counted, counted_of, percent, plural, short};
 use super::rows::is_narrow;
 use super::scale::Scale;
 use super::summary::{Torrent, torrents};
@@ -29,8 +29,8 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
     let (scraped, confirmed) = (sum(|torrent| torrent.scrape), torrents.iter().filter_map(both).sum::<f64>());
     let part = if scraped > 0.0 {
         format!(
-            "{} downloads were confirmed where trackers counted {} ({}). ",
-            counted(confirmed),
+            "{} confirmed where trackers counted {} ({}). ",
+            counted_of(confirmed, "download"),
             counted(scraped),
             percent(confirmed / scraped)
         )
@@ -61,7 +61,7 @@ fn plot(torrents: &[Torrent], width: f64) -> Drawing {
     let mut drawing = Drawing::new(width, 34.0 + height + step_y + 44.0);
     let panel = Panel { left: 40.0, top: 34.0, right: 40.0 + size, bottom: 34.0 + height };
     let scraped: Vec<_> = torrents.iter().filter_map(|torrent| Some((torrent, torrent.scrape?))).collect();
-    points(&mut drawing, panel, &scraped, "c2", "downloads by scrape");
+    points(&mut drawing, panel, &scraped, "c2", "scraped download");
     let unique: Vec<_> = torrents.iter().map(|torrent| (torrent, torrent.unique)).collect();
     let second = Panel {
         left: panel.left + step_x,
@@ -69,7 +69,7 @@ fn plot(torrents: &[Torrent], width: f64) -> Drawing {
         top: panel.top + step_y,
         bottom: panel.bottom + step_y,
     };
-    points(&mut drawing, second, &unique, "c1", "unique peers");
+    points(&mut drawing, second, &unique, "c1", "unique peer");
     drawing
 }
 
@@ -90,18 +90,18 @@ fn points(
     if torrents.is_empty() {
         let (x, y) = (f64::midpoint(panel.left, panel.right), f64::midpoint(panel.top, panel.bottom));
         drawing.push(text("note", x, y + LABEL / 2.0, Anchor::Middle, "no torrent has this count"));
-        axis_title(drawing, panel, what);
+        axis_title(drawing, panel, &plural(what));
         return;
     }
-    horizontal_axis(drawing, panel, &across, &ticks, short, what);
+    horizontal_axis(drawing, panel, &across, &ticks, short, &plural(what));
     drawing.push(line("axis dashed", panel.left, panel.bottom, panel.right, panel.top));
     for (torrent, other) in torrents.iter().rev() {
         let (x, y) = (across.at(*other), up.at(torrent.confirmed));
         let tooltip = format!(
-            "{}: {} confirmed, {} {what}",
+            "{}: {} confirmed, {}",
             visible(&torrent.name),
             counted(torrent.confirmed),
-            counted(*other)
+            counted_of(*other, what)
         );
         drawing.push(
             circle(class, x, y, 4.0)

@@ -151,6 +151,27 @@ fn a_figure_is_the_same_each_time() {
 }
 
 #[test]
+fn one_of_something_is_not_told_as_several() {
+    let tables = fixture::ones();
+    for figure in draw(&tables, &fixture::facts(1, 1)).unwrap() {
+        let texts = [figure.subtitle.clone(), figure.wide_markup(), figure.narrow_markup()];
+        for text in &texts {
+            let words: Vec<&str> = text.split([' ', '>', '<', '"']).collect();
+            for pair in words.windows(3) {
+                let [number, word, next] = pair else { continue };
+                let is_word = |word: &str| word.chars().all(char::is_alphabetic);
+                let ends = |word: &str| {
+                    let word = word.trim_end_matches(['.', ',', ';', ':', ')']);
+                    word.len() > 2 && word.ends_with('s') && is_word(word)
+                };
+                let is_plural = ends(word) || (ends(next) && is_word(word) && *word != "of");
+                assert!(*number != "1" || !is_plural, "{}: {number} {word} {next} in {text}", figure.stem);
+            }
+        }
+    }
+}
+
+#[test]
 fn files_are_written_in_both_formats() {
     let folder = tempfile::tempdir().unwrap();
     let mut tables = Tables::default();
@@ -257,7 +278,7 @@ fn small_countries_are_marked_and_unknown_ones_told() {
     );
     assert_eq!(
         figure.subtitle,
-        "432 confirmed downloads in 2 of the 3 countries with peers. Not on the map: 2 of unknown country."
+        "432 confirmed downloads in 2 of 3 countries with peers. Not on the map: 2 of unknown country."
     );
 }
 
@@ -449,13 +470,13 @@ fn flags_tell_what_they_cost() {
     assert_holds(
         &figure,
         &[
-            "counts went backwards: 1 would be confirmed downloads",
+            "counts went backwards: 1 peer that would be confirmed",
             "2 (67 %)",
-            "faster than plausible: 1 would be",
+            "faster than plausible: 1 peer that would be",
         ],
     );
     assert!(
-        figure.subtitle.starts_with("3 peers, some for more than one reason. 2 of them"),
+        figure.subtitle.starts_with("3 peers, some for more than one reason. 2 confirmed downloads would"),
         "{}",
         figure.subtitle
     );
@@ -473,7 +494,7 @@ fn sessions_tell_when_half_are_gone() {
         &figure,
         &[
             "half are gone by 60 s",
-            "75 % last longer than 10 s (68 % to 82 %); 30 sessions were watched for so long",
+            "75 % last longer than 10 s (68 % to 82 %); 30 sessions watched for so long",
         ],
     );
     assert!(

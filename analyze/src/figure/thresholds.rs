@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Panel, base_line, horizontal_axis, vertical_axis};
 use super::frame::numbers;
-use super::number::{counted, short};
+use super::number::{counted_of, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, circle, line, path, text};
 use crate::facts::Facts;
@@ -62,8 +62,8 @@ fn plot(points: &[(f64, f64)], chosen: Option<f64>, width: f64) -> Drawing {
         drawing.push(path("line1", &pixels, false));
     }
     for ((share, value), (x, y)) in points.iter().zip(pixels) {
-        let number = counted(*value);
-        drawing.push(circle("c1", x, y, 4.0).tooltip(&format!("{share:.2}: {number} confirmed downloads")));
+        let number = counted_of(*value, "confirmed download");
+        drawing.push(circle("c1", x, y, 4.0).tooltip(&format!("{share:.2}: {number}")));
     }
     drawing
 }

@@ -1,7 +1,7 @@
 //! Stacked bars over time: buckets of a table → bars wide enough to be seen.
 
 use super::axes::{Panel, base_line, time_axis, vertical_axis};
-use super::number::{counted, minute, parse_time, short};
+use super::number::{counted, minute, number_of, parse_time, second, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Drawing, rect};
 use crate::facts::Facts;
@@ -56,17 +56,27 @@ impl Buckets {
         self.start_us.saturating_add(length)
     }
 
-    /// A bucket's length in words: `hour`, `6 hours`, `15 minutes`.
-    pub fn unit(&self) -> String {
-        let seconds = self.step_us / SECOND_US;
-        for (length, name) in [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")] {
-            if seconds % length == 0 {
-                let number = seconds / length;
-                return if number == 1 { name.to_owned() } else { format!("{number} {name}s") };
-            }
-        }
-        format!("{seconds} seconds")
+    /// When a bucket begins as people read it: to the second where buckets are shorter than a minute.
+    pub fn told(&self, time_us: i64) -> String {
+        if self.step_us % (60 * SECOND_US) == 0 { minute(time_us) } else { second(time_us) }
     }
+
+    /// A bucket's length in words.
+    pub fn unit(&self) -> String {
+        unit(self.step_us)
+    }
+}
+
+/// A length of time in words, as it stands behind "per" or "each": `hour`, `6 hours`, `15 minutes`.
+pub fn unit(length_us: i64) -> String {
+    let seconds = length_us / SECOND_US;
+    for (length, name) in [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")] {
+        if seconds % length == 0 {
+            let number = seconds.unsigned_abs() / length.unsigned_abs();
+            return if number == 1 { name.to_owned() } else { number_of(number, name) };
+        }
+    }
+    format!("{seconds} seconds")
 }
 
 /// One part of the bars of a timeline.
@@ -126,7 +136,7 @@ pub fn stacked(
             let bottom = up.at(*base);
             *base += *value;
             let top = up.at(*base).min(bottom - 0.5);
-            let tooltip = format!("{} UTC, {}: {}", minute(from_us), part.name, counted(*value));
+            let tooltip = format!("{} UTC, {}: {}", buckets.told(from_us), part.name, counted(*value));
             let bar = rect(part.class, left + gap / 2.0, top, right - left - gap, bottom - top);
             drawing.push(bar.tooltip(&tooltip));
         }

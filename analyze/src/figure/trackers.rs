@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{count, counted};
+use super::number::{count, counted, counted_of};
 
 /// Trackers with a bar of their own.
 const SHOWN: usize = 15;
@@ -67,14 +67,13 @@ fn trackers(rows: &DataFrame) -> PolarsResult<BTreeMap<String, Counted>> {
 }
 
 fn bar(name: &str, tracker: &Counted) -> Bar {
-    let torrents = if tracker.torrents > 1.0 { "torrents" } else { "torrent" };
-    let of = format!("{} {torrents}", counted(tracker.torrents));
+    let of = counted_of(tracker.torrents, "torrent");
     let resets = if tracker.resets > 0.0 {
-        format!("; its counters were reset {} times", counted(tracker.resets))
+        format!("; its counters were reset {}", counted_of(tracker.resets, "time"))
     } else {
         String::new()
     };
-    let tooltip = format!("{name}: {} downloads of {of}{resets}", counted(tracker.downloads));
+    let tooltip = format!("{name}: {} of {of}{resets}", counted_of(tracker.downloads, "download"));
     Bar {
         name: name.to_owned(),
         parts: vec![Part { class: "c2", value: tracker.downloads, tooltip }],

@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, axis_title, base_line, legend, legend_height, vertical_axis};
 use super::frame::counts;
-use super::number::{counted, percent, short, whole, whole_usize};
+use super::number::{counted, counted_of, percent, short, whole, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, circle, path, rect, text};
 
@@ -23,9 +23,9 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
         return Ok(Figure::without_data("visits", TITLE, "No contact with a peer was tried."));
     }
     let subtitle = format!(
-        "{} peers were tried, {} reached at least once ({}). Bars: peers with exactly so many contacts; curves: share of \
+        "{} tried, {} of them reached at least once ({}). Bars: peers with exactly so many contacts; curves: share of \
          the peers with at most so many.",
-        counted(tried),
+        counted_of(tried, "peer"),
         counted(reached),
         percent(reached / tried)
     );
@@ -94,7 +94,7 @@ fn plot_bars(drawing: &mut Drawing, panel: Panel, groups: &[Group]) {
             }
             let y = scale.at(value);
             let unit = if group.label == "1" { "contact" } else { "contacts" };
-            let tooltip = format!("{} {unit}: {} peers {what}", group.label, counted(value));
+            let tooltip = format!("{} {unit}: {} {what}", group.label, counted_of(value, "peer"));
             drawing.push(rect(class, x, y, bar, panel.bottom - y).tooltip(&tooltip));
         }
     }

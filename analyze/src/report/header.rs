@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::prose::{foreign, with_links};
 use crate::facts::Facts;
 use crate::figure::frame::{numbers, texts};
-use crate::figure::number::{count, duration_us, parse_time, second, speed, whole};
+use crate::figure::number::{count, duration_us, number_of, parse_time, plural, second, speed, whole};
 use crate::figure::text::visible;
+use crate::figure::timeline::unit;
 
 /// Runs and damaged files that the page names.
 pub const LISTED: usize = 20;
@@ -17,7 +18,9 @@ pub const LISTED: usize = 20;
 pub struct Number {
     /// The column of `summary` it comes from.
     column: &'static str,
-    label: &'static str,
+    label: String,
+    /// What one of them is called; empty where nothing is counted.
+    one: &'static str,
     value: String,
     /// Both ends of its 95 % interval; empty for a count.
     range: String,
@@ -42,10 +45,7 @@ pub struct Fact {
 
 /// The first sentence: how much was watched, from where, and when.
 pub fn lead(facts: &Facts) -> String {
-    let torrents = match facts.torrents {
-        1 => "One torrent".to_owned(),
-        number => format!("{} torrents", count(number)),
-    };
+    let torrents = number_of(facts.torrents, "torrent");
     let places = vantages(facts);
     let from = if places.is_empty() { String::new() } else { format!(" from {}", places.join(", ")) };
     match (&facts.first_at, &facts.last_at) {
@@ -84,10 +84,16 @@ pub fn key_numbers(summary: &DataFrame) -> PolarsResult<Vec<Number>> {
     let number =
         |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| count(whole(value).unsigned_abs()));
     let mut list = Vec::new();
-    for (column, label, about) in NUMBERS {
+    for (column, one, about) in NUMBERS {
         let found = value(column)?;
-        let mut told =
-            Number { column, label, value: number(found), range: String::new(), about: about.to_owned() };
+        let mut told = Number {
+            column,
+            label: if number(found) == "1" { one.to_owned() } else { plural(one) },
+            one,
+            value: number(found),
+            range: String::new(),
+            about: about.to_owned(),
+        };
         if column == "estimated_downloads" {
             let (low, high) = (value("estimated_downloads_low")?, value("estimated_downloads_high")?);
             told.range = match found {
@@ -97,27 +103,28 @@ pub fn key_numbers(summary: &DataFrame) -> PolarsResult<Vec<Number>> {
         }
         if column == "median_speed_bytes_per_s" {
             told.value = found.map_or_else(|| "–".to_owned(), speed);
+            (told.label, told.one) = (one.to_owned(), "");
         }
         list.push(told);
     }
     Ok(list)
 }
 
-/// The key numbers: column of `summary`, what it counts, and in which sense.
+/// The key numbers: column of `summary`, what one of those it counts is called, and in which sense.
 const NUMBERS: [(&str, &str, &str); 8] = [
     (
         "confirmed_downloads",
-        "confirmed downloads",
+        "confirmed download",
         "Peers seen below the threshold and later at or above it: a lower bound that counts nothing that did not happen.",
     ),
     (
         "estimated_downloads",
-        "estimated downloads",
+        "estimated download",
         "Each confirmed one weighted by how likely it was to be seen. Errs low: peers nobody can reach are not in it.",
     ),
     (
         "scrape_downloads",
-        "downloads by scrape",
+        "scraped download",
         "What trackers say was completed meanwhile, one tracker a torrent. Clients may report falsely.",
     ),
     (
@@ -125,14 +132,14 @@ const NUMBERS: [(&str, &str, &str); 8] = [
         "median speed",
         "Of the peers' mean download speeds while they were watched.",
     ),
-    ("unique_peers", "unique peers", "Named by a source or met in a contact, once per torrent."),
-    ("contacted_peers", "contacted peers", "Of these, peers whose handshake was received at least once."),
+    ("unique_peers", "unique peer", "Named by a source or met in a contact, once per torrent."),
+    ("contacted_peers", "contacted peer", "Of these, peers whose handshake was received at least once."),
     (
         "already_complete",
-        "already complete",
+        "already complete peer",
         "At or above the threshold when first seen: no downloads we saw.",
     ),
-    ("flagged", "flagged peers", "Counts that cannot be trusted, such as falling ones: never confirmed."),
+    ("flagged", "flagged peer", "Counts that cannot be trusted, such as falling ones: never confirmed."),
 ];
 
 /// What to look at where the log holds nothing.
@@ -219,10 +226,11 @@ pub fn fact_list(facts: &Facts) -> Vec<Fact> {
     add("Only from (UTC)", optional_time(&facts.since));
     add("Only before (UTC)", optional_time(&facts.until));
     add("Only these torrents", facts.info_hashes.join(", "));
-    add("Time buckets", duration_us(facts.bucket_s as f64 * 1e6));
+    let bucket_us = i64::try_from(facts.bucket_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+    add("Time buckets", format!("one per {}", unit(bucket_us)));
     let rows: u64 = facts.rows.iter().map(|(_, rows)| rows).sum();
     let tables: Vec<_> = facts.rows.iter().map(|(table, rows)| format!("{table} {}", count(*rows))).collect();
-    add("Rows read", format!("{} in {} files", count(rows), count(facts.segments)));
+    add("Rows read", format!("{} in {}", count(rows), number_of(facts.segments, "file")));
     add("Rows by table", tables.join(", "));
     let sources: Vec<_> =
         facts.geolocation.iter().map(|source| format!("{} from {}", source.tells, source.name)).collect();

@@ -16,7 +16,7 @@ use super::sections::{GROUPS, Group, OTHERS, order};
 use super::shapes::Shapes;
 use crate::facts::Facts;
 use crate::figure::frame::texts;
-use crate::figure::number::count;
+use crate::figure::number::{count, number_of};
 use crate::figure::text::visible;
 use crate::figure::{self, Figure, Names};
 use crate::table::{Column, Definition, Tables};
@@ -53,7 +53,8 @@ pub struct Page {
     notes: Vec<Remark>,
     facts: Vec<Fact>,
     runs: Vec<[String; 6]>,
-    runs_left_out: usize,
+    /// Runs of the log that are not listed, in words.
+    runs_left_out: Option<String>,
     groups: Vec<GroupOnPage>,
     credits: Vec<String>,
     /// Outlines of countries, which the maps refer to.
@@ -163,7 +164,7 @@ impl Page {
             notes: remarks(facts),
             facts: fact_list(facts),
             runs: runs(facts),
-            runs_left_out: facts.runs.len().saturating_sub(LISTED),
+            runs_left_out: left_out(facts.runs.len().saturating_sub(LISTED)),
             groups,
             credits: credits(facts),
             shapes: shapes.definitions(),
@@ -297,8 +298,12 @@ fn said_once(column: &Column, rows: &DataFrame) -> PolarsResult<Option<String>> 
     Ok(texts.all(|text| text == first).then(|| visible(&first).replace('_', " ")))
 }
 
+fn left_out(runs: usize) -> Option<String> {
+    (runs > 0).then(|| format!("{} in the log.", number_of(runs as u64, "more run")))
+}
+
 fn rows_in_words(number: usize) -> String {
-    if number == 1 { "1 row".to_owned() } else { format!("{} rows", count(number as u64)) }
+    number_of(number as u64, "row")
 }
 
 /// A column's name as a heading: the unit stands in the cells.

@@ -126,7 +126,8 @@ fn key_numbers_facts_and_remarks_come_first() {
     let header = page.split("</header>").next().unwrap();
     for text in [
         "19 torrents watched from frankfurt, 2026-11-20 00:00:00 to 2026-11-21 10:00:00 UTC (34 h).",
-        "<strong>1,606</strong><span class=\"what\">confirmed downloads</span>",
+        "<strong>1,606</strong><span class=\"what\" data-one=\"confirmed download\">confirmed downloads</span>",
+        "one per hour",
         "A file of the log could not be read",
         "it was killed &lt;or&gt; still runs.",
         "give a database with --geoip-city",

@@ -11,10 +11,10 @@ use super::{
 pub const DEFINITION: Definition = Definition {
     name: "confirmed_hourly",
     title: "Confirmed downloads over time",
-    about: "Confirmed downloads by the hour (or `--bucket`) of `confirmed_at`; hours without any have no row.",
+    about: "Confirmed downloads by the hour, or bucket, of `confirmed_at`; hours without any have no row.",
     key: 2,
     columns: &[
-        column("hour", Kind::Time, "When the hour, or bucket, begins."),
+        column("hour", Kind::Time, super::HOUR_ABOUT),
         column("info_hash", Kind::Text, "The torrent."),
         column("confirmed_downloads", Kind::Count, "Downloads confirmed in that hour."),
     ],

@@ -16,11 +16,11 @@ use super::{
 pub const DEFINITION: Definition = Definition {
     name: "health",
     title: "Health of the capture",
-    about: "Queues, workload and gaps of each capture run in each hour (or `--bucket`), from its gauges. In a gap no \
+    about: "Queues, workload and gaps of each capture run in each hour, or bucket, from its gauges. In a gap no \
             gauge was written though one was due: the machine was stopped or overloaded.",
     key: 2,
     columns: &[
-        column("hour", Kind::Time, "When the hour, or bucket, begins."),
+        column("hour", Kind::Time, super::HOUR_ABOUT),
         column("run", Kind::Text, "The run."),
         column("vantage", Kind::Text, "Where it ran; empty where its own row was lost."),
         column("gauges", Kind::Count, "Gauges of that hour."),

@@ -44,6 +44,9 @@ use crate::replay::{
     identity::{full_join, left_join},
 };
 
+/// What the column `hour` of the tables over time says.
+const HOUR_ABOUT: &str = "When the bucket of time begins: an hour, shorter in logs of less than six hours, or what `--bucket` says.";
+
 /// Every result table, in the order of the report.
 pub const TABLES: &[&Definition] = &[
     &summary::DEFINITION,

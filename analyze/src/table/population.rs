@@ -23,7 +23,7 @@ pub const DEFINITION: Definition = Definition {
     name: "population",
     title: "Population",
     about: "How many peers there are, by every method that could be applied: seen, capture–recapture over pairs of \
-            sources (Chapman) and over hours or `--bucket`s (Chao), filters of DHT nodes (BEP 33), and trackers' own \
+            sources (Chapman) and over hours, or buckets, (Chao), filters of DHT nodes (BEP 33), and trackers' own \
             counts. The row `all` sums the torrents a method could be applied to.",
     key: 3,
     columns: &[

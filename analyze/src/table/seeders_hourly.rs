@@ -16,11 +16,11 @@ use crate::estimate::{Estimate, share};
 pub const DEFINITION: Definition = Definition {
     name: "seeders_hourly",
     title: "Seeders and leechers over time",
-    about: "Seeders and leechers of each torrent in each hour (or `--bucket`): peers by what they told last in it, and \
+    about: "Seeders and leechers of each torrent in each hour, or bucket: peers by what they told last in it, and \
             what trackers and DHT nodes told. Of DHT nodes the one with most peers stands.",
     key: 3,
     columns: &[
-        column("hour", Kind::Time, "When the hour, or bucket, begins."),
+        column("hour", Kind::Time, super::HOUR_ABOUT),
         column("info_hash", Kind::Text, "The torrent."),
         column("of", Kind::Text, "`seen` for peers we watched, `dht` for filters (BEP 33), or the tracker."),
         column(

@@ -11,10 +11,10 @@ use super::{
 pub const DEFINITION: Definition = Definition {
     name: "sources_hourly",
     title: "Sources over time",
-    about: "Addresses each source named in each hour (or `--bucket`), new and repeated, over all torrents.",
+    about: "Addresses each source named in each hour, or bucket, new and repeated, over all torrents.",
     key: 2,
     columns: &[
-        column("hour", Kind::Time, "When the hour, or bucket, begins."),
+        column("hour", Kind::Time, super::HOUR_ABOUT),
         column("source", Kind::Text, "What named the peers, e.g. `tracker_udp`."),
         column("received", Kind::Count, "Addresses received, repeats included."),
         column("new", Kind::Count, "Addresses no source had named before."),

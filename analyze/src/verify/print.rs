@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{DamagedFile, Gap, RunSpan, TableRows, Verified, WalFile, WalState};
-use crate::figure::number::{bytes, count, duration_us};
+use crate::figure::number::{bytes, count, duration_us, number_of};
 
 /// Numbers of write-ahead files named of a run.
 const NUMBERS_LISTED: usize = 8;
@@ -24,14 +24,14 @@ pub(super) fn text(verified: &Verified) -> String {
     let mut notes = verified.notes.clone();
     if verified.files_without_checksum > 0 {
         notes.push(format!(
-            "{} segment(s) carry no checksum: they can be decoded, but a changed value in them may go unseen",
-            count(verified.files_without_checksum)
+            "{} without a checksum: they can be decoded, but a changed value in them may go unseen",
+            number_of(verified.files_without_checksum, "segment")
         ));
     }
     if verified.files_replaced > 0 {
         notes.push(format!(
-            "{} segment(s) are merged into others already and count once; `analyze compact` removes them",
-            count(verified.files_replaced)
+            "{} merged into others already, counted once; `analyze compact` removes them",
+            number_of(verified.files_replaced, "segment")
         ));
     }
     section("Notes", notes).into_iter().for_each(&mut line);
@@ -42,11 +42,11 @@ fn verdict(verified: &Verified) -> Vec<String> {
     let files = verified.tables.iter().map(|table| table.files).sum();
     let rows = verified.tables.iter().map(|table| table.rows).sum();
     let kept = verified.wals.iter().filter(|wal| wal.damaged_bytes > 0).count() + verified.damaged.len();
-    let all = format!("{} rows in {} segments", count(rows), count(files));
+    let all = format!("{} in {}", number_of(rows, "row"), number_of(files, "segment"));
     vec![if verified.whole {
         format!("whole: {all}")
     } else {
-        format!("DAMAGED: {kept} file(s); {all} can be read")
+        format!("DAMAGED: {}; {all} can be read", number_of(kept as u64, "file"))
     }]
 }
 
@@ -91,7 +91,7 @@ fn tables(tables: &[TableRows]) -> Vec<String> {
 fn run(run: &RunSpan) -> String {
     let RunSpan { run, rows, first_at, last_at, stopped, missing } = run;
     let end = if *stopped { "stopped in good order" } else { "killed, running, or its end is lost" };
-    let mut line = format!("{run}: {} rows, {first_at} to {last_at}, {end}", count(*rows));
+    let mut line = format!("{run}: {}, {first_at} to {last_at}, {end}", number_of(*rows, "row"));
     if !missing.is_empty() {
         let listed: Vec<_> = missing.iter().take(NUMBERS_LISTED).map(u32::to_string).collect();
         let more = if missing.len() > NUMBERS_LISTED { " …" } else { "" };
@@ -112,14 +112,17 @@ fn wal(wal: &WalFile) -> String {
     let mut parts = vec![match state {
         WalState::KeptAside => {
             format!(
-                "{} rows can be read and are in the segments; delete the file once you have looked at it",
-                count(*rows)
+                "{} can be read, in the segments already; delete the file once you have looked at it",
+                number_of(*rows, "row")
             )
         }
         WalState::LeftOver => {
-            format!("{} rows that the next start of a capture on the folder makes segments of", count(*rows))
+            format!(
+                "{} that the next start of a capture on the folder makes segments of",
+                number_of(*rows, "row")
+            )
         }
-        WalState::Open => format!("{} rows, being written by a running capture", count(*rows)),
+        WalState::Open => format!("{}, being written by a running capture", number_of(*rows, "row")),
     }];
     if *torn_bytes > 0 {
         parts.push(format!("{} torn at its end, never durable", bytes(*torn_bytes as f64)));
@@ -135,9 +138,9 @@ fn damaged(damaged: &DamagedFile) -> Vec<String> {
     let saved = match rows {
         None => "nothing can be saved: without its footer no row can be found".to_owned(),
         Some(rows) => format!(
-            "{} of {} rows can be read; of {} the bytes are known to be those that were written",
+            "{} of {} can be read; of {} the bytes are known to be those that were written",
             count(*rows_readable),
-            count(*rows),
+            number_of(*rows, "row"),
             count(*rows_intact)
         ),
     };

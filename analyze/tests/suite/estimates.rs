@@ -38,7 +38,7 @@ fn the_population_is_told_by_every_method_side_by_side() {
         (told.source, told.seeders, told.leechers) = (source, Some(seeders), Some(5));
         log.row(second, told);
     }
-    let report = log.report_with(|options| options.bucket = 60_000_000);
+    let report = log.report_with(|options| options.bucket = Some(60_000_000));
     let names = ["info_hash", "method", "of", "counts", "peers", "interval", "samples"];
     let rows = columns(&report, "population", &names);
     let own: Vec<Vec<String>> =

@@ -1,5 +1,7 @@
 //! Every table of one hand-written log, row for row.
 
+use analyze::run::Report;
+
 use crate::common::{
     LogWriter, PIECES, all_csv, hash, mmdb,
     mmdb::{Value, map, nested_city},
@@ -163,8 +165,31 @@ fn a_table_that_was_not_asked_for_is_not_there() {
 }
 
 #[test]
+fn short_logs_have_short_buckets_and_say_so() {
+    let chosen = log().report_with(|options| options.bucket = None);
+    assert_eq!(chosen.facts.bucket_s, 600);
+    let hours = crate::common::columns(&chosen, "confirmed_hourly", &["hour", "confirmed_downloads"]);
+    assert_eq!(hours, [["2026-01-02T00:00:00.000000Z", "1"], ["2026-01-02T01:00:00.000000Z", "1"]]);
+    let note = "so that tables over time have a bucket every 10 min instead of every hour (--bucket 1h).";
+    let told = |report: &Report| report.facts.notes.iter().any(|told| told.ends_with(note));
+    assert!(told(&chosen), "{:?}", chosen.facts.notes);
+    assert!(!told(&log().report_with(|options| options.bucket = Some(600_000_000))));
+    let none_over_time = log().report_with(|options| {
+        options.bucket = None;
+        options.only = vec!["speeds".to_owned()];
+    });
+    assert!(!told(&none_over_time));
+    // What is chosen follows what is selected.
+    let minutes = log().report_with(|options| {
+        options.bucket = None;
+        options.until = Some(1_767_312_000_000_000 + 150_000_000);
+    });
+    assert_eq!(minutes.facts.bucket_s, 10);
+}
+
+#[test]
 fn buckets_are_as_long_as_asked() {
-    let report = log().report_with(|options| options.bucket = 60_000_000);
+    let report = log().report_with(|options| options.bucket = Some(60_000_000));
     let hours = crate::common::columns(&report, "confirmed_hourly", &["hour", "confirmed_downloads"]);
     assert_eq!(hours, [["2026-01-02T00:02:00.000000Z", "1"], ["2026-01-02T01:06:00.000000Z", "1"]]);
 }

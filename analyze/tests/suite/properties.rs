@@ -315,7 +315,7 @@ proptest! {
             log.sighting(60.0 * f64::from(*minute), hash(1), *source, &format!("2.2.2.{host}:{port}"));
         }
         let report = log.report_with(|options| {
-            options.bucket = 60_000_000;
+            options.bucket = Some(60_000_000);
             options.only = vec!["sources".to_owned(), "population".to_owned()];
         });
         let Counted { by_source, minutes, rounds } = counted(&answers);

@@ -7,6 +7,13 @@ const fixed = (value, decimals) => {
 };
 const integer = (value) => (value < 0 ? "−" : "") + grouped(String(Math.abs(Math.trunc(value))));
 
+// How many of something: `1 peer`, `1,234 peers`, `3 countries`; `what` is one of them.
+const plural = (what) => {
+  if (/[^aeiou]y$/.test(what)) return what.replace(/y$/, "ies");
+  return what + (/(s|x|ch|sh)$/.test(what) ? "es" : "s");
+};
+const numberOf = (value, what) => `${integer(value)} ${value === 1 ? what : plural(what)}`;
+
 const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
 
 // At most three significant digits, without trailing zeros after the point.

@@ -196,7 +196,7 @@ class Table {
     const all = stored.of[this.torrent] ?? 0;
     const file = document.createElement("code");
     file.textContent = this.element.dataset.file;
-    const kept = all > found && !this.search ? `${integer(found)} of ${integer(all)} rows` : all === 1 ? "1 row" : `${integer(found)} rows`;
+    const kept = all > found && !this.search ? `${integer(found)} of ${numberOf(all, "row")}` : numberOf(found, "row");
     this.caption.replaceChildren(`${kept} of this torrent; `, file, " has all.");
   }
 

@@ -34,6 +34,8 @@ const mark = (hash) => {
 const numbers = [...document.querySelectorAll(".numbers [data-column]")].map((item) => ({
   item,
   value: item.querySelector("strong"),
+  what: item.querySelector(".what"),
+  whatBefore: item.querySelector(".what").textContent,
   before: item.querySelector("strong").textContent,
   range: item.querySelector(".range"),
   rangeBefore: item.querySelector(".range")?.textContent,
@@ -42,16 +44,19 @@ const numbers = [...document.querySelectorAll(".numbers [data-column]")].map((it
 const tellNumbers = ({ tables: { summary } }) => {
   const row = chosen === null ? null : summary?.rows.find((row) => row[0] === chosen);
   const at = (name) => summary?.columns.findIndex(([column]) => column === name) ?? -1;
-  for (const { item, value, before, range, rangeBefore } of numbers) {
+  for (const { item, value, what, whatBefore, before, range, rangeBefore } of numbers) {
     const column = at(item.dataset.column);
     if (chosen === null || column < 0) {
       value.textContent = before;
+      what.textContent = whatBefore;
       if (range) range.textContent = rangeBefore;
       continue;
     }
     // The page does not hold the rows of more than some ten thousand torrents.
     const number = row?.[column] ?? null;
     value.textContent = number === null ? "–" : written[summary.columns[column][1]](number);
+    const { one } = what.dataset;
+    if (one) what.textContent = number === 1 ? one : plural(one);
     if (!range) continue;
     const [low, high] = ["_low", "_high"].map((end) => row[at(item.dataset.column + end)]);
     range.textContent = number === null ? "" : `95 %: ${integer(low)} to ${integer(high)}`;

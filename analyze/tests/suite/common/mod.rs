@@ -388,7 +388,7 @@ pub fn options(data: &[&Path]) -> ReportOptions {
         geoip_asn: None,
         out: PathBuf::from("report"),
         only: Vec::new(),
-        bucket: 3_600_000_000,
+        bucket: Some(3_600_000_000),
         format: vec![analyze::table_file::Format::Csv],
         identity: analyze::replay::Identity::Endpoint,
     }

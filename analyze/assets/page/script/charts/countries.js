@@ -21,7 +21,7 @@ charts.countries = (torrent, { places: all }, width, name, figure) => {
     copy.setAttribute("class", count ? classOf(count) : "land");
     delete copy.dataset.tip;
     const country = all.names[shape.dataset.c] ?? shape.dataset.c;
-    if (count) copy.dataset.tip = `${country}: ${integer(count)} confirmed downloads (${percent(count / confirmed)})`;
+    if (count) copy.dataset.tip = `${country}: ${numberOf(count, "confirmed download")} (${percent(count / confirmed)})`;
     svg.append(copy);
   }
   const top = Math.min(...[...map.querySelectorAll("text")].map((text) => Number(text.getAttribute("y")))) - 12.5;

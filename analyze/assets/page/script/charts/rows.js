@@ -40,9 +40,9 @@ const BARS = 15;
 charts.clients = (torrent, { clients: all }, width, name) => {
   const own = all[torrent] ?? [];
   if (!own.length) return nothing(width, "No download of this torrent was confirmed.");
-  const bars = own.slice(0, BARS).map(([client, count]) => [client, count, `${client}: ${integer(count)} confirmed downloads`]);
+  const bars = own.slice(0, BARS).map(([client, count]) => [client, count, `${client}: ${numberOf(count, "confirmed download")}`]);
   const others = own.slice(BARS);
-  if (others.length) bars.push([`${integer(others.length)} other programs`, sum(others), `${integer(sum(others))} confirmed downloads`]);
+  if (others.length) bars.push([numberOf(others.length, "other program"), sum(others), numberOf(sum(others), "confirmed download")]);
   return barChart(bars, "c1", "confirmed downloads", width, name);
 };
 
@@ -57,7 +57,7 @@ charts.trackers = (torrent, { tables: { trackers } }, width, name) => {
     most.set(tracker, Math.max(most.get(tracker) ?? 0, row[column.scrape_downloads]));
   }
   const bars = [...most].sort(([, a], [, b]) => b - a).slice(0, BARS);
-  return barChart(bars.map(([tracker, count]) => [tracker, count, `${tracker}: ${integer(count)} downloads`]), "c2", "downloads counted", width, name);
+  return barChart(bars.map(([tracker, count]) => [tracker, count, `${tracker}: ${numberOf(count, "download")}`]), "c2", "downloads counted", width, name);
 };
 
 charts.speeds_by_country = (torrent, { speeds_by_country: all }, width, name) => {
@@ -118,7 +118,7 @@ charts.population = (torrent, { tables: { population } }, width, name) => {
       svg.append(line("whisker", across(low), y, across(high), y));
       for (const end of [low, high]) svg.append(line("whisker", across(end), y - 4, across(end), y + 4));
     }
-    const tip = `${nameOf(row)}: ${noteOf(row)} peers; errs ${row[column.bias]}`;
+    const tip = `${nameOf(row)}: ${noteOf(row)} ${noteOf(row) === "1" ? "peer" : "peers"}; errs ${row[column.bias]}`;
     svg.append(circle(["rest", "c1", "c2"][rank(row)], across(row[column.peers]), y, 5, tip));
     svg.append(label("value", panel.right + 10, y + 4, "start", noteOf(row)));
   });

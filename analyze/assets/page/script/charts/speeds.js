@@ -23,7 +23,7 @@ charts.speeds = (torrent, { speeds: all }, width, name) => {
   const maxima = new Map(own.max);
   for (const [bin, count] of own.mean) {
     const [left, right] = [across(edge(bin)), across(edge(bin + 1))];
-    const tip = `${speed(edge(bin))} to ${speed(edge(bin + 1))}: mean speed of ${integer(count)}, highest speed of ${integer(maxima.get(bin) ?? 0)} peers`;
+    const tip = `${speed(edge(bin))} to ${speed(edge(bin + 1))}: mean speed of ${numberOf(count, "peer")}, highest speed of ${numberOf(maxima.get(bin) ?? 0, "peer")}`;
     svg.append(rect("c1", left + 0.5, up(count), right - left - 1, panel.bottom - up(count), tip));
   }
   const outline = [[across(edge(first)), panel.bottom]];

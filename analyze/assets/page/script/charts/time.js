@@ -3,6 +3,8 @@ const charts = {};
 
 // Over time: bars of confirmed downloads, lines of seeders and leechers.
 const bucketTime = (buckets, index) => buckets.start_us + index * buckets.step_us;
+// When one begins as people read it: to the second where buckets are shorter than a minute.
+const bucketTold = (buckets, index) => (buckets.step_us % MINUTE === 0 ? minute : second)(bucketTime(buckets, index));
 
 charts.confirmed_hourly = (torrent, { buckets, confirmed_hourly: all }, width, name) => {
   const bars = all[torrent] ?? [];
@@ -18,7 +20,7 @@ charts.confirmed_hourly = (torrent, { buckets, confirmed_hourly: all }, width, n
   for (const [index, count] of bars) {
     const [left, right] = [across(bucketTime(buckets, index)), across(bucketTime(buckets, index + 1))];
     const gap = Math.max(Math.min((right - left) * 0.12, 3), right - left - 64);
-    const tip = `${minute(bucketTime(buckets, index))} UTC: ${integer(count)} confirmed downloads`;
+    const tip = `${bucketTold(buckets, index)} UTC: ${numberOf(count, "confirmed download")}`;
     svg.append(rect("c1", left + gap / 2, up(count), right - left - gap, panel.bottom - up(count), tip));
   }
   baseLine(svg, panel);
@@ -49,7 +51,7 @@ charts.seeders_hourly = (torrent, { buckets, seeders_hourly: all }, width, name)
   }
   const most = roundUp(Math.max(...hours.flatMap((hour) => hour.slice(1).filter((value) => value !== null))), 5);
   const up = linear(0, most, panel.bottom, panel.top);
-  verticalAxis(svg, panel, up, ticksTo(most, 5).filter(Number.isInteger), short, "peers");
+  verticalAxis(svg, panel, up, ticksTo(most, 5).filter(Number.isInteger), short, `peers in each ${buckets.unit}`);
   const end = bucketTime(buckets, buckets.count);
   const across = linear(buckets.start_us, end, panel.left, panel.right);
   const middle = (index) => across(bucketTime(buckets, index + 0.5));
@@ -72,7 +74,7 @@ charts.seeders_hourly = (torrent, { buckets, seeders_hourly: all }, width, name)
   }
   for (const hour of hours) {
     const told = lines.filter(([, , , column]) => hour[column] !== null);
-    const tip = `${minute(bucketTime(buckets, hour[0]))} UTC: ${told.map(([, , text, column]) => `${text} ${integer(hour[column])}`).join(", ")}`;
+    const tip = `${bucketTold(buckets, hour[0])} UTC: ${told.map(([, , text, column]) => `${text} ${integer(hour[column])}`).join(", ")}`;
     const [left, right] = [across(bucketTime(buckets, hour[0])), across(bucketTime(buckets, hour[0] + 1))];
     svg.append(rect("hit", left, panel.top, right - left, panel.bottom - panel.top, tip));
   }
