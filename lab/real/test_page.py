@@ -12,8 +12,8 @@ from conftest import ROOT, TARGET
 
 PHONE, DESK = 390, 1280
 # Figures that show a torrent alone.
-OF_TORRENTS = ["clients", "confirmed_hourly", "countries", "population", "seeders_hourly", "speeds"]
-OF_TORRENTS += ["speeds_by_country", "trackers"]
+OF_TORRENTS = ["clients", "confirmed_hourly", "contacts", "countries", "flagged", "population", "requests"]
+OF_TORRENTS += ["seeders_hourly", "sources", "speeds", "speeds_by_country", "trackers"]
 # What the page writes for no number, and between the ends of a range.
 ABSENT = TO = "\N{EN DASH}"
 
@@ -164,6 +164,22 @@ def test_a_torrent_alone_has_the_numbers_of_its_row(page, sample):
             assert told == (int(rows[info_hash][column]) if rows[info_hash][column] else None), (info_hash, column)
 
 
+def test_the_first_sentences_say_how_many_and_how_sure(page, sample):
+    look(page, sample)
+    for row in sample.rows("summary"):
+        choose(page, "" if row["info_hash"] == "all" else row["info_hash"])
+        told = page.run("document.querySelector('.verdict').textContent")
+        confirmed = int(row["confirmed_downloads"])
+        start = f"At least {confirmed} download" if confirmed else "No download was confirmed"
+        assert told.startswith(start), told
+        assert "below 98\N{NO-BREAK SPACE}% of the pieces" in told
+        if row["estimated_downloads"]:
+            estimate = [row[f"estimated_downloads{end}"] for end in ("", "_low", "_high")]
+            assert "about {} ({} to {}, 95 % interval)".format(*estimate) in told
+        if row["scrape_downloads"]:
+            assert told.endswith(f"Trackers themselves counted {row['scrape_downloads']}.")
+
+
 def test_a_torrent_alone_has_its_own_rows_and_figures(page, sample):
     look(page, sample)
     torrent = max(sample.rows("summary"), key=lambda row: (row["info_hash"] != "all", int(row["confirmed_downloads"])))
@@ -177,6 +193,11 @@ def test_a_torrent_alone_has_its_own_rows_and_figures(page, sample):
     bars = page.run("""[...document.querySelectorAll('[data-figure=confirmed_hourly] > .drawn [data-tip]')]
         .map((bar) => Number(bar.dataset.tip.match(/UTC: ([0-9,]+) confirmed/)[1].replace(",", "")))""")
     assert sum(bars) == int(torrent["confirmed_downloads"])
+    # What stays says so before anything else.
+    marks = page.run("""[...document.querySelectorAll("figure.all > figcaption")]
+        .map((caption) => getComputedStyle(caption, "::before").content)""")
+    assert len(marks) > 5
+    assert set(marks) == {'"all torrents together"', '"all torrents, this one highlighted"'}
     drawn = page.run("[...document.querySelectorAll('.replaced')].map((figure) => figure.dataset.figure)")
     assert sorted(drawn) == OF_TORRENTS
     choose(page, "")
@@ -296,11 +317,15 @@ def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page
     only = Report(tmp_path, ROOT / "data" / "sample", "--info-hash", torrent)
     look(page, only)
     static = "[...document.querySelectorAll('[data-figure={0}] > svg.wide title')].map((title) => title.textContent)"
-    figures = ["confirmed_hourly", "population", "seeders_hourly", "speeds_by_country"]
+    outcomes = ["contacts", "requests", "sources", "flagged"]
+    figures = ["confirmed_hourly", "population", "seeders_hourly", "speeds_by_country", *outcomes]
     before = {name: page.run(static.format(name)) for name in figures}
+    verdict = "document.querySelector('.verdict').textContent"
+    verdict_before = page.run(verdict)
     look(page, only, fragment=f"#torrent={torrent}")
     drawn = "[...document.querySelectorAll('[data-figure={0}] > .drawn [data-tip]')].map((mark) => mark.dataset.tip)"
     after = {name: page.run(drawn.format(name)) for name in figures}
+    assert page.run(verdict) == verdict_before
     # The page names the torrent beside the figure, not at each bar.
     bar = re.compile("(.* UTC)(?:, .*)?: ([0-9,]+)(?: confirmed downloads?)?")
     bars = [[bar.fullmatch(tip).groups() for tip in tips["confirmed_hourly"]] for tips in (before, after)]
@@ -315,6 +340,15 @@ def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page
     hours = [tip.replace(" by trackers", "") for tip in before["seeders_hourly"] if "share of" not in tip]
     assert [tip for tip in hours if "UTC" in tip] == after["seeders_hourly"] != []
     assert set(after["speeds_by_country"]) == set(before["speeds_by_country"]) != set()
+    for name in outcomes:
+        # Names of rows tell themselves in the report's figure: they may be cut.
+        told = {tip for tip in before[name] if ": " in tip and not tip.startswith(("announce: ", "scrape: ", "pex: "))}
+        told |= {tip for tip in before[name] if tip.count(": ") > 1}
+        assert set(after[name]) == told, name
+        texts = "[...document.querySelectorAll('[data-figure={0}] > {1} text:not(:has(title))')].map((text) => text.textContent)"
+        notes = [{text for text in page.run(texts.format(name, kind)) if "%" in text} for kind in ("svg.wide", "svg.drawn")]
+        assert notes[0] == notes[1], name
+    assert all(after[name] for name in ["contacts", "requests", "sources"])
 
 
 # Nothing, and much.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use std::str::FromStr as _;
+
 use polars::prelude::{DataFrame, DataType, PolarsResult};
+use schema::table::ContactOutcome;
 
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
@@ -81,13 +84,42 @@ fn outcomes(rows: &DataFrame) -> PolarsResult<Vec<Outcome>> {
     Ok(outcomes)
 }
 
+/// What an outcome means, for people who meet its name for the first time; empty for one that is not known here.
+pub(super) fn meaning(outcome: &str) -> &'static str {
+    match ContactOutcome::from_str(outcome) {
+        Ok(ContactOutcome::ClosedByRemote) => "the peer hung up",
+        Ok(ContactOutcome::ConnectFailed) => "no connection, for a cause the log tells",
+        Ok(ContactOutcome::ConnectTimedOut) => "no connection in time",
+        Ok(ContactOutcome::HandshakeClosed) => "the peer hung up before it said who it is",
+        Ok(ContactOutcome::HandshakeMalformed) => "what answered does not speak BitTorrent",
+        Ok(ContactOutcome::HandshakeReset) => "the connection broke before the peer said who it is",
+        Ok(ContactOutcome::HandshakeTimedOut) => "connected, but the peer did not say who it is",
+        Ok(ContactOutcome::IdleTimedOut) => "the peer said nothing for too long",
+        Ok(ContactOutcome::OurLimit) => "we made room for other peers",
+        Ok(ContactOutcome::ProtocolError) => "the peer broke the protocol",
+        Ok(ContactOutcome::Refused) => "nobody listens there",
+        Ok(ContactOutcome::Reset) => "the connection broke",
+        Ok(ContactOutcome::SelfConnection) => "the peer was ourselves",
+        Ok(ContactOutcome::Shutdown) => "the capture ended meanwhile",
+        Ok(ContactOutcome::ShutdownEarly) => "the capture ended before the peer said who it is",
+        Ok(ContactOutcome::Unreachable) => "there is no way to the address",
+        Ok(ContactOutcome::VisitDone) => "we had what we came for, and left",
+        Ok(ContactOutcome::WrongInfoHash) => "the peer is there for another torrent",
+        Err(_) => "",
+    }
+}
+
 fn bar(outcome: &Outcome, all: f64) -> Bar {
     let name = outcome.name.replace('_', " ");
+    let meaning = match meaning(&outcome.name) {
+        "" => String::new(),
+        meaning => format!(" ({meaning})"),
+    };
     let classes = if outcome.success { ["c3", "c3 faint"] } else { ["c2", "c2 faint"] };
     let part = |class, value: f64, what: &str| Part {
         class,
         value,
-        tooltip: format!("{name}: {}", counted_of(value, what)),
+        tooltip: format!("{name}{meaning}: {}", counted_of(value, what)),
     };
     let [first_class, later_class] = classes;
     Bar {

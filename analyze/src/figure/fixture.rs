@@ -346,7 +346,51 @@ pub fn many(torrents: usize, hours: usize) -> Tables {
     swarms(&mut tables, torrents, hours);
     networks(&mut tables);
     capture(&mut tables, hours);
+    of_torrents(&mut tables, torrents);
     tables
+}
+
+/// What tables of all torrents together count by torrent.
+fn of_torrents(tables: &mut Tables, torrents: usize) {
+    let frame = |columns: Vec<Series>| {
+        DataFrame::new_infer_height(columns.into_iter().map(Column::from).collect()).unwrap()
+    };
+    let texts = |name: &str, each: usize, text: &dyn Fn(usize) -> String| {
+        Series::new(name.into(), (0..torrents * each).map(text).collect::<Vec<_>>())
+    };
+    let numbers = |name: &str, each: usize, number: &dyn Fn(usize) -> usize| {
+        let numbers: Vec<u64> = (0..torrents * each).map(|index| number(index) as u64).collect();
+        Series::new(name.into(), numbers)
+    };
+    let contacts = frame(vec![
+        texts("info_hash", 4, &|index| hash(index / 4)),
+        texts("outcome", 4, &|index| ["visit_done", "refused"][index / 2 % 2].to_owned()),
+        texts("attempt", 4, &|index| ["first", "later"][index % 2].to_owned()),
+        numbers("contacts", 4, &|index| pick(index, 900) + 1),
+        Series::new("success".into(), (0..torrents * 4).map(|index| index / 2 % 2 == 0).collect::<Vec<_>>()),
+    ]);
+    let requests = frame(vec![
+        texts("info_hash", 3, &|index| hash(index / 3)),
+        texts("source", 3, &|index| ["tracker_http", "tracker_http", "pex"][index % 3].to_owned()),
+        texts("endpoint", 3, &|index| {
+            ["http://a.example/<&", "http://a.example/<&", ""][index % 3].to_owned()
+        }),
+        texts("kind", 3, &|index| ["announce", "announce", "pex"][index % 3].to_owned()),
+        texts("outcome", 3, &|index| ["ok", "timed_out", "ok"][index % 3].to_owned()),
+        numbers("requests", 3, &|index| pick(index, 40) + 1),
+    ]);
+    let named = |index: usize| pick(index, 400) + 4;
+    let sources = frame(vec![
+        texts("info_hash", 2, &|index| hash(index / 2)),
+        texts("source", 2, &|index| ["dht", "tracker_http"][index % 2].to_owned()),
+        numbers("unique_peers", 2, &named),
+        numbers("only_here", 2, &|index| named(index) / 3),
+        numbers("dialled_peers", 2, &|index| named(index) / 2),
+        numbers("answered_peers", 2, &|index| named(index) / 4),
+    ]);
+    for (table, rows) in [("contacts", contacts), ("requests", requests), ("sources", sources)] {
+        tables.insert_of_torrents(find(table).unwrap(), rows);
+    }
 }
 
 /// What is known of swarms beside their downloads.

@@ -10,7 +10,7 @@ use super::number::{counted, counted_of, percent};
 const TITLE: &str = "Why peers are not believed";
 
 /// Columns that tell a reason, and the reason in words.
-const REASONS: [(&str, &str); 3] = [
+pub(super) const REASONS: [(&str, &str); 3] = [
     ("backwards", "counts went backwards"),
     ("have_only", "progress by HAVEs alone"),
     ("implausible_speed", "faster than plausible"),

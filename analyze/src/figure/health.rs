@@ -1,5 +1,7 @@
 //! `health`: the capture's workload over time, one panel of lines a figure, one line a vantage; gaps are marked.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::Figure;
@@ -96,7 +98,7 @@ fn plot(hours: &[Hour], facts: &Facts, width: f64) -> Drawing {
     const PLOT: f64 = 96.0;
     const STEP: f64 = PLOT + 66.0;
     let times: Vec<_> = hours.iter().map(|hour| hour.time_us).collect();
-    let buckets = Buckets::covering(facts, &times, whole_usize(width / 5.0));
+    let buckets = Buckets::covering(facts, &times, whole_usize(width / 5.0)).widened(mostly_apart(hours));
     let mut vantages: Vec<&str> = hours.iter().map(|hour| hour.vantage.as_str()).collect();
     vantages.sort_unstable();
     vantages.dedup();
@@ -146,6 +148,22 @@ fn plot(hours: &[Hour], facts: &Facts, width: f64) -> Drawing {
         mark_gaps(&mut drawing, panel, &buckets, hours);
     }
     drawing
+}
+
+/// How far the values of a vantage are mostly apart, µs: gauges may be rarer than buckets.
+fn mostly_apart(hours: &[Hour]) -> i64 {
+    let mut of_vantage: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    for hour in hours {
+        of_vantage.entry(hour.vantage.as_str()).or_default().push(hour.time_us);
+    }
+    let mut apart = Vec::new();
+    for times in of_vantage.values_mut() {
+        times.sort_unstable();
+        times.dedup();
+        apart.extend(times.iter().zip(times.iter().skip(1)).map(|(one, next)| next.saturating_sub(*one)));
+    }
+    apart.sort_unstable();
+    apart.get(apart.len() / 2).copied().unwrap_or(0)
 }
 
 /// Shades the time before each hour's end that its gauges do not tell of.

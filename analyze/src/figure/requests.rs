@@ -63,13 +63,7 @@ fn asked(rows: &DataFrame) -> PolarsResult<BTreeMap<String, Answers>> {
     let mut asked: BTreeMap<String, Answers> = BTreeMap::new();
     let columns = sources.into_iter().zip(endpoints).zip(kinds).zip(outcomes).zip(requests);
     for ((((source, endpoint), kind), outcome), requests) in columns {
-        let whom = match endpoint.filter(|endpoint| !endpoint.is_empty()) {
-            Some(endpoint) => endpoint,
-            None => sources_hourly::name(&source.unwrap_or_default()),
-        };
-        let what = kind.map(|kind| kind.replace('_', " ")).unwrap_or_default();
-        // What was asked comes first: it must be seen where a long address is cut.
-        let answers = asked.entry(format!("{what}: {whom}")).or_default();
+        let answers = asked.entry(asked_for(source, endpoint, kind)).or_default();
         match outcome.as_deref() {
             Some("ok") => answers.ok += requests,
             other => {
@@ -79,6 +73,16 @@ fn asked(rows: &DataFrame) -> PolarsResult<BTreeMap<String, Answers>> {
         }
     }
     Ok(asked)
+}
+
+/// Who was asked, and for what, which comes first: it must be seen where a long address is cut.
+pub(super) fn asked_for(source: Option<String>, endpoint: Option<String>, kind: Option<String>) -> String {
+    let whom = match endpoint.filter(|endpoint| !endpoint.is_empty()) {
+        Some(endpoint) => endpoint,
+        None => sources_hourly::name(&source.unwrap_or_default()),
+    };
+    let what = kind.map(|kind| kind.replace('_', " ")).unwrap_or_default();
+    format!("{what}: {whom}")
 }
 
 fn bar(name: &str, answers: &Answers) -> Bar {

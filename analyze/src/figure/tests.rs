@@ -251,7 +251,10 @@ fn confirmed_downloads_are_stacked_by_torrent() {
 #[test]
 fn contacts_tell_first_from_later_and_success_from_failure() {
     let figure = figure(&fixture::many(1, 1), &fixture::facts(1, 1), "contacts");
-    assert_holds(&figure, &["visit done: 8,100 first contacts", "refused: 7,333 later contacts"]);
+    assert_holds(
+        &figure,
+        &["left): 8,100 first contacts", "refused (nobody listens there): 7,333 later contacts"],
+    );
     assert!(figure.subtitle.contains("135,579 contacts, 14,764 of them with a handshake (11 %)"));
 }
 

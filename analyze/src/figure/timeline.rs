@@ -44,6 +44,19 @@ impl Buckets {
         }
     }
 
+    /// The same time in buckets so wide that each holds a value where one comes every `every_us`.
+    #[must_use]
+    pub fn widened(self, every_us: i64) -> Self {
+        let factor = every_us.saturating_add(self.step_us - 1) / self.step_us;
+        if factor <= 1 {
+            return self;
+        }
+        let step_us = self.step_us.saturating_mul(factor);
+        let start_us = self.start_us.div_euclid(step_us) * step_us;
+        let count = (self.end_us().saturating_sub(start_us) - 1) / step_us + 1;
+        Self { start_us, step_us, count: usize::try_from(count).unwrap_or(1).max(1) }
+    }
+
     /// Which bucket holds a time.
     pub fn index(&self, time_us: i64) -> Option<usize> {
         let index = usize::try_from(time_us.checked_sub(self.start_us)?.div_euclid(self.step_us)).ok()?;
@@ -175,6 +188,18 @@ mod tests {
             Buckets::covering(&facts("1970-01-01T00:00:00Z", "9999-01-01T00:00:00Z"), &[i64::MAX], 160);
         assert!(absurd.count <= 160);
         assert_eq!(absurd.index(i64::MIN), None);
+    }
+
+    #[test]
+    fn buckets_may_be_as_wide_as_values_are_apart() {
+        let mut facts = facts("2026-11-22T08:30:02Z", "2026-11-22T08:31:00Z");
+        facts.bucket_s = 5;
+        let buckets = Buckets::covering(&facts, &[], 100);
+        assert_eq!((buckets.count, buckets.unit().as_str()), (13, "5 seconds"));
+        assert_eq!(buckets.widened(5 * SECOND_US).count, 13);
+        let wide = buckets.widened(9 * SECOND_US);
+        assert_eq!((wide.count, wide.unit().as_str()), (7, "10 seconds"));
+        assert!(wide.start_us <= buckets.start_us && wide.end_us() >= buckets.end_us());
     }
 
     #[test]

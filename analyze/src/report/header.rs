@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::prose::{foreign, with_links};
 use crate::facts::Facts;
 use crate::figure::frame::{numbers, texts};
-use crate::figure::number::{count, duration_us, number_of, parse_time, plural, second, speed, whole};
+use crate::figure::number::{
+    count, duration_us, number_of, parse_time, plural, second, significant, speed, whole,
+};
 use crate::figure::text::visible;
 use crate::figure::timeline::unit;
 
@@ -51,13 +53,65 @@ pub fn lead(facts: &Facts) -> String {
     match (&facts.first_at, &facts.last_at) {
         (Some(first), Some(last)) => {
             let length = match (parse_time(first), parse_time(last)) {
-                (Some(first), Some(last)) => format!(" ({})", duration_us((last - first) as f64)),
+                // A number and its unit stay together.
+                (Some(first), Some(last)) => {
+                    format!(" ({})", duration_us((last - first) as f64).replace(' ', "\u{a0}"))
+                }
                 _ => String::new(),
             };
             format!("{torrents} watched{from}, {} to {} UTC{length}.", at(first), at(last))
         }
         _ => "The log holds no rows: nothing was captured, or nothing of what was asked for.".to_owned(),
     }
+}
+
+/// The answer to the first question, in sentences: how many downloads, and how sure that is. The script says the same of a
+/// single torrent (`script/torrent.js`).
+pub fn verdict(summary: &DataFrame, facts: &Facts) -> PolarsResult<String> {
+    let Some(row) = row_of_all(summary)? else { return Ok(String::new()) };
+    let value = |name: &str| -> PolarsResult<Option<u64>> {
+        let value = numbers(summary, name)?.get(row).copied().flatten();
+        Ok(value.map(|value| whole(value).unsigned_abs()))
+    };
+    let threshold = threshold_in_percent(facts);
+    let mut sentences = match value("confirmed_downloads")?.unwrap_or_default() {
+        0 => vec![format!(
+            "No download was confirmed: no peer was seen below {threshold} of the pieces and later at or above. That does \
+             not say that nobody downloaded."
+        )],
+        confirmed => vec![format!(
+            "At least {}: {} seen below {threshold} of the pieces and later at or above.",
+            number_of(confirmed, "download"),
+            number_of(confirmed, "peer")
+        )],
+    };
+    if let (Some(estimated), Some(low), Some(high)) =
+        (value("estimated_downloads")?, value("estimated_downloads_low")?, value("estimated_downloads_high")?)
+    {
+        sentences.push(format!(
+            "With those that were likely missed about {} ({} to {}, 95 % interval), peers that nobody can reach left out.",
+            count(estimated),
+            count(low),
+            count(high)
+        ));
+    }
+    if let Some(scraped) = value("scrape_downloads")? {
+        sentences.push(format!("Trackers themselves counted {}.", count(scraped)));
+    }
+    Ok(sentences.join(" "))
+}
+
+/// The threshold as people read it.
+pub fn threshold_in_percent(facts: &Facts) -> String {
+    facts.threshold.parse().map_or_else(
+        |_| visible(&facts.threshold),
+        |share: f64| format!("{}\u{a0}%", significant((share * 1e10).round() / 1e8)),
+    )
+}
+
+/// The row of all torrents.
+fn row_of_all(summary: &DataFrame) -> PolarsResult<Option<usize>> {
+    Ok(texts(summary, "info_hash")?.iter().position(|hash| hash.as_deref() == Some("all")))
 }
 
 /// Names of the places the captures ran, each once.
@@ -75,10 +129,7 @@ fn at(time: &str) -> String {
 
 /// The numbers to read first, from the row of all torrents.
 pub fn key_numbers(summary: &DataFrame) -> PolarsResult<Vec<Number>> {
-    let hashes = texts(summary, "info_hash")?;
-    let Some(row) = hashes.iter().position(|hash| hash.as_deref() == Some("all")) else {
-        return Ok(Vec::new());
-    };
+    let Some(row) = row_of_all(summary)? else { return Ok(Vec::new()) };
     let value =
         |name: &str| -> PolarsResult<Option<f64>> { Ok(numbers(summary, name)?.get(row).copied().flatten()) };
     let number =

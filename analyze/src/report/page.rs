@@ -8,6 +8,7 @@ use super::cell::{self, Cell, is_numeric};
 use super::data::Data;
 use super::header::{
     Fact, LISTED, Number, Remark, credits, fact_list, help, key_numbers, lead, remarks, runs,
+    threshold_in_percent, verdict,
 };
 use super::pack::pack;
 use super::prose::with_code;
@@ -38,6 +39,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/page/script/draw.js"),
     include_str!("../../assets/page/script/charts/time.js"),
     include_str!("../../assets/page/script/charts/rows.js"),
+    include_str!("../../assets/page/script/charts/outcomes.js"),
     include_str!("../../assets/page/script/charts/speeds.js"),
     include_str!("../../assets/page/script/charts/countries.js"),
     include_str!("../../assets/page/script/charts/readings.js"),
@@ -49,6 +51,9 @@ const SCRIPT: &str = concat!(
 pub struct Page {
     title: &'static str,
     lead: String,
+    /// How many downloads, and how sure that is; empty without the table that tells.
+    verdict: String,
+    threshold: String,
     numbers: Vec<Number>,
     notes: Vec<Remark>,
     facts: Vec<Fact>,
@@ -139,6 +144,12 @@ impl Page {
         let names = Names::of(tables.get("summary")).unwrap_or_default();
         let in_summary = |source| ReportError::Table { table: "summary", source };
         let numbers = tables.get("summary").map(key_numbers).transpose().map_err(in_summary)?;
+        let verdict = tables
+            .get("summary")
+            .map(|rows| verdict(rows, facts))
+            .transpose()
+            .map_err(in_summary)?
+            .filter(|_| facts.first_at.is_some());
         let grouped = |name: &str| GROUPS.iter().any(|group| group.tables.contains(&name));
         let data = Data::of(tables, facts, &names)?;
         let made = Made { tables, facts, figures, names, data };
@@ -160,6 +171,8 @@ impl Page {
         Ok(Self {
             title: "Swarmtally report",
             lead: lead(facts),
+            verdict: verdict.unwrap_or_default(),
+            threshold: threshold_in_percent(facts),
             numbers: numbers.unwrap_or_default(),
             notes: remarks(facts),
             facts: fact_list(facts),

@@ -1,6 +1,6 @@
 //! `contacts`: how contacts ended and how long they took.
 
-use polars::prelude::{DataFrame, PolarsResult, col, len, lit, when};
+use polars::prelude::{DataFrame, Expr, LazyFrame, PolarsResult, SortMultipleOptions, col, len, lit, when};
 use schema::table::Table;
 
 use super::{
@@ -40,14 +40,7 @@ pub const DEFINITION: Definition = Definition {
 /// Counts contacts by outcome.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let group = ["direction", "transport", "encryption", "attempt"];
-    let success = crate::log::handshake_outcomes()
-        .fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome))));
-    let outcomes = input
-        .log
-        .select(Table::Contacts, &input.rules.selection)?
-        .with_column(
-            when(col("attempt").gt(lit(1))).then(lit("later")).otherwise(lit("first")).alias("attempt"),
-        )
+    let outcomes = contacts(input)?
         .group_by([group.as_slice(), &["outcome"]].concat().into_iter().map(col).collect::<Vec<_>>())
         .agg([
             len().alias("contacts"),
@@ -58,7 +51,29 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
             quantile("open_us", 0.5, "median_open_us"),
             quantile("open_us", 0.95, "p95_open_us"),
         ])
-        .with_column(success.alias("success"))
+        .with_column(success())
         .collect()?;
     DEFINITION.finish(super::with_share(&outcomes, "contacts", &group))
+}
+
+/// The same by torrent, over directions, transports and encryptions.
+pub fn of_torrents(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    contacts(input)?
+        .group_by(["info_hash", "attempt", "outcome"].map(col))
+        .agg([len().alias("contacts")])
+        .with_column(success())
+        .sort(["info_hash", "attempt", "outcome"], SortMultipleOptions::default())
+        .collect()
+}
+
+/// Every contact, first or later.
+fn contacts(input: &Input<'_>) -> PolarsResult<LazyFrame> {
+    let later = when(col("attempt").gt(lit(1))).then(lit("later")).otherwise(lit("first"));
+    Ok(input.log.select(Table::Contacts, &input.rules.selection)?.with_column(later.alias("attempt")))
+}
+
+/// Whether an outcome has a handshake.
+fn success() -> Expr {
+    let outcomes = crate::log::handshake_outcomes();
+    outcomes.fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome)))).alias("success")
 }

@@ -146,6 +146,7 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
 pub struct Tables {
     frames: BTreeMap<&'static str, DataFrame>,
     streamed: BTreeMap<&'static str, Streamed>,
+    of_torrents: BTreeMap<&'static str, DataFrame>,
 }
 
 impl Tables {
@@ -153,6 +154,17 @@ impl Tables {
     /// drawn.
     pub fn get(&self, name: &str) -> Option<&DataFrame> {
         self.frames.get(name)
+    }
+
+    /// What a table of all torrents together counts, by torrent (`info_hash`): the page draws it, no file has it. `None`
+    /// for tables that were not computed or know no more of single torrents than their rows.
+    pub fn of_torrents(&self, name: &str) -> Option<&DataFrame> {
+        self.of_torrents.get(name)
+    }
+
+    /// Adds what a table counts by torrent.
+    pub fn insert_of_torrents(&mut self, definition: &'static Definition, rows: DataFrame) {
+        self.of_torrents.insert(definition.name, rows);
     }
 
     /// The table as one that is made part by part; `None` where [`get`](Self::get) has all of it.
@@ -220,6 +232,15 @@ pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsR
         };
         if !possible || !wanted(definition) {
             continue;
+        }
+        let of_torrents: Option<Build> = match definition.name {
+            "contacts" => Some(contacts::of_torrents),
+            "requests" => Some(requests::of_torrents),
+            "sources" => Some(sources::of_torrents),
+            _ => None,
+        };
+        if let Some(build) = of_torrents {
+            tables.insert_of_torrents(definition, build(input)?);
         }
         match Streamed::of(definition, &input.replay.peers)? {
             Some(table) => tables.insert_streamed(table),

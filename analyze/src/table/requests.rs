@@ -1,6 +1,8 @@
 //! `requests`: how the sources answered.
 
-use polars::prelude::{DataFrame, Expr, PolarsResult, QuantileMethod, col, len, lit, when};
+use polars::prelude::{
+    DataFrame, Expr, LazyFrame, PolarsResult, QuantileMethod, SortMultipleOptions, col, len, lit, when,
+};
 use schema::table::{Source, Table};
 
 use super::{
@@ -31,14 +33,7 @@ pub const DEFINITION: Definition = Definition {
 
 /// Counts requests by tracker and outcome.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let is = |source: Source| col("source").eq(lit(source.as_str()));
-    let tracker = is(Source::TrackerHttp).or(is(Source::TrackerUdp));
-    let outcomes = input
-        .log
-        .select(Table::Requests, &input.rules.selection)?
-        .with_column(
-            when(tracker).then(col("endpoint")).otherwise(lit(polars::prelude::NULL)).alias("endpoint"),
-        )
+    let outcomes = requests(input)?
         .group_by(["source", "endpoint", "family", "kind", "outcome"].map(col))
         .agg([
             len().alias("requests"),
@@ -51,6 +46,24 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
         ])
         .collect()?;
     DEFINITION.finish(super::with_share(&outcomes, "requests", &["source", "endpoint", "family", "kind"]))
+}
+
+/// The same by torrent, over families of addresses.
+pub fn of_torrents(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    const KEY: [&str; 5] = ["info_hash", "source", "endpoint", "kind", "outcome"];
+    requests(input)?
+        .group_by(KEY.map(col))
+        .agg([len().alias("requests")])
+        .sort(KEY, SortMultipleOptions::default())
+        .collect()
+}
+
+/// Every request; of sources that are no trackers nobody asks which node or peer it was.
+fn requests(input: &Input<'_>) -> PolarsResult<LazyFrame> {
+    let is = |source: Source| col("source").eq(lit(source.as_str()));
+    let tracker = is(Source::TrackerHttp).or(is(Source::TrackerUdp));
+    let endpoint = when(tracker).then(col("endpoint")).otherwise(lit(polars::prelude::NULL));
+    Ok(input.log.select(Table::Requests, &input.rules.selection)?.with_column(endpoint.alias("endpoint")))
 }
 
 /// A quantile of a whole number that was observed: no interpolation.

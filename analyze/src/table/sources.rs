@@ -1,5 +1,7 @@
 //! `sources`: what each source contributed, and how far sources name the same peers.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::{DataFrame, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, col};
 use schema::table::Source;
 
@@ -89,4 +91,31 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     ]);
     let by = || [col("source")];
     DEFINITION.finish(received.join(overlap.lazy(), by(), by(), super::left_join()))
+}
+
+/// Peers of each torrent that each source named: all, those no other source named, those we tried to connect to, and of
+/// these those that answered.
+pub fn of_torrents(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    let mut sums: BTreeMap<(&str, &str), [u64; 4]> = BTreeMap::new();
+    for named in &input.replay.source_sets {
+        for source in Source::ALL.iter().filter(|source| named.sources.has(**source)) {
+            let sum = sums.entry((named.info_hash.as_str(), source.as_str())).or_default();
+            let is_told = [true, named.sources.len() == 1, named.dialled, named.answered];
+            for (sum, is_told) in sum.iter_mut().zip(is_told) {
+                *sum += if is_told { named.peers } else { 0 };
+            }
+        }
+    }
+    let count = |name: &str, of: fn(&[u64; 4]) -> u64| {
+        Series::new(name.into(), sums.values().map(of).collect::<Vec<_>>()).into_column()
+    };
+    DataFrame::new_infer_height(vec![
+        Series::new("info_hash".into(), sums.keys().map(|(hash, _)| *hash).collect::<Vec<_>>()).into_column(),
+        Series::new("source".into(), sums.keys().map(|(_, source)| *source).collect::<Vec<_>>())
+            .into_column(),
+        count("unique_peers", |[all, ..]| *all),
+        count("only_here", |[_, alone, ..]| *alone),
+        count("dialled_peers", |[_, _, dialled, _]| *dialled),
+        count("answered_peers", |[.., answered]| *answered),
+    ])
 }

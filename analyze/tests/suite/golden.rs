@@ -165,6 +165,31 @@ fn a_table_that_was_not_asked_for_is_not_there() {
 }
 
 #[test]
+fn what_is_counted_by_torrent_sums_up_to_the_tables() {
+    let report = log().report();
+    for (table, column) in [("contacts", "contacts"), ("requests", "requests")] {
+        let sum = |rows: &polars::prelude::DataFrame| {
+            let values = rows.column(column).unwrap().cast(&polars::prelude::DataType::UInt64).unwrap();
+            values.u64().unwrap().iter().flatten().sum::<u64>()
+        };
+        let by_torrent = report.tables.of_torrents(table).unwrap();
+        assert_eq!(sum(by_torrent), sum(report.tables.get(table).unwrap()), "{table}");
+        assert!(sum(by_torrent) > 0 && by_torrent.column("info_hash").is_ok(), "{table}");
+    }
+    // Sources name the peers of this log in one torrent alone.
+    let by_torrent = report.tables.of_torrents("sources").unwrap();
+    let all = report.tables.get("sources").unwrap();
+    for column in ["unique_peers", "only_here", "dialled_peers", "answered_peers"] {
+        let sum = |rows: &polars::prelude::DataFrame| {
+            rows.column(column).unwrap().u64().unwrap().iter().flatten().sum::<u64>()
+        };
+        assert_eq!(sum(by_torrent), sum(all), "{column}");
+    }
+    let other = log().report_with(|options| options.only = vec!["speeds".to_owned()]);
+    assert!(other.tables.of_torrents("contacts").is_none());
+}
+
+#[test]
 fn short_logs_have_short_buckets_and_say_so() {
     let chosen = log().report_with(|options| options.bucket = None);
     assert_eq!(chosen.facts.bucket_s, 600);

@@ -117,14 +117,36 @@ const timeAxis = (svg, panel, across, from, to, least, width) => {
   labelsBelow(svg, panel, places, width);
 };
 
-const legendHeight = 20;
-const legend = (svg, keys) => {
-  let x = 0;
-  for (const [kind, name] of keys) {
-    svg.append(element("rect", { class: kind, x, y: 3, width: 11, height: 11, rx: 2 }));
-    svg.append(label("label", x + 17, 13, "start", name));
-    x += 17 + widthOf(name, 12) + 18;
+// Where the keys of a legend stand; lines break at the picture's edge.
+const KEY_LINE = 20;
+const keyPlaces = (keys, width) => {
+  let [x, y] = [0, 0];
+  return keys.map(([kind, text]) => {
+    const name = fit(text, 12, Math.min(260, width - 17));
+    const needed = 17 + widthOf(name, 12);
+    if (x > 0 && x + needed > width) [x, y] = [0, y + KEY_LINE];
+    const place = { kind, name, x, y };
+    x += needed + 18;
+    return place;
+  });
+};
+const legendHeight = (keys, width) => (keys.length ? keyPlaces(keys, width).at(-1).y + KEY_LINE : 0);
+const legend = (svg, keys, width) => {
+  for (const { kind, name, x, y } of keyPlaces(keys, width)) {
+    svg.append(element("rect", { class: kind, x, y: y + 3, width: 11, height: 11, rx: 2 }));
+    svg.append(label("label", x + 17, y + 13, "start", name));
   }
+};
+
+// Two pictures as one, the second below the first and under a heading.
+const below = (above, heading, second, width, name) => {
+  const heightOf = (svg) => svg.viewBox.baseVal.height;
+  const top = heightOf(above) + 34;
+  const svg = picture(width, top + heightOf(second), name);
+  const moved = element("g", { transform: `translate(0 ${top})` });
+  moved.append(...second.childNodes);
+  svg.append(...above.childNodes, label("strong", 0, top - 10, "start", heading), moved);
+  return svg;
 };
 
 const baseLine = (svg, panel) => svg.append(line("axis", panel.left, panel.bottom, panel.right, panel.bottom));

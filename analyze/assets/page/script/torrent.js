@@ -41,9 +41,31 @@ const numbers = [...document.querySelectorAll(".numbers [data-column]")].map((it
   rangeBefore: item.querySelector(".range")?.textContent,
 }));
 
+// What the header says first, as analyze/src/report/header.rs says it of all torrents.
+const verdict = document.querySelector(".verdict");
+const verdictBefore = verdict?.textContent;
+const verdictOf = (value, threshold) => {
+  const confirmed = value("confirmed_downloads") ?? 0;
+  const sentences = [
+    confirmed
+      ? `At least ${numberOf(confirmed, "download")}: ${numberOf(confirmed, "peer")} seen below ${threshold} of the pieces and later at or above.`
+      : `No download was confirmed: no peer was seen below ${threshold} of the pieces and later at or above. That does not say that nobody downloaded.`,
+  ];
+  const estimate = ["", "_low", "_high"].map((end) => value(`estimated_downloads${end}`));
+  if (estimate.every((number) => number !== null)) {
+    const [about, low, high] = estimate.map(integer);
+    sentences.push(`With those that were likely missed about ${about} (${low} to ${high}, 95 % interval), peers that nobody can reach left out.`);
+  }
+  const scraped = value("scrape_downloads");
+  if (scraped !== null) sentences.push(`Trackers themselves counted ${integer(scraped)}.`);
+  return sentences.join(" ");
+};
+
 const tellNumbers = ({ tables: { summary } }) => {
   const row = chosen === null ? null : summary?.rows.find((row) => row[0] === chosen);
   const at = (name) => summary?.columns.findIndex(([column]) => column === name) ?? -1;
+  const known = (name) => row?.[at(name)] ?? null;
+  if (verdict) verdict.textContent = chosen === null ? verdictBefore : row ? verdictOf(known, verdict.dataset.threshold) : "";
   for (const { item, value, what, whatBefore, before, range, rangeBefore } of numbers) {
     const column = at(item.dataset.column);
     if (chosen === null || column < 0) {

@@ -1,6 +1,24 @@
 // What stands beside each: what is counted, and how many there are.
 const sum = (pairs) => (pairs ?? []).reduce((all, [, count]) => all + count, 0);
 const readings = {
+  contacts: (torrent, { contacts: { outcomes, torrents } }) => {
+    const own = torrents[torrent] ?? [];
+    const all = contactsOf(own);
+    const reached = contactsOf(own.filter(([outcome]) => outcomes[outcome][1]));
+    return `${numberOf(all, "contact")} with peers of this torrent, ${integer(reached)} of them with a handshake (${shareOf(reached, all)}). Green outcomes come after a handshake, orange ones before; the paler part are later attempts at the same peer.`;
+  },
+  flagged: (torrent, { flagged: { torrents } }) => {
+    const [all, crossed] = torrents[torrent] ?? [0, 0];
+    return `${numberOf(all, "peer")} of this torrent. ${numberOf(crossed, "confirmed download")} would count without the flags.`;
+  },
+  requests: (torrent, { requests: { torrents } }) => {
+    const own = torrents[torrent] ?? [];
+    const answered = own.reduce((all, [, count]) => all + count, 0);
+    const all = own.reduce((sums, [, , failed]) => sums + sum(failed), answered);
+    return `${numberOf(all, "request")} about this torrent, ${integer(answered)} of them answered (${shareOf(answered, all)}).`;
+  },
+  sources: () =>
+    "Above: different peers of this torrent that a source named, and how many of them no other source named. Below: which part of those we tried to connect to answered, with its 95 % interval; it errs low, for a source may name peers that have long left.",
   clients: (torrent, all) => `${numberOf(sum(all.clients[torrent]), "confirmed download")} of this torrent, by the program that the peer runs.`,
   confirmed_hourly: (torrent, all) =>
     `${numberOf(sum(all.confirmed_hourly[torrent]), "confirmed download")} of this torrent, each at the first observation at or above the threshold. Times are UTC.`,

@@ -18,20 +18,59 @@ const rowsOf = (names, notes, top, width) => {
 
 const noteWidth = (notes) => Math.max(...notes.map((note) => widthOf(note, 11))) + 16;
 
-// Bars from 0, each with its value: name, value, what is told.
-const barChart = (bars, kind, title, width, name) => {
-  const notes = bars.map(([, value]) => integer(value));
-  const { narrow, panel, name: row } = rowsOf(bars.map(([text]) => text), noteWidth(notes), 4, width);
+// Bars from 0 of one or more parts: what each stands for, its parts (kind, value, what is told), and a note at its end.
+const stackedBars = (bars, keys, title, width, name) => {
+  const narrow = width < 500;
+  const top = keys.length ? legendHeight(keys, width) + 8 : 0;
+  const step = narrow ? 40 : 26;
+  const notes = Math.max(...bars.map(({ note }) => widthOf(note, 11))) + 10;
+  const names = narrow ? 0 : Math.min(Math.max(60, ...bars.map((bar) => widthOf(bar.name, 12))), width * 0.34) + 12;
+  const panel = { left: names, top, right: width - notes, bottom: top + bars.length * step + 4 };
   const svg = picture(width, panel.bottom + 44, name);
-  const most = Math.max(1, ...bars.map(([, value]) => value));
+  legend(svg, keys, width);
+  const most = Math.max(1, ...bars.map(({ parts }) => parts.reduce((all, [, value]) => all + value, 0)));
   const across = linear(0, most, panel.left, panel.right);
   horizontalAxis(svg, panel, across, ticksTo(most, narrow ? 4 : 6).filter(Number.isInteger), short, title, width);
-  bars.forEach(([, value, tip], index) => {
-    const y = row(svg, index);
-    if (value > 0) svg.append(rect(kind, panel.left, y - 8, Math.max(1, across(value) - panel.left), 17, tip));
-    svg.append(label("value", across(value) + 6, y + 4.5, "start", notes[index]));
+  bars.forEach((bar, index) => {
+    const y = top + index * step + (narrow ? 20 : 5);
+    const height = narrow ? 15 : 17;
+    if (narrow) svg.append(label("label", panel.left + 2, y - 5, "start", fit(bar.name, 12, width - 4)));
+    else svg.append(label("label", panel.left - 8, y + 13, "end", fit(bar.name, 12, panel.left - 10)));
+    let from = 0;
+    for (const [kind, value, tip] of bar.parts) {
+      // A value that is there is seen, however small.
+      const length = Math.max(1, across(from + value) - across(from));
+      if (value > 0) svg.append(rect(kind, across(from), y, length, height, tip));
+      from += value;
+    }
+    svg.append(label("value", across(from) + 6, y + 12.5, "start", bar.note));
   });
   svg.append(line("axis", panel.left, panel.top, panel.left, panel.bottom));
+  return svg;
+};
+
+const barChart = (bars, kind, title, width, name) =>
+  stackedBars(bars.map(([text, value, tip]) => ({ name: text, parts: [[kind, value, tip]], note: integer(value) })), [], title, width, name);
+
+// Values with their intervals as dots, each on a row of its own.
+const dotRows = (dots, keys, { title, most, format }, width, name) => {
+  const top = keys.length ? legendHeight(keys, width) + 8 : 0;
+  const { narrow, panel, name: row } = rowsOf(dots.map((dot) => dot.name), noteWidth(dots.map(({ note }) => note)), top, width);
+  const svg = picture(width, panel.bottom + 44, name);
+  legend(svg, keys, width);
+  const across = linear(0, most, panel.left, panel.right);
+  const ticks = ticksTo(most, narrow ? 4 : 8).filter((tick) => most <= 1 || Number.isInteger(tick));
+  horizontalAxis(svg, panel, across, ticks, format, title, width);
+  dots.forEach(({ kind, value, interval, note, tip }, index) => {
+    const y = row(svg, index);
+    if (interval) {
+      const [low, high] = interval.map(across);
+      svg.append(line("whisker", low, y, high, y));
+      for (const end of [low, high]) svg.append(line("whisker", end, y - 4, end, y + 4));
+    }
+    svg.append(circle(kind, across(value), y, 5, tip));
+    svg.append(label("value", panel.right + 10, y + 4, "start", note));
+  });
   return svg;
 };
 
@@ -106,21 +145,13 @@ charts.population = (torrent, { tables: { population } }, width, name) => {
     const [low, high] = [row[column.peers_low], row[column.peers_high]];
     return integer(row[column.peers]) + (low === null ? "" : ` (${integer(low)} to ${integer(high)})`);
   };
-  const { narrow, panel, name: rowName } = rowsOf(rows.map(nameOf), noteWidth(rows.map(noteOf)), 4, width);
-  const svg = picture(width, panel.bottom + 44, name);
-  const most = Math.max(1, ...rows.map((row) => row[column.peers_high] ?? row[column.peers]));
-  const across = linear(0, most, panel.left, panel.right);
-  horizontalAxis(svg, panel, across, ticksTo(most, narrow ? 4 : 8).filter(Number.isInteger), short, "peers (from 0)", width);
-  rows.forEach((row, index) => {
-    const y = rowName(svg, index);
+  const dots = rows.map((row) => {
     const [low, high] = [row[column.peers_low], row[column.peers_high]];
-    if (low !== null) {
-      svg.append(line("whisker", across(low), y, across(high), y));
-      for (const end of [low, high]) svg.append(line("whisker", across(end), y - 4, across(end), y + 4));
-    }
     const tip = `${nameOf(row)}: ${noteOf(row)} ${noteOf(row) === "1" ? "peer" : "peers"}; errs ${row[column.bias]}`;
-    svg.append(circle(["rest", "c1", "c2"][rank(row)], across(row[column.peers]), y, 5, tip));
-    svg.append(label("value", panel.right + 10, y + 4, "start", noteOf(row)));
+    const interval = low === null ? null : [low, high];
+    return { name: nameOf(row), kind: ["rest", "c1", "c2"][rank(row)], value: row[column.peers], interval, note: noteOf(row), tip };
   });
-  return svg;
+  const most = Math.max(1, ...rows.map((row) => row[column.peers_high] ?? row[column.peers]));
+  const keys = [["rest", "seen, a count"], ["c1", "peers there at any time"], ["c2", "peers there at one time, on average"]];
+  return dotRows(dots, keys, { title: "peers (from 0)", most, format: short }, width, name);
 };

@@ -3,9 +3,10 @@ charts.speeds = (torrent, { speeds: all }, width, name) => {
   const own = all.torrents[torrent];
   if (!own) return nothing(width, "No speed was measured in this torrent.");
   const keys = [["c1", "mean speed"], ["outline", "highest speed (over at least 5 s)"]];
-  const panel = { left: 48, top: legendHeight + 38, right: width - 12, bottom: legendHeight + 268 };
+  const panel = { left: 48, top: legendHeight(keys, width) + 38, right: width - 12 };
+  panel.bottom = panel.top + 230;
   const svg = picture(width, panel.bottom + 44, name);
-  legend(svg, keys);
+  legend(svg, keys, width);
   const edge = (bin) => 10 ** (all.from + bin / all.per_decade);
   const bins = [...own.mean, ...own.max].map(([bin]) => bin);
   const [first, last] = [Math.min(...bins), Math.max(...bins) + 1];

@@ -37,18 +37,11 @@ charts.seeders_hourly = (torrent, { buckets, seeders_hourly: all }, width, name)
     ["line1 dashed", "c1 faint", "seeders told", 3],
     ["line2 dashed", "c2 faint", "leechers told", 4],
   ];
-  const panel = { left: 48, top: legendHeight + 34 + (width < 500 ? legendHeight : 0), right: width - 10 };
+  const keys = lines.map(([, fill, text]) => [fill, text.replace("told", "told (dashed)")]);
+  const panel = { left: 48, top: legendHeight(keys, width) + 34, right: width - 10 };
   panel.bottom = panel.top + 240;
   const svg = picture(width, panel.bottom + 28, name);
-  const keys = lines.map(([, fill, text]) => [fill, text]);
-  if (width < 500) {
-    const second = element("g", { transform: `translate(0 ${legendHeight})` });
-    legend(svg, keys.slice(0, 2));
-    legend(second, keys.slice(2));
-    svg.append(second);
-  } else {
-    legend(svg, keys);
-  }
+  legend(svg, keys, width);
   const most = roundUp(Math.max(...hours.flatMap((hour) => hour.slice(1).filter((value) => value !== null))), 5);
   const up = linear(0, most, panel.bottom, panel.top);
   verticalAxis(svg, panel, up, ticksTo(most, 5).filter(Number.isInteger), short, `peers in each ${buckets.unit}`);

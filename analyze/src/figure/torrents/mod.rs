@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use polars::prelude::{DataFrame, LazyFrame, PolarsResult};
 use serde::Serialize;
 
+mod outcomes;
+
 use super::frame::{counts, numbers, texts, times};
 use super::number::{whole, whole_usize};
 use super::speeds::median;
@@ -15,12 +17,15 @@ use crate::client::software_of_v;
 use crate::facts::Facts;
 use crate::map::country;
 use crate::table::Tables;
+use outcomes::{Contacts, Flagged, Requests, Sources};
 
-/// Figures that show a torrent alone once it is chosen, and the table that its numbers come from.
-const FIGURES: [(&str, &str); 8] = [
+/// Figures that show a torrent alone once it is chosen, and the table that its numbers come from; beside them those of
+/// tables that know more of single torrents than they hold ([`Tables::of_torrents`]).
+const FIGURES: [(&str, &str); 9] = [
     ("clients", "confirmed_downloads"),
     ("confirmed_hourly", "confirmed_hourly"),
     ("countries", "confirmed_downloads"),
+    ("flagged", "flagged"),
     ("population", "population"),
     ("seeders_hourly", "seeders_hourly"),
     ("speeds", "speeds"),
@@ -30,7 +35,8 @@ const FIGURES: [(&str, &str); 8] = [
 
 /// Whether a figure shows a torrent alone; the others stay those of all torrents.
 pub fn shows(stem: &str, tables: &Tables) -> bool {
-    FIGURES.iter().any(|(figure, table)| *figure == stem && tables.get(table).is_some())
+    tables.of_torrents(stem).is_some()
+        || FIGURES.iter().any(|(figure, table)| *figure == stem && tables.get(table).is_some())
 }
 
 /// Numbers by figure and torrent; torrents are numbered.
@@ -41,10 +47,14 @@ pub struct OfTorrents {
     clients: BTreeMap<usize, Vec<(String, u64)>>,
     /// Confirmed downloads: bucket and number.
     confirmed_hourly: BTreeMap<usize, Vec<(usize, u64)>>,
+    contacts: Contacts,
+    flagged: Flagged,
     /// Confirmed downloads: country and number; and the countries' names.
     places: Places,
+    requests: Requests,
     /// Bucket, seeders and leechers seen, seeders and leechers told.
     seeders_hourly: BTreeMap<usize, Vec<Swarm>>,
+    sources: Sources,
     speeds: Speeds,
     /// Countries with most peers measured: name, peers and the quartiles of their mean speeds.
     speeds_by_country: BTreeMap<usize, Vec<CountryBox>>,
@@ -111,13 +121,22 @@ impl OfTorrents {
         let clients = clients(tables.parts("confirmed_downloads")?, places)?;
         let boxes = country_boxes(tables.parts("speeds")?, places)?;
         let speeds = speeds(tables.parts("speeds")?, places)?;
+        let more = |name: &str| tables.of_torrents(name);
+        let contacts = more("contacts").map(|rows| Contacts::of(rows, places)).transpose()?;
+        let requests = more("requests").map(|rows| Requests::of(rows, places)).transpose()?;
+        let sources = more("sources").map(|rows| Sources::of(rows, places)).transpose()?;
+        let flagged = Flagged::of(tables.parts("flagged")?, places)?;
         let Buckets { start_us, step_us, count } = buckets;
         Ok(Self {
             buckets: TimeBuckets { start_us, step_us, count, unit: buckets.unit() },
             clients,
             confirmed_hourly: confirmed.unwrap_or_default(),
+            contacts: contacts.unwrap_or_default(),
+            flagged,
             places: downloads,
+            requests: requests.unwrap_or_default(),
             seeders_hourly: seeders.unwrap_or_default(),
+            sources: sources.unwrap_or_default(),
             speeds: Speeds { from: 0.0, per_decade: PER_DECADE, torrents: speeds },
             speeds_by_country: boxes,
         })
@@ -331,6 +350,7 @@ mod tests {
         tables.insert(countries, countries.empty().unwrap());
         assert!(!shows("countries", &tables));
         assert!(shows("countries", &fixture::empty()));
+        assert!(!shows("contacts", &fixture::empty()) && shows("contacts", &fixture::many(1, 1)));
         assert!(!shows("sessions", &fixture::empty()));
     }
 }
