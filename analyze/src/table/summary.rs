@@ -40,7 +40,8 @@ pub const DEFINITION: Definition = Definition {
         column(
             "unique_peers",
             Kind::Count,
-            "Peers named by any source or met in any contact, each once per torrent.",
+            "Peers named by any source or met in any contact, each once per torrent. One that connected to us, told no \
+             port and was not met otherwise counts by its peer ID: once more, where others named its port.",
         ),
         column("contacted_peers", Kind::Count, "Peers whose handshake was received at least once."),
         column(

@@ -342,6 +342,22 @@ fn an_incoming_peer_without_a_port_is_named_by_its_peer_id() {
     assert_eq!(total(&report, "unique_peers"), "2");
 }
 
+/// At that port may be a seeder, and who connects a leecher behind the same NAT: they must not become a download.
+#[test]
+fn who_tells_no_port_counts_beside_the_port_that_others_name_until_it_is_met_there() {
+    let unique = |id: u8| {
+        let mut log = watched();
+        log.sighting(5.0, hash(1), Source::TrackerUdp, "2.2.2.2:6881");
+        log.incoming(10.0, hash(1), "2.2.2.2:50000").id(b'a').bitfield(50).end(13.0);
+        let before = total(&log.report(), "unique_peers");
+        log.out(100.0, hash(1), "2.2.2.2:6881").id(id).opens(HaveAll, PIECES).end(103.0);
+        let report = log.report();
+        (before, total(&report, "unique_peers"), confirmed(&report).len())
+    };
+    assert_eq!(unique(b'b'), ("2".to_owned(), "2".to_owned(), 0));
+    assert_eq!(unique(b'a'), ("2".to_owned(), "1".to_owned(), 1));
+}
+
 #[test]
 fn two_peers_behind_one_address_are_two() {
     let mut log = watched();

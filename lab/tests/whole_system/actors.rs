@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     path::Path,
     time::Duration,
 };
@@ -20,7 +20,7 @@ use schema::table::{
 use crate::log::Log;
 
 /// Where captures run in a lab.
-const CAPTURES: &str = "127.0.0.1";
+pub const CAPTURES: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The log and the report of a lab, by who was in it.
 pub struct Actors<'a> {
@@ -295,10 +295,9 @@ impl<'a> Actors<'a> {
 
     /// Trackers name both captures, this one to itself as well; neither is a peer of the report.
     fn captures_are_no_peers(&self) {
-        let captures: IpAddr = CAPTURES.parse().unwrap();
-        assert!(self.sighted.contains_key(&captures), "no tracker named a capture");
+        assert!(self.sighted.contains_key(&CAPTURES), "no tracker named a capture");
         let met =
-            self.contacts.iter().filter(|((_, ip), _)| *ip == captures).flat_map(|(_, contacts)| contacts);
+            self.contacts.iter().filter(|((_, ip), _)| *ip == CAPTURES).flat_map(|(_, contacts)| contacts);
         let mut other = 0;
         for contact in met.filter(|contact| contact.outcome.has_handshake()) {
             let ours = contact.peer_id.is_some_and(|id| id.0.starts_with(b"-SW"));

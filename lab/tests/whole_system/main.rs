@@ -13,6 +13,7 @@ mod privacy;
 mod programs;
 mod servers;
 mod store;
+mod told;
 
 use std::{
     collections::BTreeSet,

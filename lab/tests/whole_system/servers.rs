@@ -7,13 +7,18 @@ use std::{
     time::Duration,
 };
 
-use lab::truth::{self, Truth};
+use lab::{
+    profile::Role,
+    truth::{self, Truth},
+};
 use schema::table::{Row, Table};
 use tempfile::tempdir;
 
 use crate::{
+    actors::CAPTURES,
     log::Log,
     programs::{Lab, Program, program, wait_until},
+    told::Told,
 };
 
 type Rows = Vec<BTreeMap<String, String>>;
@@ -23,6 +28,7 @@ fn report(folder: &Path, logs: &[&Log], name: &str) -> impl Fn(&str) -> Rows + u
     let out = folder.join(name);
     let mut command = program("analyze");
     command.arg("report").args(logs.iter().map(|log| log.folder())).arg("--out").arg(&out);
+    command.args(["--only", "summary,confirmed_downloads"]);
     Program::start("analyze", &mut command).ends_well_within(Duration::from_mins(2));
     move |table| {
         let text = fs::read_to_string(out.join(table).with_extension("csv")).unwrap();
@@ -35,9 +41,14 @@ fn number(row: &BTreeMap<String, String>, column: &str) -> u64 {
     row[column].parse().unwrap()
 }
 
+/// A column of the summary, by swarm; the row of all swarms is `all`.
+fn by_swarm(rows: &Rows, column: &str) -> BTreeMap<String, u64> {
+    rows.iter().map(|row| (row["info_hash"].clone(), number(row, column))).collect()
+}
+
 /// The row of all swarms.
 fn total(rows: &Rows, column: &str) -> u64 {
-    number(rows.iter().find(|row| row["info_hash"] == "all").unwrap(), column)
+    by_swarm(rows, column)["all"]
 }
 
 /// Peers of a table by swarm, address and port.
@@ -48,12 +59,45 @@ fn peers(rows: &Rows) -> Vec<(String, String, String)> {
     peers
 }
 
+/// How many of these there are by swarm and address.
+fn by_address(of: impl Iterator<Item = (String, String)>) -> BTreeMap<(String, String), usize> {
+    let mut counts = BTreeMap::new();
+    for address in of {
+        *counts.entry(address).or_default() += 1;
+    }
+    counts
+}
+
 fn swarms(log: &Log) -> BTreeSet<String> {
     let hash = |row: Row| match row {
         Row::Torrent(torrent) => Some(torrent.info_hash.to_string()),
         _ => None,
     };
     log.rows(Table::Torrents).into_iter().filter_map(|(_, event)| hash(event.row)).collect()
+}
+
+/// The report over these logs counts whom they tell of, each once in each swarm, and no capture; and they tell of nobody
+/// who was not in the lab.
+fn counts_each_once(logs: &[&Log], report: &dyn Fn(&str) -> Rows, truth: &[Truth]) {
+    let there: BTreeSet<_> = truth.iter().map(|peer| (&*peer.info_hash, peer.ip, peer.port)).collect();
+    let told = Told::by(logs, CAPTURES);
+    let mut unique = by_swarm(&report("summary"), "unique_peers");
+    let all = unique.remove("all").unwrap();
+    assert_eq!(all, unique.values().sum::<u64>());
+    assert!(told.keys().eq(unique.keys()), "{:?} and {:?}", told.keys(), unique.keys());
+    for (swarm, told) in &told {
+        for (ip, port) in &told.endpoints {
+            assert!(there.contains(&(&**swarm, *ip, *port)), "{ip}:{port} is no peer of {swarm}");
+        }
+        let (count, right) = (unique[swarm], told.fewest()..=told.most());
+        eprintln!("{swarm}: {count} peers of {right:?}");
+        assert!(right.contains(&count), "{count} peers of {swarm}, and not {right:?}: {told:?}");
+        assert!(told.captures > 0, "no capture is named in {swarm}");
+    }
+    // Nothing but a peer that moves leaves it open.
+    let moves = truth.iter().filter(|peer| peer.profile.role == Role::Moves).count();
+    let open: u64 = told.values().map(|told| told.most() - told.fewest()).sum();
+    assert!(open <= moves as u64, "{open} ports more than peers, {moves} of peers that move: {told:?}");
 }
 
 #[test]
@@ -87,32 +131,28 @@ fn peers_seen_from_two_servers_count_once_and_shards_make_the_whole() {
     let logs: Vec<Log> = captures.into_iter().map(|(log, _)| log).collect();
     let [berlin, tokyo, first, second] = logs.as_slice() else { panic!() };
     let truth: Vec<Truth> = truth::read(&lab.file("truth.csv")).unwrap();
-    let addresses: BTreeSet<String> = truth.iter().map(|peer| peer.ip.to_string()).collect();
 
     // Two servers of one list.
     let one = report(folder.path(), &[berlin], "one");
     let other = report(folder.path(), &[tokyo], "other");
     let both = report(folder.path(), &[berlin, tokyo], "both");
-    let confirmed = peers(&both("confirmed_downloads"));
-    let distinct: BTreeSet<_> = confirmed.iter().cloned().collect();
-    assert_eq!(distinct.len(), confirmed.len(), "nobody is confirmed twice");
-    assert!(confirmed.len() > 10);
-    for peer in peers(&one("confirmed_downloads")).into_iter().chain(peers(&other("confirmed_downloads"))) {
-        assert!(distinct.contains(&peer), "{peer:?} is confirmed by one and not by both");
+    // By address: a peer goes by its lowest port that was met, so that both may name it by another one than either.
+    let confirmed = |report: &dyn Fn(&str) -> Rows| {
+        by_address(peers(&report("confirmed_downloads")).into_iter().map(|(swarm, ip, _)| (swarm, ip)))
+    };
+    let crossed = truth.iter().filter(|peer| peer.crossed_at.is_some());
+    let crossed = by_address(crossed.map(|peer| (peer.info_hash.clone(), peer.ip.to_string())));
+    let by_both = confirmed(&both);
+    assert!(by_both.len() > 10, "{by_both:?}");
+    for (address, count) in &by_both {
+        assert!(crossed.get(address) >= Some(count), "{count} confirmed at {address:?} of {crossed:?}");
     }
-    for (.., ip, _) in &confirmed {
-        assert!(addresses.contains(ip), "{ip} is no peer");
+    for (address, count) in confirmed(&one).iter().chain(&confirmed(&other)) {
+        assert!(by_both.get(address) >= Some(count), "{count} confirmed at {address:?} by one, not by both");
     }
-    let unique = |report: &dyn Fn(&str) -> Rows| total(&report("summary"), "unique_peers");
-    let seen = truth.iter().filter(|peer| peer.known_at.is_some()).count() as u64;
-    // Who tells no port counts twice behind a NAT: where it is named, and where it connects from.
-    let tells_no_port = |peer: &&Truth| peer.profile.nat && peer.profile.client.version.is_none();
-    let seen_most = seen + truth.iter().filter(tells_no_port).count() as u64;
-    let alone = [unique(&one), unique(&other)];
-    for count in [alone[0], alone[1], unique(&both)] {
-        assert!(count <= seen_most, "{count} of {seen}: a peer counts once, and a capture is none");
-    }
-    assert!(unique(&both) >= alone[0].max(alone[1]), "{} of {alone:?}", unique(&both));
+    counts_each_once(&[berlin], &one, &truth);
+    counts_each_once(&[tokyo], &other, &truth);
+    counts_each_once(&[berlin, tokyo], &both, &truth);
     assert_eq!(both("summary").len(), one("summary").len());
 
     // One list shared by two.
