@@ -14,6 +14,7 @@ use capture::{
     clock::Clock,
     log::{Log, LogOptions, LogState, LogStats},
 };
+use rustix::fs::{CWD, RenameFlags};
 use schema::{
     InfoHash, RunId, Timestamp, segment,
     table::{Sighting, Source, Table},
@@ -43,10 +44,19 @@ enum Pace {
     Fast,
 }
 
-/// Appends rows, at some pace, until it is in some state; gives their number.
-async fn append_until(log: &Log, first: i64, pace: Pace, is_so: impl Fn(&LogStats) -> bool) -> i64 {
+/// Appends rows, at some pace, until it is in some state; gives their number and the state.
+async fn append_until(
+    log: &Log,
+    first: i64,
+    pace: Pace,
+    is_so: impl Fn(&LogStats) -> bool,
+) -> (i64, LogStats) {
     let mut number = first;
-    while !is_so(&log.stats()) {
+    loop {
+        let stats = log.stats();
+        if is_so(&stats) {
+            return (number, stats);
+        }
         let ip = std::net::Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into();
         let endpoint = Some(format!("10.0.0.1:{number}"));
         let row = Sighting {
@@ -63,7 +73,6 @@ async fn append_until(log: &Log, first: i64, pace: Pace, is_so: impl Fn(&LogStat
             log.wait_until(|stats| stats.rows_not_durable == 0 || stats.state != LogState::Ok).await;
         }
     }
-    number
 }
 
 fn cause(stats: &LogStats) -> &str {
@@ -98,20 +107,35 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(status.success(), "{program} {arguments:?}: {status}");
 }
 
+/// Lays a read-only view of a folder over it.
+///
+/// It is made elsewhere and moved there: a mount through which a file is being written cannot be made read-only.
+fn make_read_only(folder: &Path, elsewhere: &Path) {
+    fs::create_dir(elsewhere).unwrap();
+    let [folder, elsewhere] = [folder, elsewhere].map(|path| path.to_str().unwrap());
+    run("mount", &["--bind", folder, elsewhere]);
+    run("mount", &["-o", "remount,bind,ro", elsewhere]);
+    run("mount", &["--move", elsewhere, folder]);
+}
+
+/// Takes the view away, though a file may be read through it at the moment.
+fn make_writable(folder: &Path) {
+    run("umount", &["--lazy", folder.to_str().unwrap()]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_on_a_disk_that_is_full_for_a_while() {
     let Some(disk) = mounted() else { return };
     let ballast = disk.join("ballast");
     fs::write(&ballast, vec![0; 4 << 20]).unwrap();
     let log = open(&disk.join("out"));
-    let rows = append_until(&log, 0, Pace::Fast, |stats| stats.state != LogState::Ok).await;
-    let paused = log.stats();
+    let (rows, paused) = append_until(&log, 0, Pace::Fast, |stats| stats.state != LogState::Ok).await;
     assert!(cause(&paused).contains("No space left on device"), "{paused:?}");
     let durable = paused.rows - paused.rows_not_durable;
     fs::remove_file(&ballast).unwrap();
     let healed = log.wait_until(|stats| stats.state == LogState::Ok && stats.rows_not_durable == 0).await;
     assert!(durable > 0 && healed.rows_refused == 0, "{healed:?}");
-    let rows = append_until(&log, rows, Pace::Fast, |stats| stats.rows > healed.rows + 1_000).await;
+    let (rows, _) = append_until(&log, rows, Pace::Fast, |stats| stats.rows > healed.rows + 1_000).await;
     log.close().await.unwrap();
     assert_rows(&disk.join("out"), rows);
     println!("child done");
@@ -122,13 +146,11 @@ async fn child_on_a_folder_that_becomes_read_only_for_a_while() {
     let Some(disk) = mounted() else { return };
     let out = disk.join("out");
     let log = open(&out);
-    let rows = append_until(&log, 0, Pace::Durable, |stats| stats.segments > 2).await;
-    let path = out.to_str().unwrap();
-    run("mount", &["--bind", path, path]);
-    run("mount", &["-o", "remount,bind,ro", path]);
-    let rows = append_until(&log, rows, Pace::Durable, |stats| stats.state != LogState::Ok).await;
-    assert!(cause(&log.stats()).contains("Read-only file system"), "{:?}", log.stats());
-    run("umount", &[path]);
+    let (rows, _) = append_until(&log, 0, Pace::Durable, |stats| stats.segments > 2).await;
+    make_read_only(&out, &disk.join("view"));
+    let (rows, paused) = append_until(&log, rows, Pace::Durable, |stats| stats.state != LogState::Ok).await;
+    assert!(cause(&paused).contains("Read-only file system"), "{paused:?}");
+    make_writable(&out);
     log.wait_until(|stats| stats.state == LogState::Ok && stats.rows_not_durable == 0).await;
     log.close().await.unwrap();
     assert_rows(&out, rows);
@@ -140,11 +162,12 @@ async fn child_whose_folder_makes_way_for_a_file_for_a_while() {
     let Some(disk) = mounted() else { return };
     let (out, elsewhere) = (disk.join("out"), disk.join("elsewhere"));
     let log = open(&out);
-    let before = append_until(&log, 0, Pace::Durable, |stats| stats.segments > 2).await;
+    let (before, _) = append_until(&log, 0, Pace::Durable, |stats| stats.segments > 2).await;
     log.wait_until(|stats| stats.rows_not_durable == 0 && stats.wals_waiting == 0).await;
-    fs::rename(&out, &elsewhere).unwrap();
-    fs::write(&out, b"in the way").unwrap();
-    let rows = append_until(&log, before, Pace::Durable, |stats| stats.state != LogState::Ok).await;
+    fs::write(&elsewhere, b"in the way").unwrap();
+    // At once: the log would make a folder again that is missing for a moment.
+    rustix::fs::renameat_with(CWD, &out, CWD, &elsewhere, RenameFlags::EXCHANGE).unwrap();
+    let (rows, _) = append_until(&log, before, Pace::Durable, |stats| stats.state != LogState::Ok).await;
     fs::remove_file(&out).unwrap();
     log.wait_until(|stats| stats.state == LogState::Ok && stats.rows_not_durable == 0).await;
     log.close().await.unwrap();

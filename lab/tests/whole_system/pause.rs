@@ -166,13 +166,18 @@ fn child_capturing_to_a_folder_that_is_read_only_for_a_while() {
     let folder = tempdir().unwrap();
     let out = disk.join("out");
     let scene = Scene::start(folder.path(), &out);
-    let path = out.to_str().unwrap();
-    let heal = || run("umount", &[path]);
+    let view = disk.join("view");
+    fs::create_dir(&view).unwrap();
+    let [path, view] = [&out, &view].map(|path| path.to_str().unwrap());
+    // Files may be open on it.
+    let heal = || run("umount", &["--lazy", path]);
     let is_mounted = std::cell::Cell::new(false);
     let fail = || {
         if !is_mounted.replace(true) {
-            run("mount", &["--bind", path, path]);
-            run("mount", &["-o", "remount,bind,ro", path]);
+            // Elsewhere first: a mount through which a file is being written cannot be made read-only.
+            run("mount", &["--bind", path, view]);
+            run("mount", &["-o", "remount,bind,ro", view]);
+            run("mount", &["--move", view, path]);
         }
     };
     let durable = scene.sits_out("Read-only file system", fail, heal);
