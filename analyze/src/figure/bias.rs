@@ -16,7 +16,10 @@ pub fn bias(stem: &str) -> &'static str {
             "Errs low: downloads that were not seen both below and above the threshold are missing, the more the busier \
              the capture was. A download is counted when it was seen complete, at most one visit late."
         }
-        "contacts" => "Counts what happened, one row a contact; a peer that was tried often counts as often.",
+        "contacts" => {
+            "Counts what happened, one row a contact; a peer that was tried often counts as often. Visit done is the usual \
+             end: we had what we came for. Each bar tells what its name means."
+        }
         "countries" => {
             "Errs low in number, as every count of confirmed downloads does. Countries with many peers behind NAT are \
              seen less; a VPN counts where it ends."

@@ -3,6 +3,7 @@
 //! Every figure is defined once, for any width; it is laid out for a page and for a phone. Colours are classes, so that
 //! the report has a light and a dark version; the files are light.
 
+pub mod advice;
 pub mod axes;
 pub mod bars;
 pub mod bias;
@@ -150,10 +151,12 @@ impl Figure {
 
     /// A figure of a table without anything to draw; `why` says what is missing.
     pub fn without_data(stem: &'static str, title: impl Into<String>, why: &str) -> Self {
+        let told = format!("{why} {}", advice::advice(stem)).trim_end().to_owned();
         let figure = Self::new(stem, title, "", |width| {
-            let mut drawing = Drawing::new(width, 110.0);
-            drawing.push(rect("void", 0.5, 0.5, width - 1.0, 109.0).attribute("rx", "6"));
-            let lines = text::wrap(why, axes::LABEL, width - 40.0);
+            let lines = text::wrap(&told, axes::LABEL, width - 40.0);
+            let height = 76.0 + 17.0 * lines.len().max(2) as f64;
+            let mut drawing = Drawing::new(width, height);
+            drawing.push(rect("void", 0.5, 0.5, width - 1.0, height - 1.0).attribute("rx", "6"));
             drawing.push(svg_text("strong", width / 2.0, 46.0, Anchor::Middle, "No data"));
             for (index, line) in lines.iter().enumerate() {
                 let y = 68.0 + index as f64 * 17.0;
@@ -161,7 +164,7 @@ impl Figure {
             }
             drawing
         });
-        Self { missing: Some(why.to_owned()), ..figure }
+        Self { missing: Some(told), ..figure }
     }
 
     /// The figure as a file of its own: title, subtitle, drawing and colours.

@@ -26,7 +26,8 @@ pub fn draw(rows: &DataFrame, atlas: &Atlas) -> PolarsResult<Figure> {
     let measured: Vec<f64> =
         countries.values().filter(|country| country.is_told()).map(|country| country.median).collect();
     if measured.is_empty() {
-        let why = "In no country was the speed of five peers measured: their median would say nothing.";
+        let why =
+            "In no known country was the speed of five peers measured: a median of fewer would say nothing.";
         return Ok(Figure::without_data(STEM, TITLE, why));
     }
     let limits = limits(measured.clone());

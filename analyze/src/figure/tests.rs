@@ -100,6 +100,10 @@ fn every_figure_is_well_formed_whatever_the_size() {
 fn tables_without_rows_have_a_figure_that_says_so() {
     for figure in draw(&fixture::empty(), &fixture::empty_facts()).unwrap() {
         assert_holds(&figure, &["No data"]);
+        // What is empty by itself tells what to do; no doubts are good news.
+        let told = figure.missing.unwrap();
+        let has_advice = told.matches(". ").count() > 0 || told.contains("--no-rdns");
+        assert!(has_advice || figure.stem == "flagged", "{}: {told}", figure.stem);
     }
 }
 

@@ -24,8 +24,10 @@ pub struct Number {
     /// What one of them is called; empty where nothing is counted.
     one: &'static str,
     value: String,
-    /// Both ends of its 95 % interval; empty for a count.
+    /// Both ends of its 95 % interval, or why there is no number; empty for a count.
     range: String,
+    /// What stands there where there is no number.
+    absent: &'static str,
     about: String,
 }
 
@@ -135,22 +137,22 @@ pub fn key_numbers(summary: &DataFrame) -> PolarsResult<Vec<Number>> {
     let number =
         |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| count(whole(value).unsigned_abs()));
     let mut list = Vec::new();
-    for (column, one, about) in NUMBERS {
+    for (column, one, about, absent) in NUMBERS {
         let found = value(column)?;
         let mut told = Number {
             column,
             label: if number(found) == "1" { one.to_owned() } else { plural(one) },
             one,
             value: number(found),
-            range: String::new(),
+            range: if found.is_none() { absent.to_owned() } else { String::new() },
+            absent,
             about: about.to_owned(),
         };
         if column == "estimated_downloads" {
             let (low, high) = (value("estimated_downloads_low")?, value("estimated_downloads_high")?);
-            told.range = match found {
-                Some(_) => format!("95 %: {} to {}", number(low), number(high)),
-                None => String::new(),
-            };
+            if found.is_some() {
+                told.range = format!("95 %: {} to {}", number(low), number(high));
+            }
         }
         if column == "median_speed_bytes_per_s" {
             told.value = found.map_or_else(|| "–".to_owned(), speed);
@@ -161,36 +163,41 @@ pub fn key_numbers(summary: &DataFrame) -> PolarsResult<Vec<Number>> {
     Ok(list)
 }
 
-/// The key numbers: column of `summary`, what one of those it counts is called, and in which sense.
-const NUMBERS: [(&str, &str, &str); 8] = [
+/// The key numbers: column of `summary`, what one of those it counts is called, in which sense, and why it may be absent.
+const NUMBERS: [(&str, &str, &str, &str); 8] = [
     (
         "confirmed_downloads",
         "confirmed download",
         "Peers seen below the threshold and later at or above it: a lower bound that counts nothing that did not happen.",
+        "",
     ),
     (
         "estimated_downloads",
         "estimated download",
         "Each confirmed one weighted by how likely it was to be seen. Errs low: peers nobody can reach are not in it.",
+        "no confirmed download to start from",
     ),
     (
         "scrape_downloads",
         "scraped download",
         "What trackers say was completed meanwhile, one tracker a torrent. Clients may report falsely.",
+        "no tracker told its counter",
     ),
     (
         "median_speed_bytes_per_s",
         "median speed",
         "Of the peers' mean download speeds while they were watched.",
+        "none was measured",
     ),
-    ("unique_peers", "unique peer", "Named by a source or met in a contact, once per torrent."),
-    ("contacted_peers", "contacted peer", "Of these, peers whose handshake was received at least once."),
+    ("unique_peers", "unique peer", "Named by a source or met in a contact, once per torrent.", ""),
+    ("contacted_peers", "contacted peer", "Of these, peers whose handshake was received at least once.", ""),
     (
         "already_complete",
         "already complete peer",
         "At or above the threshold when first seen: no downloads we saw.",
+        "",
     ),
-    ("flagged", "flagged peer", "Counts that cannot be trusted, such as falling ones: never confirmed."),
+    ("flagged", "flagged peer", "Counts that cannot be trusted, such as falling ones: never confirmed.", ""),
 ];
 
 /// What to look at where the log holds nothing.

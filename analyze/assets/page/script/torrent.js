@@ -80,8 +80,8 @@ const tellNumbers = ({ tables: { summary } }) => {
     const { one } = what.dataset;
     if (one) what.textContent = number === 1 ? one : plural(one);
     if (!range) continue;
-    const [low, high] = ["_low", "_high"].map((end) => row[at(item.dataset.column + end)]);
-    range.textContent = number === null ? "" : `95 %: ${integer(low)} to ${integer(high)}`;
+    const [low, high] = ["_low", "_high"].map((end) => known(item.dataset.column + end));
+    range.textContent = number === null ? range.dataset.absent : low === null ? "" : `95 %: ${integer(low)} to ${integer(high)}`;
   }
 };
 
