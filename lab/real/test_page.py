@@ -12,8 +12,8 @@ from conftest import ROOT, TARGET
 
 PHONE, DESK = 390, 1280
 # Figures that show a torrent alone.
-OF_TORRENTS = ["clients", "confirmed_hourly", "contacts", "countries", "flagged", "population", "requests"]
-OF_TORRENTS += ["seeders_hourly", "sources", "speeds", "speeds_by_country", "trackers"]
+OF_TORRENTS = ["clients", "confirmed_downloads", "confirmed_hourly", "contacts", "countries", "flagged"]
+OF_TORRENTS += ["population", "requests", "seeders_hourly", "sources", "speeds", "speeds_by_country", "trackers"]
 # What the page writes for no number, and between the ends of a range.
 ABSENT = TO = "\N{EN DASH}"
 
@@ -317,7 +317,7 @@ def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page
     only = Report(tmp_path, ROOT / "data" / "sample", "--info-hash", torrent)
     look(page, only)
     static = "[...document.querySelectorAll('[data-figure={0}] > svg.wide title')].map((title) => title.textContent)"
-    outcomes = ["contacts", "requests", "sources", "flagged"]
+    outcomes = ["contacts", "requests", "sources", "flagged", "confirmed_downloads"]
     figures = ["confirmed_hourly", "population", "seeders_hourly", "speeds_by_country", *outcomes]
     before = {name: page.run(static.format(name)) for name in figures}
     verdict = "document.querySelector('.verdict').textContent"
@@ -348,7 +348,7 @@ def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page
         texts = "[...document.querySelectorAll('[data-figure={0}] > {1} text:not(:has(title))')].map((text) => text.textContent)"
         notes = [{text for text in page.run(texts.format(name, kind)) if "%" in text} for kind in ("svg.wide", "svg.drawn")]
         assert notes[0] == notes[1], name
-    assert all(after[name] for name in ["contacts", "requests", "sources"])
+    assert all(after[name] for name in outcomes if name != "flagged")
 
 
 # Nothing, and much.
@@ -376,10 +376,10 @@ def test_a_report_of_nothing_says_what_to_look_at(page, nothing):
 
 def test_two_thousand_torrents_open_at_once(page, large):
     assert len(large.rows("summary")) == 2_001
-    assert large.page.stat().st_size < 4_000_000
-    # The quickest of three: a machine may be busy with something else.
-    seconds = min(look(page, large) for _ in range(3))
-    assert seconds < 3
+    assert large.page.stat().st_size < 3_000_000
+    # The quickest of five: a machine may be busy with something else.
+    seconds = min(look(page, large) for _ in range(5))
+    assert seconds < 1
     assert page.run("document.querySelectorAll('#torrent option').length") == 2_001
     assert page.run("document.querySelectorAll('tr').length") < 600
     row = large.rows("summary")[1_234]

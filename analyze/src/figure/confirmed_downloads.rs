@@ -1,5 +1,7 @@
 //! `confirmed_downloads`: how exactly downloads are dated, as the share of them whose moment is known to within a time.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::Figure;
@@ -53,12 +55,10 @@ fn kinds(rows: &DataFrame) -> PolarsResult<[Kind; 2]> {
         Kind { name: LIVE, stroke: "line1", fill: "c1", intervals: Vec::new() },
         Kind { name: "between two visits", stroke: "line2", fill: "c2", intervals: Vec::new() },
     ];
-    let ends = times(rows, "below_at")?.into_iter().zip(times(rows, "confirmed_at")?);
-    for ((below, confirmed), evidence) in ends.zip(texts(rows, "evidence")?) {
-        let (Some(below), Some(confirmed)) = (below, confirmed) else { continue };
+    for (is_live, interval) in intervals(rows)?.into_iter().flatten() {
         let [live, revisit] = &mut kinds;
-        let kind = if evidence.as_deref() == Some("live") { live } else { revisit };
-        kind.intervals.push((confirmed.saturating_sub(below) as f64).max(SHORTEST));
+        let kind = if is_live { live } else { revisit };
+        kind.intervals.push(interval);
     }
     for kind in &mut kinds {
         kind.intervals.sort_by(f64::total_cmp);
@@ -66,8 +66,29 @@ fn kinds(rows: &DataFrame) -> PolarsResult<[Kind; 2]> {
     Ok(kinds)
 }
 
+/// Of each row whether it was watched live, and its interval's length, µs.
+fn intervals(rows: &DataFrame) -> PolarsResult<Vec<Option<(bool, f64)>>> {
+    let ends = times(rows, "below_at")?.into_iter().zip(times(rows, "confirmed_at")?);
+    let interval = |((below, confirmed), evidence): ((Option<i64>, Option<i64>), Option<String>)| {
+        let length = confirmed?.saturating_sub(below?) as f64;
+        Some((evidence.as_deref() == Some("live"), length.max(SHORTEST)))
+    };
+    Ok(ends.zip(texts(rows, "evidence")?).map(interval).collect())
+}
+
+/// The lengths of the intervals by torrent: of those watched live, and of those between two visits.
+pub(super) fn kinds_of_torrents(rows: &DataFrame) -> PolarsResult<BTreeMap<String, [Vec<f64>; 2]>> {
+    let mut torrents: BTreeMap<String, [Vec<f64>; 2]> = BTreeMap::new();
+    for (hash, interval) in texts(rows, "info_hash")?.into_iter().zip(intervals(rows)?) {
+        let (Some(hash), Some((is_live, interval))) = (hash, interval) else { continue };
+        let [live, revisit] = torrents.entry(hash).or_default();
+        if is_live { live } else { revisit }.push(interval);
+    }
+    Ok(torrents)
+}
+
 /// Points of a curve: every twentieth part.
-const PARTS: usize = 20;
+pub(super) const PARTS: usize = 20;
 
 fn plot(kinds: &[Kind], width: f64) -> Drawing {
     let drawn = || kinds.iter().filter(|kind| !kind.intervals.is_empty());

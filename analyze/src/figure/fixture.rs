@@ -363,11 +363,11 @@ fn of_torrents(tables: &mut Tables, torrents: usize) {
         Series::new(name.into(), numbers)
     };
     let contacts = frame(vec![
-        texts("info_hash", 4, &|index| hash(index / 4)),
-        texts("outcome", 4, &|index| ["visit_done", "refused"][index / 2 % 2].to_owned()),
-        texts("attempt", 4, &|index| ["first", "later"][index % 2].to_owned()),
-        numbers("contacts", 4, &|index| pick(index, 900) + 1),
-        Series::new("success".into(), (0..torrents * 4).map(|index| index / 2 % 2 == 0).collect::<Vec<_>>()),
+        texts("info_hash", 2, &|index| hash(index / 2)),
+        texts("outcome", 2, &|index| ["visit_done", "refused"][index % 2].to_owned()),
+        numbers("contacts", 2, &|index| pick(index, 900) + 1),
+        numbers("later", 2, &|index| pick(index, 900) / 3),
+        Series::new("success".into(), (0..torrents * 2).map(|index| index % 2 == 0).collect::<Vec<_>>()),
     ]);
     let requests = frame(vec![
         texts("info_hash", 3, &|index| hash(index / 3)),

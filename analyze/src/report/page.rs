@@ -39,6 +39,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/page/script/draw.js"),
     include_str!("../../assets/page/script/charts/time.js"),
     include_str!("../../assets/page/script/charts/rows.js"),
+    include_str!("../../assets/page/script/charts/dated.js"),
     include_str!("../../assets/page/script/charts/outcomes.js"),
     include_str!("../../assets/page/script/charts/speeds.js"),
     include_str!("../../assets/page/script/charts/countries.js"),

@@ -15,7 +15,7 @@ pub const SHOWN: usize = 25;
 const HELD: usize = 2_000;
 
 /// The same with those that are held for single torrents.
-const HELD_OF_TORRENTS: usize = 20_000;
+const HELD_OF_TORRENTS: usize = 12_000;
 
 /// Rows of one torrent that the page holds at most.
 const HELD_OF_ONE: usize = 25;

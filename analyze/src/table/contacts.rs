@@ -1,6 +1,6 @@
 //! `contacts`: how contacts ended and how long they took.
 
-use polars::prelude::{DataFrame, Expr, LazyFrame, PolarsResult, SortMultipleOptions, col, len, lit, when};
+use polars::prelude::{DataFrame, Expr, PolarsResult, SortMultipleOptions, col, len, lit, when};
 use schema::table::Table;
 
 use super::{
@@ -40,7 +40,11 @@ pub const DEFINITION: Definition = Definition {
 /// Counts contacts by outcome.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let group = ["direction", "transport", "encryption", "attempt"];
-    let outcomes = contacts(input)?
+    let later = when(is_later()).then(lit("later")).otherwise(lit("first"));
+    let outcomes = input
+        .log
+        .select(Table::Contacts, &input.rules.selection)?
+        .with_column(later.alias("attempt"))
         .group_by([group.as_slice(), &["outcome"]].concat().into_iter().map(col).collect::<Vec<_>>())
         .agg([
             len().alias("contacts"),
@@ -56,20 +60,21 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     DEFINITION.finish(super::with_share(&outcomes, "contacts", &group))
 }
 
-/// The same by torrent, over directions, transports and encryptions.
+/// Contacts by torrent and outcome, over directions, transports and encryptions, and how many of them are `later` ones.
 pub fn of_torrents(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    contacts(input)?
-        .group_by(["info_hash", "attempt", "outcome"].map(col))
-        .agg([len().alias("contacts")])
+    input
+        .log
+        .select(Table::Contacts, &input.rules.selection)?
+        .group_by(["info_hash", "outcome"].map(col))
+        .agg([len().alias("contacts"), is_later().sum().alias("later")])
         .with_column(success())
-        .sort(["info_hash", "attempt", "outcome"], SortMultipleOptions::default())
+        .sort(["info_hash", "outcome"], SortMultipleOptions::default())
         .collect()
 }
 
-/// Every contact, first or later.
-fn contacts(input: &Input<'_>) -> PolarsResult<LazyFrame> {
-    let later = when(col("attempt").gt(lit(1))).then(lit("later")).otherwise(lit("first"));
-    Ok(input.log.select(Table::Contacts, &input.rules.selection)?.with_column(later.alias("attempt")))
+/// Whether it was not the first contact with its peer.
+fn is_later() -> Expr {
+    col("attempt").gt(lit(1))
 }
 
 /// Whether an outcome has a handshake.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use polars::prelude::{DataFrame, LazyFrame, PolarsResult};
 use serde::Serialize;
 
+mod dated;
 mod outcomes;
 
 use super::frame::{counts, numbers, texts, times};
@@ -17,12 +18,14 @@ use crate::client::software_of_v;
 use crate::facts::Facts;
 use crate::map::country;
 use crate::table::Tables;
+use dated::Dated;
 use outcomes::{Contacts, Flagged, Requests, Sources};
 
 /// Figures that show a torrent alone once it is chosen, and the table that its numbers come from; beside them those of
 /// tables that know more of single torrents than they hold ([`Tables::of_torrents`]).
-const FIGURES: [(&str, &str); 9] = [
+const FIGURES: [(&str, &str); 10] = [
     ("clients", "confirmed_downloads"),
+    ("confirmed_downloads", "confirmed_downloads"),
     ("confirmed_hourly", "confirmed_hourly"),
     ("countries", "confirmed_downloads"),
     ("flagged", "flagged"),
@@ -45,6 +48,7 @@ pub struct OfTorrents {
     buckets: TimeBuckets,
     /// Confirmed downloads: program and number, most first.
     clients: BTreeMap<usize, Vec<(String, u64)>>,
+    confirmed_downloads: Dated,
     /// Confirmed downloads: bucket and number.
     confirmed_hourly: BTreeMap<usize, Vec<(usize, u64)>>,
     contacts: Contacts,
@@ -130,6 +134,7 @@ impl OfTorrents {
         Ok(Self {
             buckets: TimeBuckets { start_us, step_us, count, unit: buckets.unit() },
             clients,
+            confirmed_downloads: Dated::of(tables.parts("confirmed_downloads")?, places)?,
             confirmed_hourly: confirmed.unwrap_or_default(),
             contacts: contacts.unwrap_or_default(),
             flagged,

@@ -47,12 +47,11 @@ impl Contacts {
     /// Reads what the table `contacts` knows of single torrents.
     pub fn of(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
         let success = rows.column("success")?.cast(&DataType::Boolean)?;
-        let attempts = texts(rows, "attempt")?.into_iter().zip(counts(rows, "contacts")?);
+        let attempts = counts(rows, "contacts")?.into_iter().zip(counts(rows, "later")?);
         let outcomes = texts(rows, "outcome")?.into_iter().zip(success.bool()?.iter());
         let mut words = Words::default();
         let mut found = Self::default();
-        let mut sums: BTreeMap<usize, BTreeMap<usize, (u64, u64)>> = BTreeMap::new();
-        for (hash, ((outcome, success), (attempt, contacts))) in
+        for (hash, ((outcome, success), (contacts, later))) in
             texts(rows, "info_hash")?.into_iter().zip(outcomes.zip(attempts))
         {
             let (Some(torrent), Some(outcome)) = (place(places, hash.as_deref()), outcome) else { continue };
@@ -61,17 +60,9 @@ impl Contacts {
                 let name = outcome.replace('_', " ");
                 found.outcomes.push((visible(&name), success.unwrap_or_default(), meaning(&outcome)));
             }
-            let sum = sums.entry(torrent).or_default().entry(number).or_default();
-            if attempt.as_deref() == Some("first") {
-                sum.0 += whole_count(contacts);
-            } else {
-                sum.1 += whole_count(contacts);
-            }
+            let counted = (number, whole_count(contacts - later), whole_count(later));
+            found.torrents.entry(torrent).or_default().push(counted);
         }
-        let list = |outcomes: BTreeMap<usize, (u64, u64)>| {
-            outcomes.into_iter().map(|(outcome, (first, later))| (outcome, first, later)).collect()
-        };
-        found.torrents = sums.into_iter().map(|(torrent, outcomes)| (torrent, list(outcomes))).collect();
         Ok(found)
     }
 }

@@ -20,6 +20,11 @@ const readings = {
   sources: () =>
     "Above: different peers of this torrent that a source named, and how many of them no other source named. Below: which part of those we tried to connect to answered, with its 95 % interval; it errs low, for a source may name peers that have long left.",
   clients: (torrent, all) => `${numberOf(sum(all.clients[torrent]), "confirmed download")} of this torrent, by the program that the peer runs.`,
+  confirmed_downloads: (torrent, { confirmed_downloads: all }) => {
+    const [median, [[live], [revisited]]] = all[torrent] ?? [0, [[0], [0]]];
+    const number = live + revisited;
+    return `${numberOf(number, "confirmed download")} of this torrent, ${integer(live)} of them watched live (${shareOf(live, number)}), the others between two visits. Each crossed the threshold between its last observation below and its first at or above: half of these intervals are shorter than ${duration(median * 1e3)}.`;
+  },
   confirmed_hourly: (torrent, all) =>
     `${numberOf(sum(all.confirmed_hourly[torrent]), "confirmed download")} of this torrent, each at the first observation at or above the threshold. Times are UTC.`,
   seeders_hourly: () =>
