@@ -20,7 +20,7 @@ use crate::figure::frame::texts;
 use crate::figure::number::{count, number_of};
 use crate::figure::text::visible;
 use crate::figure::{self, Figure, Names};
-use crate::table::{Column, Definition, Tables};
+use crate::table::{Column, Definition, Kind, Tables};
 
 const STYLE: &str = concat!(
     include_str!("../../assets/page/style/theme.css"),
@@ -251,10 +251,11 @@ fn table(made: &Made<'_>, definition: &'static Definition, rows: &DataFrame) -> 
         said.extend(same.map(|text| (label(column.name), text)));
         columns.push(ColumnOnPage {
             name: column.name,
-            label: if column.name == "info_hash" && !has_name {
-                "torrent".to_owned()
-            } else {
-                label(column.name)
+            label: match column.name {
+                "info_hash" if !has_name => "torrent".to_owned(),
+                "hour" if made.facts.bucket_s != 3_600 => "bucket (UTC)".to_owned(),
+                name if column.kind == Kind::Time => format!("{} (UTC)", label(name)),
+                name => label(name),
             },
             about: column.about.replace('`', ""),
             prose: with_code(column.about),

@@ -22,12 +22,14 @@ const HELD_OF_ONE: usize = 25;
 
 /// Row numbers in the page's order: the row of all torrents first, then by the table's column, the largest first.
 pub fn in_order(definition: &Definition, rows: &DataFrame) -> PolarsResult<Vec<IdxSize>> {
-    let Some(column) = order(definition.name) else {
-        return Ok((0..).take(rows.height()).collect());
+    let keys = match order(definition.name) {
+        Some(column) => column_numbers(rows.column(column)?)?,
+        None => vec![None; rows.height()],
     };
-    let keys = column_numbers(rows.column(column)?)?;
     let is_sum: Vec<bool> = match definition.name {
-        "summary" => texts(rows, "info_hash")?.iter().map(|hash| hash.as_deref() == Some("all")).collect(),
+        "population" | "summary" => {
+            texts(rows, "info_hash")?.iter().map(|hash| hash.as_deref() == Some("all")).collect()
+        }
         _ => vec![false; rows.height()],
     };
     let mut indices: Vec<(bool, f64, IdxSize)> = is_sum
@@ -70,6 +72,15 @@ mod tests {
     use super::*;
     use crate::figure::fixture::many;
     use crate::table::find;
+
+    #[test]
+    fn the_rows_of_all_torrents_come_first_and_the_others_keep_their_order() {
+        let tables = many(3, 1);
+        for (name, first) in [("population", vec![15, 16, 17, 0, 1]), ("sessions", vec![0, 1, 2, 3, 4])] {
+            let (definition, rows) = (find(name).unwrap(), tables.get(name).unwrap());
+            assert_eq!(in_order(definition, rows).unwrap().get(..5), Some(first.as_slice()), "{name}");
+        }
+    }
 
     #[test]
     fn every_torrent_has_its_share_of_rows() {

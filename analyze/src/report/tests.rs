@@ -155,6 +155,20 @@ fn large_tables_are_cut_and_name_their_csv() {
 }
 
 #[test]
+fn times_say_that_they_are_utc_and_buckets_that_they_are_no_hours() {
+    let tables = fixture::many(3, 2);
+    let head = |facts: &Facts| {
+        let page = page(&tables, facts);
+        let start = page.find("data-table=\"confirmed_hourly\"").unwrap();
+        page[start..].split("</thead>").next().unwrap().to_owned()
+    };
+    assert!(head(&fixture::facts(3, 2)).contains(">hour (UTC)</th>"));
+    let seconds = Facts { bucket_s: 5, ..fixture::facts(3, 2) };
+    assert!(head(&seconds).contains(">bucket (UTC)</th>"));
+    assert!(page(&tables, &seconds).contains(">confirmed at (UTC)</th>"));
+}
+
+#[test]
 fn every_column_is_explained() {
     let page = usual_page();
     for definition in crate::table::TABLES {

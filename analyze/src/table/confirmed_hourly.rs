@@ -16,7 +16,7 @@ pub const DEFINITION: Definition = Definition {
     columns: &[
         column("hour", Kind::Time, super::HOUR_ABOUT),
         column("info_hash", Kind::Text, "The torrent."),
-        column("confirmed_downloads", Kind::Count, "Downloads confirmed in that hour."),
+        column("confirmed_downloads", Kind::Count, "Downloads confirmed in that time."),
     ],
 };
 
