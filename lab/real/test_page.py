@@ -306,6 +306,9 @@ def test_a_printed_page_has_figures_and_no_controls(page, sample):
     hidden = "(place) => [...document.querySelectorAll(place)].every((found) => found.getClientRects().length === 0)"
     assert page.run(f"['nav', '.bar', 'svg.narrow'].map({hidden})") == [True] * 3
     assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    # A figure and what stands above it fit on a page.
+    highest = "Math.max(...[...document.querySelectorAll('svg.wide')].map((svg) => svg.getBoundingClientRect().height))"
+    assert page.run(highest) <= 160 / 25.4 * 96 + 1
     document = page.pdf()
     assert document.startswith(b"%PDF")
     assert len(document) > 50_000

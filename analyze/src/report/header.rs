@@ -323,15 +323,17 @@ pub fn runs(facts: &Facts) -> Vec<[String; 6]> {
         .collect()
 }
 
-/// Attributions of the data in the report, as HTML.
-pub fn credits(facts: &Facts) -> Vec<String> {
+/// Attributions of the data in the report, as HTML; those of maps where there are any.
+pub fn credits(facts: &Facts, has_maps: bool) -> Vec<String> {
     let mut credits: Vec<_> =
         facts.geolocation.iter().filter_map(|source| source.attribution.as_deref()).map(with_links).collect();
     credits.dedup();
-    credits.push(
-        "Map shapes: Natural Earth (public domain), as prepared in world-atlas, © 2013–2019 Michael Bostock (ISC \
+    if has_maps {
+        credits.push(
+            "Map shapes: Natural Earth (public domain), as prepared in world-atlas, © 2013–2019 Michael Bostock (ISC \
          licence). Projection: Equal Earth."
-            .to_owned(),
-    );
+                .to_owned(),
+        );
+    }
     credits
 }

@@ -169,6 +169,7 @@ impl Page {
                 groups.push(GroupOnPage { id, title, parts });
             }
         }
+        let outlines = shapes.definitions();
         Ok(Self {
             title: "Swarmtally report",
             lead: lead(facts),
@@ -180,8 +181,8 @@ impl Page {
             runs: runs(facts),
             runs_left_out: left_out(facts.runs.len().saturating_sub(LISTED)),
             groups,
-            credits: credits(facts),
-            shapes: shapes.definitions(),
+            credits: credits(facts, !outlines.is_empty()),
+            shapes: outlines,
             help: help(facts),
             data: pack(&made.data)?,
             style: STYLE,

@@ -141,6 +141,7 @@ fn key_numbers_facts_and_remarks_come_first() {
         assert!(header.contains(text), "{text}\n{header}");
     }
     assert!(page.contains("IP geolocation by DB-IP (<a href="), "the attribution stands in the page");
+    assert!(page.contains("Map shapes: Natural Earth"), "so does that of its maps");
 }
 
 #[test]
@@ -184,6 +185,7 @@ fn every_column_is_explained() {
 fn an_empty_log_makes_a_page() {
     let page = page(&fixture::empty(), &fixture::empty_facts());
     assert!(page.contains("The log holds no rows"));
+    assert!(!page.contains("Map shapes"), "no map, no credit");
     assert!(page.contains("No rows. <code>visits.csv</code> has the column names only."));
 }
 
