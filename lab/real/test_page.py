@@ -209,8 +209,9 @@ def test_one_of_something_is_not_told_as_several(page, sample):
     several = re.compile(r"(?<![\d,.])1 (?:[a-z]+ )?(?:contacts|countries|downloads|peers|programs|rows|torrents)\b")
     for row in sample.rows("summary"):
         choose(page, "" if row["info_hash"] == "all" else row["info_hash"])
-        texts = page.run("""[document.body.innerText, ...[...document.querySelectorAll(".figure [data-tip], .figure title")]
-            .map((mark) => mark.dataset.tip ?? mark.textContent)]""")
+        texts = page.run("""[document.body.innerText,
+            ...[...document.querySelectorAll(".figure [data-tip], .figure title")]
+                .map((mark) => mark.dataset.tip ?? mark.textContent)]""")
         assert len(texts) > 100
         assert [found for text in texts for found in several.findall(text)] == []
         for column, one in [("flagged", "flagged peer"), ("confirmed_downloads", "confirmed download")]:
@@ -348,9 +349,12 @@ def test_a_torrent_drawn_by_the_page_tells_what_the_drawn_report_of_it_does(page
         told = {tip for tip in before[name] if ": " in tip and not tip.startswith(("announce: ", "scrape: ", "pex: "))}
         told |= {tip for tip in before[name] if tip.count(": ") > 1}
         assert set(after[name]) == told, name
-        texts = "[...document.querySelectorAll('[data-figure={0}] > {1} text:not(:has(title))')].map((text) => text.textContent)"
-        notes = [{text for text in page.run(texts.format(name, kind)) if "%" in text} for kind in ("svg.wide", "svg.drawn")]
-        assert notes[0] == notes[1], name
+        texts = "[...document.querySelectorAll('[data-figure={0}] > {1} text:not(:has(title))')]"
+        texts += ".map((text) => text.textContent)"
+        notes, drawn = (
+            {text for text in page.run(texts.format(name, kind)) if "%" in text} for kind in ("svg.wide", "svg.drawn")
+        )
+        assert notes == drawn, name
     assert all(after[name] for name in outcomes if name != "flagged")
 
 
