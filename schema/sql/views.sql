@@ -535,9 +535,12 @@ SELECT info_hash, ip, port, peer_id, mean_speed_bytes_per_s, max_speed_bytes_per
 FROM peers
 WHERE flagged = 0 AND mean_speed_bytes_per_s IS NOT NULL;
 
--- What each source named over time. An incoming connection's remote port names nothing, its contact tells whose it was.
+-- What each source named over time. An incoming connection's remote port names nothing, its contact tells whose it was;
+-- of several from one port, as uTP has them, one that is named by its port rather than by a peer ID.
 CREATE OR REPLACE TEMPORARY VIEW connections_in AS
-SELECT run, info_hash, ip, port, max(own) AS own, max(peer_port) AS peer_port, max(alias) AS alias
+SELECT
+    run, info_hash, ip, port, max(own) AS own, max(peer_port) AS peer_port,
+    CASE WHEN max(peer_port) = -1 THEN max(alias) ELSE '' END AS alias
 FROM contacts_resolved
 WHERE direction = 'in'
 GROUP BY run, info_hash, ip, port;

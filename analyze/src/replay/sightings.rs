@@ -6,7 +6,7 @@ use schema::table::Source;
 
 use super::{
     Rules,
-    identity::{Identities, NO_PORT, Who},
+    identity::{Identities, Who},
     ourselves::Ourselves,
     rows::{Address, Contact, Names, Sighting},
     small_map::SmallMap,
@@ -131,10 +131,9 @@ impl Connections {
         let incoming = |(contact, _): &(&Contact, &super::identity::Resolved)| !contact.out;
         for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts).filter(incoming) {
             let known = connections.entry((contact.run, contact.ip, contact.port));
-            let (who, own) = known.or_insert((Who::at(of.who.ip, NO_PORT), false));
-            who.ip = who.ip.max(of.who.ip);
-            who.port = who.port.max(of.who.port);
-            who.alias = who.alias.max(of.who.alias);
+            // Who comes over uTP comes from one port each time: one that is named by its port rather than by a peer ID.
+            let (who, own) = known.or_insert((of.who, false));
+            *who = of.who.max(*who);
             *own |= of.own;
         }
         Self(connections)

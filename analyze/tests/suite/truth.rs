@@ -359,6 +359,19 @@ fn who_tells_no_port_counts_beside_the_port_that_others_name_until_it_is_met_the
 }
 
 #[test]
+fn peers_that_connect_from_one_port_make_no_further_one() {
+    let mut log = watched();
+    for at in [10.0, 100.0] {
+        log.sighting(at, hash(1), Source::Incoming, "2.2.2.2:7000");
+    }
+    // Its connection ends before it tells a port.
+    log.incoming(10.0, hash(1), "2.2.2.2:7000").id(b'a').end(11.0);
+    log.incoming(100.0, hash(1), "2.2.2.2:7000").id(b'b').listens(7000).bitfield(50).end(103.0);
+    let report = log.report();
+    assert_eq!([total(&report, "unique_peers"), total(&report, "contacted_peers")], ["2", "2"]);
+}
+
+#[test]
 fn two_peers_behind_one_address_are_two() {
     let mut log = watched();
     log.out(10.0, hash(1), "2.2.2.2:1000").id(b'a').bitfield(50).end(13.0);
