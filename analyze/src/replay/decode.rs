@@ -6,7 +6,7 @@ use schema::table::{ContactOutcome, Direction, ProgressKind, Table};
 use super::{
     columns::{Bytes, Numbers, Texts, Truths},
     ourselves::{CLIENT, is_our_id},
-    rows::{Contact, Names, PeerId, Progress, Sighting},
+    rows::{Contact, PeerId, Progress, Sighting, Vocabulary},
 };
 use crate::log::Selection;
 
@@ -26,7 +26,7 @@ pub trait Decode: Sized + Copy {
     fn row(
         columns: &mut Self::Columns<'_>,
         at: usize,
-        names: &mut Names,
+        vocabulary: &mut Vocabulary,
         selection: &Selection,
     ) -> Option<Self>;
 }
@@ -92,22 +92,27 @@ impl Decode for Contact {
     }
 
     /// Contacts of all times count: identities do not depend on the selected time.
-    fn row(columns: &mut Self::Columns<'_>, at: usize, names: &mut Names, _: &Selection) -> Option<Self> {
+    fn row(
+        columns: &mut Self::Columns<'_>,
+        at: usize,
+        vocabulary: &mut Vocabulary,
+        _: &Selection,
+    ) -> Option<Self> {
         let time = columns.time.get(at)?;
         let outcome =
             columns.outcome.code(at, |text| member(ContactOutcome::ALL, text, ContactOutcome::as_str));
         let outcome = of_code(ContactOutcome::ALL, outcome);
-        let client = columns.client.code(at, |text| names.number(text));
+        let client = columns.client.code(at, |text| vocabulary.words.number(text));
         let peer_id = columns.peer_id.get(at);
         let shows_us = outcome == Some(ContactOutcome::SelfConnection)
             || peer_id.is_some_and(is_our_id)
-            || names.text(client).is_some_and(|client| client.starts_with(CLIENT));
+            || vocabulary.words.text(client).is_some_and(|client| client.starts_with(CLIENT));
         let listen_port = columns.listen_port.get(at).and_then(|port| u16::try_from(port).ok());
         Some(Self {
             time,
             contact: columns.contact.get(at).unwrap_or_default(),
             handshake_at: columns.open_us.get(at).map(|open_us| time - open_us),
-            run: columns.run.code(at, |text| names.number(text)),
+            run: columns.run.code(at, |text| vocabulary.runs.number(text)),
             ip: 0,
             port: columns.port.port(at),
             listen_port: listen_port.filter(|port| *port > 0),
@@ -154,7 +159,7 @@ impl Decode for Progress {
     fn row(
         columns: &mut Self::Columns<'_>,
         at: usize,
-        names: &mut Names,
+        vocabulary: &mut Vocabulary,
         selection: &Selection,
     ) -> Option<Self> {
         let time = columns.time.get(at).filter(|time| selection.holds(*time))?;
@@ -168,7 +173,7 @@ impl Decode for Progress {
             time,
             contact: columns.contact.get(at).unwrap_or_default(),
             pieces: columns.pieces.get(at).and_then(|pieces| u32::try_from(pieces).ok()),
-            run: columns.run.code(at, |text| names.number(text)),
+            run: columns.run.code(at, |text| vocabulary.runs.number(text)),
             ip: 0,
             port: columns.port.port(at),
             kind: of_code(ProgressKind::ALL, kind)?,
@@ -203,18 +208,18 @@ impl Decode for Sighting {
     fn row(
         columns: &mut Self::Columns<'_>,
         at: usize,
-        names: &mut Names,
+        vocabulary: &mut Vocabulary,
         selection: &Selection,
     ) -> Option<Self> {
         let time = columns.time.get(at).filter(|time| selection.holds(*time))?;
-        let source = columns.source.code(at, |text| names.number(text));
+        let source = columns.source.code(at, |text| vocabulary.words.number(text));
         Some(Self {
             time,
-            run: columns.run.code(at, |text| names.number(text)),
+            run: columns.run.code(at, |text| vocabulary.runs.number(text)),
             ip: 0,
             port: columns.port.port(at),
             source,
-            code: names.text(source).and_then(|text| text.parse().ok()),
+            code: vocabulary.words.text(source).and_then(|text| text.parse().ok()),
         })
     }
 }

@@ -110,7 +110,7 @@ pub struct Identities {
 
 impl Identities {
     /// Resolves a unit's contacts, which are in order of time.
-    pub fn of(unit: &Unit, ourselves: &Ourselves, identity: Identity) -> Self {
+    pub fn of(unit: &Unit<'_>, ourselves: &Ourselves, identity: Identity) -> Self {
         let mut found = by_endpoint(unit, ourselves);
         let mut at_endpoints = SmallMap::default();
         match identity {
@@ -158,10 +158,10 @@ struct Ports {
     said: Option<i32>,
 }
 
-fn by_endpoint(unit: &Unit, ourselves: &Ourselves) -> Vec<Resolved> {
+fn by_endpoint(unit: &Unit<'_>, ourselves: &Ourselves) -> Vec<Resolved> {
     let mut ids: SmallMap<(u32, PeerId), Ports> = SmallMap::default();
     let mut found = Vec::with_capacity(unit.contacts.len());
-    for contact in &unit.contacts {
+    for contact in unit.contacts {
         let handshake = contact.handshake();
         let own = contact.shows_us || ourselves.is_own(unit, contact);
         if let Some(id) = contact.peer_id.filter(|_| handshake && !own) {
@@ -192,7 +192,7 @@ fn by_endpoint(unit: &Unit, ourselves: &Ourselves) -> Vec<Resolved> {
 }
 
 /// The endpoints whose last met peer is named by another port.
-fn moved(unit: &Unit, resolved: &[Resolved]) -> SmallMap<(u32, i32), Who> {
+fn moved(unit: &Unit<'_>, resolved: &[Resolved]) -> SmallMap<(u32, i32), Who> {
     let met = || {
         let met = unit.contacts.iter().zip(resolved).filter(|(contact, of)| contact.out && of.met());
         met.filter(|(contact, _)| contact.peer_id.is_some())
@@ -209,7 +209,7 @@ fn moved(unit: &Unit, resolved: &[Resolved]) -> SmallMap<(u32, i32), Who> {
 
 /// Names peers by their peer IDs, at the endpoint where each was met last; a contact that showed none belongs to whom was
 /// met at its endpoint last, or to the endpoint. Gives who was met last at each endpoint.
-fn by_peer_id(unit: &Unit, resolved: &mut [Resolved]) -> SmallMap<(u32, i32), Who> {
+fn by_peer_id(unit: &Unit<'_>, resolved: &mut [Resolved]) -> SmallMap<(u32, i32), Who> {
     let shown = |contact: &Contact, of: &Resolved| contact.peer_id.filter(|_| of.met());
     // Incoming contacts first: where a peer was met going out counts before where it came from.
     let mut met: SmallMap<PeerId, (u32, i32)> = SmallMap::default();

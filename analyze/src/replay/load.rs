@@ -6,7 +6,7 @@ use schema::table::Table;
 use super::{
     columns::Texts,
     decode::Decode,
-    rows::{Address, Names},
+    rows::{Address, Vocabulary},
     segments::{Key, Piece, Segment, SegmentError},
 };
 use crate::log::Selection;
@@ -99,7 +99,7 @@ impl<'a, T: Decode> TableReader<'a, T> {
     pub fn read(
         &mut self,
         (low, high): (Key, Key),
-        names: &mut Names,
+        vocabulary: &mut Vocabulary,
         keep: impl Fn(&T) -> bool,
         loaded: &mut Loaded<T>,
     ) -> Result<(), SegmentError> {
@@ -125,7 +125,7 @@ impl<'a, T: Decode> TableReader<'a, T> {
             };
             let mut last = file.last;
             file.segment.read(&self.columns, &pieces, |batch| {
-                sink.take(batch, loaded, self.selection, &mut last, names, &keep)
+                sink.take(batch, loaded, self.selection, &mut last, vocabulary, &keep)
             })?;
             if file.holds {
                 file.last = last;
@@ -204,7 +204,7 @@ impl<T: Decode> Sink<'_, T> {
         loaded: &mut Loaded<T>,
         selection: &Selection,
         last: &mut Option<Key>,
-        names: &mut Names,
+        vocabulary: &mut Vocabulary,
         keep: &impl Fn(&T) -> bool,
     ) -> Result<(), String> {
         let info_hash = Texts::of(batch, "info_hash")?;
@@ -241,7 +241,7 @@ impl<T: Decode> Sink<'_, T> {
             if self.place == Place::Nowhere {
                 continue;
             }
-            let Some(row) = T::row(&mut columns, at, names, selection).filter(keep) else { continue };
+            let Some(row) = T::row(&mut columns, at, vocabulary, selection).filter(keep) else { continue };
             let begin = self.key.filter(|_| begins);
             match (self.place, &mut self.beyond) {
                 (Place::Here, _) => loaded.push(row, begin),

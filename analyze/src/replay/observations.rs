@@ -1,9 +1,12 @@
 //! `progress` rows of a unit → each peer's known observations in order of time.
 
+use std::ops::Range;
+
 use schema::table::ProgressKind;
 
 use super::{
     Threshold,
+    calls::Calls,
     identity::{Identities, Identity, Who},
     judge::{Claim, Observation, Torrent},
     rows::Progress,
@@ -11,101 +14,175 @@ use super::{
     unit::Unit,
 };
 
-/// The observations of a unit by peer, and of a peer in their order.
+/// The observations of a unit: those of a peer next to each other, and in their order.
 #[derive(Debug, Default)]
-pub struct Observed(Vec<(Who, Observation)>);
+pub struct Observed {
+    /// The contacts that observations name by their places.
+    pub calls: Calls,
+    peers: Vec<(Who, Range<usize>)>,
+    rows: Vec<Observation>,
+    /// The rows as they are found, each with its peer's place in `whose`.
+    found: Vec<(u32, Observation)>,
+    whose: SmallMap<Who, u32>,
+}
+
+/// Whose the rows of a contact are.
+#[derive(Clone, Copy)]
+enum Of {
+    /// A peer's, by its place, at an address.
+    Peer(u32, u32),
+    /// Our own.
+    Us,
+    /// Nobody knows, as the contact's row was lost.
+    Lost,
+}
 
 impl Observed {
-    /// Finds whose each row is.
-    pub fn of(unit: &Unit, identities: &Identities, identity: Identity, torrent: &Torrent) -> Self {
-        let contacts = ContactsByNumber::of(unit);
-        let mut found = Vec::with_capacity(unit.progress.len());
+    /// Finds whose each row of a unit is; what was found of an earlier one is forgotten.
+    pub fn find(&mut self, unit: &Unit<'_>, identities: &Identities, identity: Identity, torrent: &Torrent) {
+        self.found.clear();
+        self.whose.clear();
+        self.calls.find(unit);
         let mut lost = Vec::new();
         // Addresses at which something else is known than contacts whose row was lost.
         let mut named: SmallMap<u32, ()> = SmallMap::default();
         // Only incoming contacts can be nameless.
         let nameless_may_come = unit.progress.iter().any(|row| !row.out);
-        for row in &unit.progress {
-            let contact = contacts
-                .find(row)
-                .and_then(|place| Some((unit.contacts.get(place)?, identities.of_contacts.get(place)?)));
-            let (who, handshake_at, peer_id) = match contact {
-                Some((_, of)) if of.own => continue,
-                Some((contact, of)) => (of.who, contact.handshake_at, contact.peer_id),
-                None if row.out => (identities.at(row.ip, row.port), None, None),
-                None if identity == Identity::Ip => (identities.as_asked(Who::lost(row.ip)), None, None),
-                None => {
-                    lost.push(*row);
+        let mut row_before = None;
+        for row in unit.progress {
+            let number = (row.run, row.contact);
+            let (call, of) = match row_before {
+                // Mostly the contact of the row before.
+                Some((same, call, of)) if same == number => (call, of),
+                _ => {
+                    let Some(call) = self.calls.place(number) else { continue };
+                    let of = self.of(call, identities);
+                    row_before = Some((number, call, of));
+                    (call, of)
+                }
+            };
+            let (peer, ip) = match of {
+                Of::Us => continue,
+                Of::Peer(peer, ip) => (peer, ip),
+                Of::Lost if row.out => {
+                    let who = identities.at(row.ip, row.port);
+                    (self.number(who), who.ip)
+                }
+                Of::Lost if identity == Identity::Ip => {
+                    let who = identities.as_asked(Who::lost(row.ip));
+                    (self.number(who), who.ip)
+                }
+                Of::Lost => {
+                    lost.push((*row, call));
                     continue;
                 }
             };
             if nameless_may_come {
-                named.insert(who.ip, ());
+                named.insert(ip, ());
             }
-            found.extend(observation(row, torrent, (handshake_at, peer_id)).map(|seen| (who, seen)));
+            self.found.extend(observation(row, torrent, call).map(|seen| (peer, seen)));
         }
-        found.extend(nameless(&lost, identities, &named, torrent));
-        // Mostly the peer and the time tell the order.
-        let order = |(who, row): &(Who, Observation), (other, later): &(Who, Observation)| {
-            let by_time = who.cmp(other).then(row.time.cmp(&later.time));
-            by_time.then_with(|| row.order().cmp(&later.order()))
-        };
-        if !found.is_sorted_by(|one, other| order(one, other).is_le()) {
-            found.sort_by(order);
-        }
-        Self(found)
+        self.add_nameless(&lost, identities, &named, torrent);
+        self.put_in_order();
     }
 
     /// The peers, in order, each with its observations.
-    pub fn peers(&self) -> impl Iterator<Item = (Who, &[(Who, Observation)])> {
-        let of_one = |one: &(Who, Observation), other: &(Who, Observation)| one.0 == other.0;
-        self.0.chunk_by(of_one).filter_map(|rows| Some((rows.first()?.0, rows)))
+    pub fn peers(&self) -> impl Iterator<Item = (Who, &[Observation])> {
+        self.peers.iter().filter_map(|(who, rows)| Some((*who, self.rows.get(rows.clone())?)))
     }
-}
 
-/// Incoming contacts that nothing names, where nothing else is known at the same address: a peer of its own each.
-fn nameless<'a>(
-    lost: &'a [Progress],
-    identities: &Identities,
-    named: &SmallMap<u32, ()>,
-    torrent: &'a Torrent,
-) -> impl Iterator<Item = (Who, Observation)> + 'a {
-    let mut alone: SmallMap<u32, Option<(u32, i64)>> = SmallMap::default();
-    for row in lost {
-        let contact = (row.run, row.contact);
-        let one = match alone.get(&row.ip) {
-            None => Some(contact),
-            Some(other) => other.filter(|other| *other == contact),
-        };
-        alone.insert(row.ip, one);
+    fn of(&mut self, call: u32, identities: &Identities) -> Of {
+        match self.calls.row(call).and_then(|row| identities.of_contacts.get(row)) {
+            None => Of::Lost,
+            Some(of) if of.own => Of::Us,
+            Some(of) => Of::Peer(self.number(of.who), of.who.ip),
+        }
     }
-    if !lost.is_empty() {
+
+    /// The number of a peer, in the order in which they come.
+    fn number(&mut self, who: Who) -> u32 {
+        if let Some(number) = self.whose.get(&who) {
+            return *number;
+        }
+        let number = u32::try_from(self.whose.len()).unwrap_or(u32::MAX);
+        self.whose.insert(who, number);
+        number
+    }
+
+    /// Incoming contacts that nothing names, where nothing else is known at the same address: a peer of its own each.
+    fn add_nameless(
+        &mut self,
+        lost: &[(Progress, u32)],
+        identities: &Identities,
+        named: &SmallMap<u32, ()>,
+        torrent: &Torrent,
+    ) {
+        if lost.is_empty() {
+            return;
+        }
+        let mut alone: SmallMap<u32, Option<u32>> = SmallMap::default();
+        for (row, call) in lost {
+            let one = match alone.get(&row.ip) {
+                None => Some(*call),
+                Some(other) => other.filter(|other| other == call),
+            };
+            alone.insert(row.ip, one);
+        }
         let met = identities.of_contacts.iter().filter(|of| of.met()).map(|of| of.who.ip);
         for ip in met.chain(named.iter().map(|(ip, ())| *ip)) {
             alone.insert(ip, None);
         }
+        for (row, call) in lost {
+            if alone.get(&row.ip).is_some_and(Option::is_some) {
+                let peer = self.number(Who::lost(row.ip));
+                self.found.extend(observation(row, torrent, *call).map(|seen| (peer, seen)));
+            }
+        }
     }
-    lost.iter().filter_map(move |row| {
-        alone.get(&row.ip).copied().flatten()?;
-        Some((Who::lost(row.ip), observation(row, torrent, (None, None))?))
-    })
+
+    /// Sorts what was found by peer and order.
+    fn put_in_order(&mut self) {
+        let mut peers: Vec<(Who, u32)> = self.whose.iter().copied().collect();
+        if !peers.is_sorted() {
+            peers.sort_unstable();
+            let mut ranks = vec![0; peers.len()];
+            for ((_, number), rank) in peers.iter().zip(0..) {
+                if let Some(place) = ranks.get_mut(*number as usize) {
+                    *place = rank;
+                }
+            }
+            for (peer, _) in &mut self.found {
+                *peer = ranks.get(*peer as usize).copied().unwrap_or_default();
+            }
+        }
+        // Mostly the peer and the time tell the order.
+        let order = |(peer, row): &(u32, Observation), (other, later): &(u32, Observation)| {
+            let by_time = peer.cmp(other).then(row.time.cmp(&later.time));
+            by_time.then_with(|| row.order().cmp(&later.order()))
+        };
+        if !self.found.is_sorted_by(|one, other| order(one, other).is_le()) {
+            self.found.sort_by(order);
+        }
+        self.rows.clear();
+        self.peers.clear();
+        for of_one in self.found.chunk_by(|(one, _), (other, _)| one == other) {
+            let begin = self.rows.len();
+            self.rows.extend(of_one.iter().map(|(_, row)| *row));
+            let peer = of_one.first().and_then(|(peer, _)| peers.get(*peer as usize));
+            self.peers.extend(peer.map(|(who, _)| (*who, begin..self.rows.len())));
+        }
+    }
 }
 
 /// A row as an observation; `None` for a count that is not known, or beyond the torrent.
-fn observation(
-    row: &Progress,
-    torrent: &Torrent,
-    (handshake_at, peer_id): (Option<i64>, Option<super::rows::PeerId>),
-) -> Option<Observation> {
+fn observation(row: &Progress, torrent: &Torrent, contact: u32) -> Option<Observation> {
     // `have_all` is every piece, also where they could not be counted at the time.
     let all = (row.kind == ProgressKind::HaveAll).then_some(torrent.piece_count);
     let pieces = row.pieces.or(all).filter(|pieces| *pieces <= torrent.piece_count)?;
     Some(Observation {
         time: row.time,
         pieces,
-        contact: (row.run, row.contact),
-        handshake_at,
-        peer_id,
+        contact,
         claim: match row.kind {
             ProgressKind::Bitfield | ProgressKind::HaveAll => Claim::Handshake,
             ProgressKind::HaveNone | ProgressKind::Silence => Claim::Nothing,
@@ -115,34 +192,16 @@ fn observation(
     })
 }
 
-/// The unit's contacts by run and number.
-struct ContactsByNumber(Vec<((u32, i64), usize)>);
-
-impl ContactsByNumber {
-    fn of(unit: &Unit) -> Self {
-        let numbers = unit.contacts.iter().enumerate().map(|(place, row)| ((row.run, row.contact), place));
-        let mut numbers: Vec<_> = numbers.collect();
-        numbers.sort_unstable();
-        Self(numbers)
-    }
-
-    fn find(&self, row: &Progress) -> Option<usize> {
-        let wanted = (row.run, row.contact);
-        let place = self.0.partition_point(|(number, _)| *number < wanted);
-        self.0.get(place).filter(|(number, _)| *number == wanted).map(|(_, place)| *place)
-    }
-}
-
 /// Whether each peer was complete by what it told last in each bucket, as (bucket, complete).
 pub fn complete_by_bucket(
-    rows: &[(Who, Observation)],
+    rows: &[Observation],
     torrent: &Torrent,
     threshold: Threshold,
     bucket_us: i64,
 ) -> Vec<(i64, bool)> {
     let needed = threshold.pieces(torrent.piece_count);
     let mut buckets: Vec<(i64, bool)> = Vec::new();
-    for (_, row) in rows {
+    for row in rows {
         let complete = row.pieces >= needed;
         if !row.settled && !complete {
             continue;

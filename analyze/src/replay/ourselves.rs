@@ -162,12 +162,9 @@ impl Ourselves {
     }
 
     /// Whether a contact that does not show it by itself was with one of us.
-    pub fn is_own(&self, unit: &Unit, contact: &Contact) -> bool {
+    pub fn is_own(&self, unit: &Unit<'_>, contact: &Contact) -> bool {
         let ours = || unit.ips.get(contact.ip as usize).is_some_and(|ip| self.is_ours(ip, contact.port));
-        let our_id = || {
-            let id = unit.info_hash.zip(contact.peer_id);
-            id.is_some_and(|id| self.ids.contains(&id))
-        };
+        let our_id = || contact.peer_id.is_some_and(|id| self.ids.contains(&(unit.info_hash, id)));
         (contact.out && ours()) || (!self.ids.is_empty() && our_id())
     }
 }

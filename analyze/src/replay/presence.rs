@@ -68,7 +68,7 @@ pub struct Presence(Vec<(Who, Session)>);
 
 impl Presence {
     /// Follows the peers through their contacts.
-    pub fn of(unit: &Unit, identities: &Identities, rules: &Rules) -> Self {
+    pub fn of(unit: &Unit<'_>, identities: &Identities, rules: &Rules) -> Self {
         let mut proofs = Vec::new();
         for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts) {
             let is_absent = contact.out && contact.outcome.is_some_and(|outcome| ABSENT.contains(&outcome));

@@ -14,7 +14,7 @@ use super::{
     overview::Overview,
     peers::{self, Peer, Seen},
     presence::{Presence, Sessions},
-    rows::{Address, Contact, Names, PeerId, Progress, Sighting},
+    rows::{Address, Contact, Names, PeerId, Progress, Sighting, Vocabulary},
     segments::{Key, Segment, SegmentError},
     sightings::{NamedByWho, NamedPeers, SourceSet, Tallies},
     small_map::SmallMap,
@@ -219,7 +219,7 @@ pub fn replay(
     let keep =
         |contact: &Contact| whole || contact.handshake() || contact.shows_us || contact.peer_id.is_some();
     let selection = &rules.selection;
-    let mut names = Names::default();
+    let mut vocabulary = Vocabulary::default();
     let mut contacts = TableReader::<Contact>::new(segments, selection, first);
     let mut progress = TableReader::<Progress>::new(segments, selection, first);
     let mut sightings = TableReader::<Sighting>::new(segments, selection, first);
@@ -227,12 +227,11 @@ pub fn replay(
     let mut found = Found::default();
     for range in ranges {
         let keys = (range.low, range.high);
-        contacts.read(keys, &mut names, keep, &mut rows.contacts)?;
-        progress.read(keys, &mut names, |_| true, &mut rows.progress)?;
-        sightings.read(keys, &mut names, |_| true, &mut rows.sightings)?;
-        let ranks = names.ranks();
-        let mut judging = Judging::new(context, &names, found);
-        rows.for_each_unit(rules.identity, &ranks, |unit| judging.judge(unit));
+        contacts.read(keys, &mut vocabulary, keep, &mut rows.contacts)?;
+        progress.read(keys, &mut vocabulary, |_| true, &mut rows.progress)?;
+        sightings.read(keys, &mut vocabulary, |_| true, &mut rows.sightings)?;
+        let mut judging = Judging::new(context, &vocabulary.words, found);
+        rows.for_each_unit(rules.identity, &vocabulary.runs, |unit| judging.judge(unit));
         found = judging.finish()?;
         if !done(range.rows) {
             break;
@@ -248,6 +247,7 @@ struct Judging<'a> {
     thresholds: Vec<super::Threshold>,
     /// The last torrent's.
     of_torrent: Option<(Address, Option<Judge>)>,
+    observed: Observed,
     peers: Vec<Peer>,
     places: Vec<Place>,
     place_numbers: HashMap<PlaceKey, u32>,
@@ -266,6 +266,7 @@ impl<'a> Judging<'a> {
             names,
             thresholds,
             of_torrent: None,
+            observed: Observed::default(),
             peers: Vec::new(),
             places: Vec::new(),
             place_numbers: HashMap::new(),
@@ -280,8 +281,8 @@ impl<'a> Judging<'a> {
         Ok(self.found)
     }
 
-    fn judge(&mut self, unit: &Unit) {
-        let Some(info_hash) = unit.info_hash else { return };
+    fn judge(&mut self, unit: &Unit<'_>) {
+        let info_hash = unit.info_hash;
         let Context { rules, needs, overview, .. } = *self.context;
         let identities = Identities::of(unit, &overview.ourselves, rules.identity);
         let named = if needs.sightings {
@@ -295,7 +296,7 @@ impl<'a> Judging<'a> {
             presence.add_to(&mut self.found.sessions, watched);
         }
         let mut units = UnitPeers { contacted: SmallMap::default(), peers: Vec::new() };
-        self.observed(unit, &identities, &mut units);
+        self.judge_observed(unit, &identities, &mut units);
         only_met(unit, &identities, rules, needs, &mut units);
         for (who, mut peer) in std::mem::take(&mut units.peers) {
             peer.watched_from = watched.map(|(from, _)| from).filter(|_| needs.presence);
@@ -316,31 +317,33 @@ impl<'a> Judging<'a> {
     }
 
     /// Judges what was observed.
-    fn observed(&mut self, unit: &Unit, identities: &Identities, found: &mut UnitPeers) {
-        let Some(info_hash) = unit.info_hash.filter(|_| !unit.progress.is_empty()) else { return };
+    fn judge_observed(&mut self, unit: &Unit<'_>, identities: &Identities, found: &mut UnitPeers) {
+        let info_hash = unit.info_hash;
+        if unit.progress.is_empty() {
+            return;
+        }
         if self.of_torrent.as_ref().is_none_or(|(of, _)| *of != info_hash) {
             let torrent = self.context.overview.by_info_hash.get(&info_hash);
             let judge = torrent.map(|torrent| Judge::of(*torrent, &self.thresholds));
             self.of_torrent = Some((info_hash, judge));
         }
-        let Some((_, Some(judge))) = &self.of_torrent else { return };
+        let Some((_, Some(judge))) = &mut self.of_torrent else { return };
         let Context { rules, needs, .. } = self.context;
-        let torrent = &judge.torrent;
-        let observed = Observed::of(unit, identities, rules.identity, torrent);
-        let mut rows = Vec::new();
-        for (who, of_peer) in observed.peers() {
-            rows.clear();
-            rows.extend(of_peer.iter().map(|(_, row)| *row));
-            for verdict in judge.judge(&rows) {
+        let torrent = judge.torrent;
+        self.observed.find(unit, identities, rules.identity, &torrent);
+        let calls = &self.observed.calls;
+        for (who, rows) in self.observed.peers() {
+            let tell = |verdict: Verdict| {
                 if needs.thresholds {
                     count(&mut self.found.thresholds, &verdict, rules.max_plausible_speed);
                 }
                 let seen = Seen::of(&verdict, torrent.piece_count, rules.max_plausible_speed);
                 found.add(who, &peer(unit, who, verdict.peer_id, Some(seen)));
-            }
+            };
+            judge.judge(rows, |call| calls.opening(unit, call), tell);
             if needs.seeders {
                 let by_bucket =
-                    observations::complete_by_bucket(of_peer, torrent, rules.threshold, rules.bucket_us);
+                    observations::complete_by_bucket(rows, &torrent, rules.threshold, rules.bucket_us);
                 for (bucket, complete) in by_bucket {
                     let sum = self.found.seeders.entry((bucket, info_hash)).or_default();
                     *if complete { &mut sum.0 } else { &mut sum.1 } += 1;
@@ -351,7 +354,7 @@ impl<'a> Judging<'a> {
     }
 
     /// Keeps a peer that some table tells of.
-    fn keep(&mut self, unit: &Unit, who: Who, peer: &mut Peer) {
+    fn keep(&mut self, unit: &Unit<'_>, who: Who, peer: &mut Peer) {
         let needs = self.context.needs;
         let tells = peer.seen.is_some_and(|seen| seen.tells());
         if !(needs.everyone || needs.progress && tells) {
@@ -373,12 +376,12 @@ impl<'a> Judging<'a> {
     /// Counts every peer anything is known of.
     fn count_known(
         &mut self,
-        unit: &Unit,
+        unit: &Unit<'_>,
         identities: &Identities,
         named: &NamedByWho,
         contacted: &SmallMap<Who, u64>,
     ) {
-        let Some(info_hash) = unit.info_hash else { return };
+        let info_hash = unit.info_hash;
         let mut known: SmallMap<Who, Known> = SmallMap::default();
         for (who, named) in named.iter() {
             known.entry(who).sources = named.sources.0;
@@ -457,9 +460,9 @@ impl UnitPeers {
     }
 }
 
-fn peer(unit: &Unit, who: Who, peer_id: Option<PeerId>, seen: Option<Seen>) -> Peer {
+fn peer(unit: &Unit<'_>, who: Who, peer_id: Option<PeerId>, seen: Option<Seen>) -> Peer {
     Peer {
-        info_hash: unit.info_hash.unwrap_or(Address::FIRST),
+        info_hash: unit.info_hash,
         ip: unit.ips.get(who.ip as usize).copied().unwrap_or(Address::FIRST),
         port: who.port,
         alias: who.alias,
@@ -474,7 +477,7 @@ fn peer(unit: &Unit, who: Who, peer_id: Option<PeerId>, seen: Option<Seen>) -> P
 }
 
 /// Gives observed peers the `v` last told with their peer ID.
-fn name(unit: &Unit, identities: &Identities, found: &mut UnitPeers) {
+fn name(unit: &Unit<'_>, identities: &Identities, found: &mut UnitPeers) {
     let mut clients: SmallMap<(Who, PeerId), u32> = SmallMap::default();
     for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts) {
         if let Some(id) = contact.peer_id.filter(|_| contact.client > 0) {
@@ -488,7 +491,7 @@ fn name(unit: &Unit, identities: &Identities, found: &mut UnitPeers) {
 }
 
 /// Adds peers whose handshake was received within the selected time, but no known observation.
-fn only_met(unit: &Unit, identities: &Identities, rules: &Rules, needs: Needs, found: &mut UnitPeers) {
+fn only_met(unit: &Unit<'_>, identities: &Identities, rules: &Rules, needs: Needs, found: &mut UnitPeers) {
     if !needs.everyone && !needs.known {
         return;
     }

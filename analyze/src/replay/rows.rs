@@ -48,6 +48,9 @@ pub struct PeerId {
 impl PeerId {
     /// The peer ID of these bytes.
     pub fn new(id: &[u8]) -> Self {
+        if let Ok(bytes) = <[u8; 20]>::try_from(id) {
+            return Self { bytes, length: 20 };
+        }
         let mut bytes = [0; 20];
         let length = id.len().min(bytes.len());
         if let (Some(bytes), Some(id)) = (bytes.get_mut(..length), id.get(..length)) {
@@ -61,6 +64,32 @@ impl PeerId {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
+
+/// What rows of every table have.
+pub trait Row: Copy {
+    /// The same row at another address of its unit.
+    #[must_use]
+    fn at(self, ip: u32) -> Self;
+
+    /// The run.
+    fn run_mut(&mut self) -> &mut u32;
+}
+
+macro_rules! row {
+    ($($name:ty),*) => {
+        $(impl Row for $name {
+            fn at(self, ip: u32) -> Self {
+                Self { ip, ..self }
+            }
+
+            fn run_mut(&mut self) -> &mut u32 {
+                &mut self.run
+            }
+        })*
+    };
+}
+
+row!(Contact, Progress, Sighting);
 
 /// A row of `contacts`.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +167,15 @@ pub struct Sighting {
     pub code: Option<Source>,
 }
 
+/// The texts that rows are told with as numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Vocabulary {
+    /// Runs.
+    pub runs: Names,
+    /// Clients and sources.
+    pub words: Names,
+}
+
 /// Texts that occur again and again, as numbers from 1 on.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
@@ -163,8 +201,11 @@ impl Names {
         Some(self.texts.get(place)?)
     }
 
-    /// Each number's place in the order of the texts, by number.
-    pub fn ranks(&self) -> Vec<u32> {
+    /// Each number's place in the order of the texts, by number; `None` where numbers are in that order.
+    pub fn ranks(&self) -> Option<Vec<u32>> {
+        if self.texts.is_sorted() {
+            return None;
+        }
         let mut order: Vec<u32> = (0..).take(self.texts.len() + 1).collect();
         order.sort_by_key(|number| self.text(*number));
         let mut ranks = vec![0; order.len()];
@@ -173,7 +214,7 @@ impl Names {
                 *place = rank;
             }
         }
-        ranks
+        Some(ranks)
     }
 }
 
@@ -197,6 +238,9 @@ mod tests {
         let numbers = ["b", "a", "b", "c"].map(|text| names.number(text));
         assert_eq!(numbers, [1, 2, 1, 3]);
         assert_eq!((names.text(2), names.text(0)), (Some("a"), None));
-        assert_eq!(names.ranks(), [0, 2, 1, 3]);
+        assert_eq!(names.ranks(), Some(vec![0, 2, 1, 3]));
+        names = Names::default();
+        assert_eq!(["a", "b"].map(|text| names.number(text)), [1, 2]);
+        assert_eq!(names.ranks(), None);
     }
 }

@@ -78,10 +78,10 @@ impl NamedByWho {
     /// Finds whom each sighting names.
     ///
     /// Incoming peers are named by the remote port of a connection; the contacts tell whose it was.
-    pub fn of(unit: &Unit, identities: &Identities, ourselves: &Ourselves) -> Self {
+    pub fn of(unit: &Unit<'_>, identities: &Identities, ourselves: &Ourselves) -> Self {
         let mut named = Self::default();
         let mut connections: Option<Connections> = None;
-        for row in &unit.sightings {
+        for row in unit.sightings {
             let Some(source) = row.code else { continue };
             let who = if source == Source::Incoming {
                 let connections = connections.get_or_insert_with(|| Connections::of(unit, identities));
@@ -126,7 +126,7 @@ impl NamedByWho {
 struct Connections(HashMap<(u32, u32, i32), (Who, bool)>);
 
 impl Connections {
-    fn of(unit: &Unit, identities: &Identities) -> Self {
+    fn of(unit: &Unit<'_>, identities: &Identities) -> Self {
         let mut connections: HashMap<_, (Who, bool)> = HashMap::new();
         let incoming = |(contact, _): &(&Contact, &super::identity::Resolved)| !contact.out;
         for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts).filter(incoming) {
@@ -140,7 +140,7 @@ impl Connections {
     }
 }
 
-fn is_ours(unit: &Unit, row: &Sighting, ourselves: &Ourselves) -> bool {
+fn is_ours(unit: &Unit<'_>, row: &Sighting, ourselves: &Ourselves) -> bool {
     unit.ips.get(row.ip as usize).is_some_and(|ip| ourselves.is_ours(ip, row.port))
 }
 
@@ -161,13 +161,13 @@ impl Tallies {
     /// Adds a unit's sightings.
     pub fn add(
         &mut self,
-        unit: &Unit,
+        unit: &Unit<'_>,
         named: &NamedByWho,
         ourselves: &Ourselves,
         rules: &Rules,
         texts: &Names,
     ) {
-        let Some(info_hash) = unit.info_hash else { return };
+        let info_hash = unit.info_hash;
         let bucket = |time: i64| time - time % rules.bucket_us;
         let incoming = Some(Source::Incoming);
         let mut received: SmallMap<(i64, u32), u64> = SmallMap::default();

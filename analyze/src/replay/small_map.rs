@@ -62,6 +62,12 @@ impl<K: Copy + Eq + Hash, V> SmallMap<K, V> {
         value
     }
 
+    /// Forgets every key.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.places.clear();
+    }
+
     /// Keys and values in the order in which the keys came.
     pub fn iter(&self) -> impl Iterator<Item = &(K, V)> {
         self.items.iter()

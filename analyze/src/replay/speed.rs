@@ -44,6 +44,13 @@ pub struct Speedometer {
 }
 
 impl Speedometer {
+    /// Forgets the peer it measured.
+    pub fn clear(&mut self) {
+        let mut young = std::mem::take(&mut self.young);
+        young.clear();
+        *self = Self { young, ..Self::default() };
+    }
+
     /// Takes an observation; one that is not exact says "at least" and may end a window, not begin one.
     pub fn observe(&mut self, time: i64, bytes: u64, exact: bool) {
         if let Some(first) = self.first {

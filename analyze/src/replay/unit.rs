@@ -4,41 +4,29 @@
 use super::{
     identity::Identity,
     load::{Loaded, Run},
-    rows::{Address, Contact, Progress, Sighting},
+    rows::{Address, Contact, Names, Progress, Row, Sighting},
     segments::Key,
 };
 
-/// The rows of one unit; `run` in them is the run's rank in the order of names.
-#[derive(Debug, Default)]
-pub struct Unit {
+/// The rows of one unit; `run` in them is the run's place in the order of runs.
+#[derive(Debug)]
+pub struct Unit<'a> {
     /// The torrent.
-    pub info_hash: Option<Address>,
+    pub info_hash: Address,
     /// The addresses, in order.
-    pub ips: Vec<Address>,
+    pub ips: &'a [Address],
     /// By time, run and number.
-    pub contacts: Vec<Contact>,
+    pub contacts: &'a [Contact],
     /// In any order.
-    pub progress: Vec<Progress>,
+    pub progress: &'a [Progress],
     /// In any order.
-    pub sightings: Vec<Sighting>,
+    pub sightings: &'a [Sighting],
 }
 
-impl Unit {
+impl Unit<'_> {
     /// The text of an address.
     pub fn ip(&self, ip: u32) -> &str {
         self.ips.get(ip as usize).map_or("", Address::as_str)
-    }
-
-    /// The text of the torrent.
-    pub fn info_hash(&self) -> &str {
-        self.info_hash.as_ref().map_or("", Address::as_str)
-    }
-
-    fn clear(&mut self) {
-        self.ips.clear();
-        self.contacts.clear();
-        self.progress.clear();
-        self.sightings.clear();
     }
 }
 
@@ -54,65 +42,107 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Calls `judge` with every unit, in the order of keys; `ranks` are the runs' ranks by their numbers.
-    pub fn for_each_unit(&self, identity: Identity, ranks: &[u32], mut judge: impl FnMut(&Unit)) {
+    /// Calls `judge` with every unit, in the order of keys.
+    pub fn for_each_unit(&mut self, identity: Identity, runs: &Names, mut judge: impl FnMut(&Unit<'_>)) {
+        if let Some(ranks) = runs.ranks() {
+            rank(&mut self.contacts, &ranks);
+            rank(&mut self.progress, &ranks);
+            rank(&mut self.sightings, &ranks);
+        }
         let mut contacts = Side::of(&self.contacts);
         let mut progress = Side::of(&self.progress);
         let mut sightings = Side::of(&self.sightings);
-        let mut unit = Unit::default();
-        let rank = |run: u32| ranks.get(run as usize).copied().unwrap_or_default();
+        let mut ips = Vec::new();
+        let mut in_order = Vec::new();
         loop {
             let keys = [contacts.key(), progress.key(), sightings.key()];
-            let Some(key) = keys.into_iter().flatten().min() else { break };
-            let goes_on = identity == Identity::PeerId && unit.info_hash == Some(key.info_hash);
-            if !goes_on {
-                if unit.info_hash.is_some() {
-                    finish(&mut unit, &mut judge);
+            let Some(Key { info_hash, .. }) = keys.into_iter().flatten().min() else { break };
+            ips.clear();
+            contacts.begin();
+            progress.begin();
+            sightings.begin();
+            let next = |contacts: &Side<'_, Contact>,
+                        progress: &Side<'_, Progress>,
+                        sightings: &Side<'_, Sighting>| {
+                let keys = [contacts.key(), progress.key(), sightings.key()];
+                keys.into_iter().flatten().min().filter(|key| key.info_hash == info_hash)
+            };
+            while let Some(key) = next(&contacts, &progress, &sightings) {
+                let ip = u32::try_from(ips.len()).unwrap_or(u32::MAX);
+                ips.push(key.ip);
+                contacts.take(&key, ip);
+                progress.take(&key, ip);
+                sightings.take(&key, ip);
+                if identity != Identity::PeerId {
+                    break;
                 }
-                unit.clear();
-                unit.info_hash = Some(key.info_hash);
             }
-            let ip = u32::try_from(unit.ips.len()).unwrap_or(u32::MAX);
-            unit.ips.push(key.ip);
-            contacts.take(&key, |row| unit.contacts.push(Contact { ip, run: rank(row.run), ..*row }));
-            progress.take(&key, |row| unit.progress.push(Progress { ip, run: rank(row.run), ..*row }));
-            sightings.take(&key, |row| unit.sightings.push(Sighting { ip, run: rank(row.run), ..*row }));
-        }
-        if unit.info_hash.is_some() {
-            finish(&mut unit, &mut judge);
+            let order = |contact: &Contact| (contact.time, contact.run, contact.contact);
+            let mut of_unit = contacts.taken();
+            if !of_unit.is_sorted_by_key(order) {
+                in_order.clear();
+                in_order.extend_from_slice(of_unit);
+                in_order.sort_by_key(order);
+                of_unit = &in_order;
+            }
+            judge(&Unit {
+                info_hash,
+                ips: &ips,
+                contacts: of_unit,
+                progress: progress.taken(),
+                sightings: sightings.taken(),
+            });
         }
     }
 }
 
-fn finish(unit: &mut Unit, judge: &mut impl FnMut(&Unit)) {
-    let order = |contact: &Contact| (contact.time, contact.run, contact.contact);
-    if !unit.contacts.is_sorted_by_key(order) {
-        unit.contacts.sort_by_key(order);
+/// Replaces the runs' numbers by their ranks.
+fn rank<T: Row>(loaded: &mut Loaded<T>, ranks: &[u32]) {
+    for row in &mut loaded.rows {
+        let run = row.run_mut();
+        *run = ranks.get(*run as usize).copied().unwrap_or_default();
     }
-    judge(unit);
 }
 
 /// One table's runs, standing at the next one.
 struct Side<'a, T> {
     loaded: &'a Loaded<T>,
     rest: &'a [Run],
+    /// The rows taken, where they lie next to each other; else they are in `copied`.
+    whole: &'a [T],
+    copied: Vec<T>,
 }
 
-impl<'a, T> Side<'a, T> {
+impl<'a, T: Row> Side<'a, T> {
     fn of(loaded: &'a Loaded<T>) -> Self {
-        Self { loaded, rest: &loaded.runs }
+        Self { loaded, rest: &loaded.runs, whole: &[], copied: Vec::new() }
     }
 
     fn key(&self) -> Option<Key> {
         self.rest.first().map(|run| run.key)
     }
 
-    /// Calls `row` with every row of the key.
-    fn take(&mut self, key: &Key, mut row: impl FnMut(&T)) {
+    /// Forgets what was taken.
+    fn begin(&mut self) {
+        self.whole = &[];
+        self.copied.clear();
+    }
+
+    /// Takes every row of a key, which is the address `ip` of its unit.
+    fn take(&mut self, key: &Key, ip: u32) {
         while let Some((run, rest)) = self.rest.split_first().filter(|(run, _)| run.key == *key) {
             let rows = self.loaded.rows.get(run.first as usize..run.end as usize).unwrap_or_default();
-            rows.iter().for_each(&mut row);
+            if ip == 0 && self.whole.is_empty() && self.copied.is_empty() {
+                self.whole = rows;
+            } else {
+                self.copied.extend_from_slice(std::mem::take(&mut self.whole));
+                self.copied.extend(rows.iter().map(|row| row.at(ip)));
+            }
             self.rest = rest;
         }
+    }
+
+    fn taken(&self) -> &[T] {
+        if self.whole.is_empty() { &self.copied } else { self.whole }
     }
 }

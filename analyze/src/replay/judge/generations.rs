@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use super::{Observation, SETTLE_US};
+use super::{Observation, Opening, SETTLE_US};
 use crate::replay::{rows::PeerId, small_map::SmallMap};
 
 /// Contacts with a peer ID from which on "another one in each" is a habit: libtorrent 2.1 makes one up for every
@@ -24,13 +24,16 @@ pub(super) struct Member {
     pub opened_at: i64,
     /// What the same contact told before; `None` for its first observation.
     pub told_before: Option<u32>,
-    /// Whether its peer ID was that of an earlier peer at the endpoint: peer IDs take turns.
+    /// Whether its contact has a peer ID.
+    pub is_named: bool,
+    /// Whether that was an earlier peer's at the endpoint: peer IDs take turns.
     pub returns: bool,
 }
 
 /// The observations of an endpoint by the peer they are of.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Generations {
+    contacts: Contacts,
     members: Vec<Member>,
     /// Where each generation ends in `members`.
     ends: Vec<usize>,
@@ -47,16 +50,18 @@ struct Contact {
     told: Option<u32>,
 }
 
-type Contacts = SmallMap<(u32, i64), Contact>;
+type Contacts = SmallMap<u32, Contact>;
 
 impl Generations {
-    /// Sorts observations, which are in order of time, by generation.
-    pub fn of(rows: &[Observation]) -> Self {
-        let mut contacts = contacts(rows);
-        let last = number(&mut contacts, rows);
+    /// Sorts observations, which are in order of time, by generation; those that were sorted before are forgotten.
+    pub fn sort(&mut self, rows: &[Observation], opening: impl Fn(u32) -> Opening) {
+        let Self { contacts, members, ends } = self;
+        find_contacts(rows, opening, contacts);
+        let last = number(contacts, rows);
         let mut first_generation: SmallMap<PeerId, usize> = SmallMap::default();
-        let mut members: Vec<Member> = Vec::with_capacity(rows.len());
-        let mut ends = vec![0; last + 1];
+        members.clear();
+        ends.clear();
+        ends.resize(last + 1, 0);
         let mut current = 0;
         for row in rows {
             let of = contacts.entry(row.contact);
@@ -66,16 +71,20 @@ impl Generations {
             }
             // Where one peer was there, nobody returns.
             let returns = last > 0
-                && row.peer_id.is_some_and(|id| *first_seen(&mut first_generation, id, current) < current);
-            let told_before = of.told.replace(row.pieces);
-            members.push(Member { row: *row, opened_at: of.opened_at, told_before, returns });
+                && of.peer_id.is_some_and(|id| *first_seen(&mut first_generation, id, current) < current);
+            members.push(Member {
+                row: *row,
+                opened_at: of.opened_at,
+                told_before: of.told.replace(row.pieces),
+                is_named: of.peer_id.is_some(),
+                returns,
+            });
             // In order already, as a generation's rows are left out once the next one has spoken.
             if let Some(end) = ends.get_mut(current) {
                 *end = members.len();
             }
         }
         ends.truncate(current + 1);
-        Self { members, ends }
     }
 
     /// Number of generations, at least 1.
@@ -98,9 +107,9 @@ fn first_seen(seen: &mut SmallMap<PeerId, usize>, id: PeerId, current: usize) ->
     seen.entry(id)
 }
 
-/// The contacts in order of their first observations.
-fn contacts(rows: &[Observation]) -> Contacts {
-    let mut contacts = Contacts::default();
+/// Finds the contacts, in order of their first observations.
+fn find_contacts(rows: &[Observation], opening: impl Fn(u32) -> Opening, contacts: &mut Contacts) {
+    contacts.clear();
     let mut last = None;
     for (first, row) in rows.iter().enumerate() {
         // Mostly the contact of the row before.
@@ -109,12 +118,11 @@ fn contacts(rows: &[Observation]) -> Contacts {
         }
         last = Some(row.contact);
         if contacts.get(&row.contact).is_none() {
-            let opened_at = row.handshake_at.unwrap_or(row.time - SETTLE_US);
-            let contact = Contact { opened_at, peer_id: row.peer_id, first, ..Contact::default() };
-            contacts.insert(row.contact, contact);
+            let Opening { handshake_at, peer_id } = opening(row.contact);
+            let opened_at = handshake_at.unwrap_or(row.time - SETTLE_US);
+            contacts.insert(row.contact, Contact { opened_at, peer_id, first, ..Contact::default() });
         }
     }
-    contacts
 }
 
 /// Gives each contact its generation, how many contacts had started over when it was opened; and the last generation.
@@ -134,7 +142,7 @@ fn number(contacts: &mut Contacts, rows: &[Observation]) -> usize {
 }
 
 /// When each contact was opened that starts over, and which it is.
-fn starting_over(contacts: &Contacts, rows: &[Observation]) -> Vec<(i64, (u32, i64))> {
+fn starting_over(contacts: &Contacts, rows: &[Observation]) -> Vec<(i64, u32)> {
     let ids = || contacts.iter().filter_map(|(_, contact)| contact.peer_id);
     let first = ids().next();
     if ids().all(|id| Some(id) == first) {

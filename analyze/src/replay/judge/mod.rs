@@ -31,16 +31,21 @@ pub struct Observation {
     pub time: i64,
     /// Pieces the peer had claimed by then in this contact.
     pub pieces: u32,
-    /// The contact, by run and number.
-    pub contact: (u32, i64),
-    /// When the contact's handshake was complete, µs; `None` where its `contacts` row was lost.
-    pub handshake_at: Option<i64>,
-    /// The peer ID of the contact's handshake.
-    pub peer_id: Option<PeerId>,
+    /// The contact, by its place in the order of runs and numbers.
+    pub contact: u32,
     /// What it was made of.
     pub claim: Claim,
     /// Whether the opening burst was over. If not, the count says "at least" and never "at most".
     pub settled: bool,
+}
+
+/// A contact, as far as the judgement needs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// When its handshake was complete, µs; `None` where its `contacts` row was lost.
+    pub handshake_at: Option<i64>,
+    /// The peer ID of its handshake.
+    pub peer_id: Option<PeerId>,
 }
 
 /// The torrent, as far as the judgement needs it.
@@ -100,7 +105,7 @@ pub struct Verdict {
 
 impl Observation {
     /// What observations of a peer are ordered by: their time, and else whatever makes the order the same every time.
-    pub fn order(&self) -> (i64, u32, (u32, i64), Claim, bool) {
+    pub fn order(&self) -> (i64, u32, u32, Claim, bool) {
         (self.time, self.pieces, self.contact, self.claim, self.settled)
     }
 }
@@ -112,24 +117,32 @@ pub struct Judge {
     pub torrent: Torrent,
     /// The thresholds in pieces; the first is the one in force.
     needed: Vec<u32>,
+    generations: Generations,
+    reading: peer::Reading,
 }
 
 impl Judge {
     /// A judge of a torrent's peers.
     pub fn of(torrent: Torrent, thresholds: &[Threshold]) -> Self {
         let needed = thresholds.iter().map(|threshold| threshold.pieces(torrent.piece_count)).collect();
-        Self { torrent, needed }
+        Self { torrent, needed, generations: Generations::default(), reading: peer::Reading::default() }
     }
 
     /// Judges the observations of one endpoint, in their order; one verdict per peer that was there, in order.
     ///
-    /// None may be beyond the torrent.
-    pub fn judge(&self, observations: &[Observation]) -> Vec<Verdict> {
-        let generations = Generations::of(observations);
-        (0..generations.count())
-            .filter_map(|generation| {
-                peer::judge(&self.torrent, &self.needed, generations.members(generation))
-            })
-            .collect()
+    /// None may be beyond the torrent. `opening` tells of the contacts.
+    pub fn judge(
+        &mut self,
+        observations: &[Observation],
+        opening: impl Fn(u32) -> Opening,
+        mut each: impl FnMut(Verdict),
+    ) {
+        self.generations.sort(observations, &opening);
+        for generation in 0..self.generations.count() {
+            let members = self.generations.members(generation);
+            if let Some(verdict) = self.reading.judge(&self.torrent, &self.needed, members, &opening) {
+                each(verdict);
+            }
+        }
     }
 }

@@ -7,69 +7,89 @@
 //!
 //! A count that is lower than one known before comes from a contact that lags behind another one: it moves nothing.
 
-use super::{Claim, Crossing, Observation, Reached, Torrent, Verdict, generations::Member};
+use super::{Claim, Crossing, Observation, Opening, Reached, Torrent, Verdict, generations::Member};
 use crate::replay::speed::Speedometer;
 
-/// Judges one peer; `None` without observations. `thresholds` are in pieces, the first is the one in force.
-pub(super) fn judge(torrent: &Torrent, thresholds: &[u32], members: &[Member]) -> Option<Verdict> {
-    let first = members.first()?.row;
-    let highest = highest_so_far(members);
-    let mut verdict = Verdict {
-        first_at: first.time,
-        first_pieces: first.pieces,
-        peer_id: None,
-        reached: vec![None; thresholds.len()],
-        backwards: false,
-        believed: false,
-        mean_speed: None,
-        max_speed: None,
-    };
-    let (mut below, mut speed) = (Below::default(), Speedometer::default());
-    let (mut known, mut partly) = (0, false);
-    // The lowest threshold that is not reached yet.
-    let mut next = thresholds.iter().copied().min();
-    for (member, highest_now) in members.iter().zip(&highest) {
-        let Member { row, told_before, returns, .. } = member;
-        verdict.backwards |= *returns || row.settled && goes_back(member, members, &highest);
-        verdict.believed |= told_before.is_none() && claims_pieces(row);
-        let lags = row.pieces < known;
-        known = *highest_now;
-        if lags {
-            continue;
-        }
-        partly |= (1..torrent.piece_count).contains(&row.pieces);
-        verdict.peer_id = row.peer_id.or(verdict.peer_id);
-        // Nobody watches a finished peer closely: its last pieces, seen an hour late, would be an hour's work.
-        let downloading = verdict.reached.first().is_some_and(Option::is_none);
-        if let Some(bytes) = torrent.bytes.filter(|_| downloading) {
-            speed.observe(row.time, bytes.of(row.pieces, torrent.piece_count), row.settled);
-        }
-        if next.is_some_and(|next| row.pieces >= next) {
-            next = None;
-            for (threshold, reached) in thresholds.iter().zip(&mut verdict.reached) {
-                if reached.is_none() && row.pieces >= *threshold {
-                    *reached = Some(below.reach(row));
-                } else if reached.is_none() {
-                    next = Some(next.map_or(*threshold, |next: u32| next.min(*threshold)));
-                }
-            }
-        }
-        if row.settled {
-            below.note(row);
-        }
-    }
-    verdict.believed &= partly;
-    (verdict.mean_speed, verdict.max_speed) = speed.read();
-    Some(verdict)
+/// What is used again from peer to peer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// The highest count up to each observation.
+    highest: Vec<u32>,
+    speed: Speedometer,
 }
 
-/// The highest count up to each observation.
-fn highest_so_far(members: &[Member]) -> Vec<u32> {
-    let highest = members.iter().scan(0, |highest, member| {
+impl Reading {
+    /// Judges one peer; `None` without observations. `thresholds` are in pieces, the first is the one in force.
+    pub fn judge(
+        &mut self,
+        torrent: &Torrent,
+        thresholds: &[u32],
+        members: &[Member],
+        opening: impl Fn(u32) -> Opening,
+    ) -> Option<Verdict> {
+        let first = members.first()?.row;
+        let Self { highest, speed } = self;
+        fill_highest(highest, members);
+        speed.clear();
+        let mut verdict = Verdict {
+            first_at: first.time,
+            first_pieces: first.pieces,
+            peer_id: None,
+            reached: vec![None; thresholds.len()],
+            backwards: false,
+            believed: false,
+            mean_speed: None,
+            max_speed: None,
+        };
+        let mut below = Below::default();
+        let (mut known, mut partly, mut named_in) = (0, false, None);
+        // The lowest threshold that is not reached yet.
+        let mut next = thresholds.iter().copied().min();
+        for (member, highest_now) in members.iter().zip(highest.iter()) {
+            let Member { row, told_before, returns, .. } = member;
+            verdict.backwards |= *returns || row.settled && goes_back(member, members, highest);
+            verdict.believed |= told_before.is_none() && claims_pieces(row);
+            let lags = row.pieces < known;
+            known = *highest_now;
+            if lags {
+                continue;
+            }
+            partly |= (1..torrent.piece_count).contains(&row.pieces);
+            if member.is_named {
+                named_in = Some(row.contact);
+            }
+            // Nobody watches a finished peer closely: its last pieces, seen an hour late, would be an hour's work.
+            let downloading = verdict.reached.first().is_some_and(Option::is_none);
+            if let Some(bytes) = torrent.bytes.filter(|_| downloading) {
+                speed.observe(row.time, bytes.of(row.pieces, torrent.piece_count), row.settled);
+            }
+            if next.is_some_and(|next| row.pieces >= next) {
+                next = None;
+                for (threshold, reached) in thresholds.iter().zip(&mut verdict.reached) {
+                    if reached.is_none() && row.pieces >= *threshold {
+                        *reached = Some(below.reach(row));
+                    } else if reached.is_none() {
+                        next = Some(next.map_or(*threshold, |next: u32| next.min(*threshold)));
+                    }
+                }
+            }
+            if row.settled {
+                below.note(row);
+            }
+        }
+        verdict.peer_id = named_in.and_then(|contact| opening(contact).peer_id);
+        verdict.believed &= partly;
+        (verdict.mean_speed, verdict.max_speed) = speed.read();
+        Some(verdict)
+    }
+}
+
+fn fill_highest(highest: &mut Vec<u32>, members: &[Member]) {
+    highest.clear();
+    highest.extend(members.iter().scan(0, |highest, member| {
         *highest = member.row.pieces.max(*highest);
         Some(*highest)
-    });
-    highest.collect()
+    }));
 }
 
 /// Within a contact counts only rise; a contact's first is held against what was known before its handshake.

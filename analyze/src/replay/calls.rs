@@ -1,0 +1,65 @@
+//! A unit's contacts by run and number, with those of which only observations are left.
+
+use super::{
+    judge::Opening,
+    rows::{Contact, Progress},
+    unit::Unit,
+};
+
+/// A run and the number of a contact in it.
+type Number = (u32, i64);
+
+/// The contacts, by run and number.
+#[derive(Debug, Default)]
+pub struct Calls(Vec<(Number, Option<u32>)>);
+
+impl Calls {
+    /// Finds a unit's; those of an earlier one are forgotten.
+    pub fn find(&mut self, unit: &Unit<'_>) {
+        self.0.clear();
+        self.0
+            .extend(unit.contacts.iter().zip(0..).map(|(row, place)| ((row.run, row.contact), Some(place))));
+        if !self.0.is_sorted() {
+            self.0.sort_unstable();
+        }
+        let lost = self.lost(unit.progress);
+        if !lost.is_empty() {
+            self.0.extend(lost.into_iter().map(|number| (number, None)));
+            self.0.sort_unstable();
+            self.0.dedup();
+        }
+    }
+
+    /// The numbers of contacts that have no row.
+    fn lost(&self, rows: &[Progress]) -> Vec<Number> {
+        let mut lost = Vec::new();
+        let mut row_before = None;
+        for row in rows {
+            let number = (row.run, row.contact);
+            // Mostly the contact of the row before.
+            if row_before != Some(number) && self.place(number).is_none() {
+                lost.push(number);
+            }
+            row_before = Some(number);
+        }
+        lost
+    }
+
+    /// A contact's place among all.
+    pub fn place(&self, number: Number) -> Option<u32> {
+        let place = self.0.partition_point(|(other, _)| *other < number);
+        self.0.get(place).filter(|(other, _)| *other == number)?;
+        u32::try_from(place).ok()
+    }
+
+    /// The place in the unit of the row of the contact at a place; `None` for one that was lost.
+    pub fn row(&self, place: u32) -> Option<usize> {
+        Some(self.0.get(place as usize)?.1? as usize)
+    }
+
+    /// What the row of the contact at a place tells of its beginning.
+    pub fn opening(&self, unit: &Unit<'_>, place: u32) -> Opening {
+        let of = |row: &Contact| Opening { handshake_at: row.handshake_at, peer_id: row.peer_id };
+        self.row(place).and_then(|row| unit.contacts.get(row)).map(of).unwrap_or_default()
+    }
+}
