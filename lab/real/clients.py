@@ -1,6 +1,7 @@
 """Real clients on hosts of the test network, and what each says of its own download."""
 
 import bisect
+import itertools
 import json
 import sys
 import time
@@ -48,6 +49,11 @@ def wait_until(condition, what, timeout_s):
             raise TimeoutError(f"{what}: not within {timeout_s} s")
         time.sleep(POLL_S)
     return value
+
+
+def whole_lines(lines):
+    """The lines up to the first one that is not written to its end yet; what comes next is the rest of that one."""
+    return itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
 
 
 @dataclass
@@ -109,11 +115,9 @@ class Client:
         """All samples so far, oldest first."""
         with (self.folder / "samples").open("rb") as file:
             file.seek(self.read_to)
-            for line in file:
-                # The last line may not be whole yet.
-                if line.endswith(b"\n"):
-                    self.read_to += len(line)
-                    self.known.append(json.loads(line))
+            for line in whole_lines(file):
+                self.read_to += len(line)
+                self.known.append(json.loads(line))
         return self.known
 
     def is_up(self):
