@@ -13,6 +13,7 @@ from captures import Capture
 from clients import PORT, Client
 from network import bracketed
 from scenarios import Scenario, leecher
+from swarm import Score
 
 # The first seeder's, which answers no question.
 RESOLVERS = {4: "81.2.69.142", 6: "2001:218::53"}
@@ -116,6 +117,7 @@ def test_no_address_is_written_anywhere(happened):
     for place in ("state/dht-nodes", "contacts", "requests", "sightings", "progress"):
         assert any(place in where for _, where, _ in seen), f"the search finds nothing in {place}"
     assert {client.name for client in happened.clients} <= {name for name, _, _ in seen}
+    assert Score.of(happened, full).missed == []
     # Messages name nobody but the tracker, whose address its URL holds anyway.
     assert happened.tracker.host.address in full.messages
     for capture in hiding:

@@ -7,7 +7,7 @@
 //! Bounded: peers named, questions a contact asks and introductions it may make; a peer is asked for once in a while.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -40,6 +40,8 @@ const INTRODUCED_MAX: u32 = 64;
 struct Named {
     failed: bool,
     asked_at: Option<Instant>,
+    /// The contacts that named it and may still be asked.
+    by: Vec<u64>,
 }
 
 /// Peers of a run that someone can introduce and that were not reached.
@@ -59,10 +61,13 @@ impl Introductions {
         self.lock().remove(&(swarm, peer));
     }
 
-    fn name(&self, swarm: SwarmId, peer: SocketAddr) {
+    fn name(&self, contact: u64, swarm: SwarmId, peer: SocketAddr) {
         let mut named = self.lock();
-        if named.len() < NAMED_MAX {
-            named.entry((swarm, peer)).or_default();
+        let has_room = named.len() < NAMED_MAX;
+        match named.entry((swarm, peer)) {
+            Entry::Occupied(named) => named.into_mut().by.push(contact),
+            Entry::Vacant(place) if has_room => place.insert(Named::default()).by.push(contact),
+            Entry::Vacant(_) => {}
         }
     }
 
@@ -81,10 +86,15 @@ impl Introductions {
         })
     }
 
-    fn forget(&self, swarm: SwarmId, peers: &[SocketAddr]) {
+    /// A contact introduces nobody any more; whom no other one named is forgotten.
+    fn forget(&self, contact: u64, swarm: SwarmId, peers: &[SocketAddr]) {
         let mut named = self.lock();
         for peer in peers {
-            named.remove(&(swarm, *peer));
+            let Entry::Occupied(mut entry) = named.entry((swarm, *peer)) else { continue };
+            entry.get_mut().by.retain(|other| *other != contact);
+            if entry.get().by.is_empty() {
+                entry.remove();
+            }
         }
     }
 
@@ -96,6 +106,7 @@ impl Introductions {
 /// What one contact can introduce and has introduced.
 #[derive(Debug)]
 pub(super) struct Broker {
+    contact: u64,
     swarm: SwarmId,
     peers: Vec<SocketAddr>,
     /// When it may ask at first.
@@ -108,9 +119,10 @@ pub(super) struct Broker {
 
 impl Broker {
     /// `seen_at_port`: whether the peer sees us at the port of our uTP.
-    pub(super) fn new(now: Instant, swarm: SwarmId, seen_at_port: bool) -> Self {
+    pub(super) fn new(now: Instant, contact: u64, swarm: SwarmId, seen_at_port: bool) -> Self {
         let asks_from = if seen_at_port { now } else { now + PATIENCE };
         Self {
+            contact,
             swarm,
             peers: Vec::new(),
             asks_from,
@@ -131,7 +143,7 @@ impl Broker {
         for peer in peers {
             if self.peers.len() < OF_CONTACT_MAX && !self.peers.contains(&peer) {
                 self.peers.push(peer);
-                shared.name(self.swarm, peer);
+                shared.name(self.contact, self.swarm, peer);
                 self.look_at = self.asks_from.max(now + LOOK_SOON);
             }
         }
@@ -144,7 +156,7 @@ impl Broker {
             return None;
         }
         if now >= self.look_until {
-            shared.forget(self.swarm, &self.peers);
+            shared.forget(self.contact, self.swarm, &self.peers);
             self.peers = Vec::new();
             return None;
         }
@@ -167,7 +179,7 @@ impl Broker {
 
     /// Nobody can be introduced by the contact any more.
     pub(super) fn end(&mut self, shared: &Introductions) {
-        shared.forget(self.swarm, &self.peers);
+        shared.forget(self.contact, self.swarm, &self.peers);
         self.peers = Vec::new();
     }
 }
@@ -186,7 +198,7 @@ mod tests {
     #[test]
     fn who_was_named_and_not_reached_is_asked_for_once_in_a_while() {
         let (shared, start) = (Introductions::default(), Clock::start().instant().into_std());
-        let mut broker = Broker::new(start, SWARM, true);
+        let mut broker = Broker::new(start, 1, SWARM, true);
         assert_eq!((broker.due(start, &shared), broker.deadline()), (None, None));
         shared.failed(SWARM, peer(1));
         broker.named(start, (1..=3).map(peer), &shared);
@@ -201,15 +213,15 @@ mod tests {
         assert_eq!(broker.deadline(), Some(later));
         assert_eq!(broker.due(later, &shared), Some(peer(1)));
         assert_eq!(broker.peers, [peer(1), peer(3)]);
-        let mut other = Broker::new(later, SWARM, true);
+        let mut other = Broker::new(later, 2, SWARM, true);
         other.named(later, (1..=3).map(peer), &shared);
         assert_eq!(other.due(later + LOOK_SOON, &shared), None, "it was asked for");
         assert_eq!(broker.due(start + LOOK_FOR, &shared), None);
         assert_eq!(broker.deadline(), None);
-        assert!(shared.lock().len() <= 1, "what another still waits for");
+        assert_eq!(shared.lock().len(), 3, "what another still waits for");
         other.end(&shared);
         assert!(shared.lock().is_empty());
-        let mut patient = Broker::new(start, SWARM, false);
+        let mut patient = Broker::new(start, 3, SWARM, false);
         patient.named(start, [peer(1)].into_iter(), &shared);
         shared.failed(SWARM, peer(1));
         assert_eq!(patient.due(later, &shared), None);
@@ -217,10 +229,29 @@ mod tests {
     }
 
     #[test]
+    fn who_was_named_by_two_is_asked_for_though_one_of_them_ends() {
+        let (shared, start) = (Introductions::default(), Clock::start().instant().into_std());
+        let [mut visited, mut held] = [1, 2].map(|contact| Broker::new(start, contact, SWARM, true));
+        visited.named(start, [peer(1)].into_iter(), &shared);
+        held.named(start, [peer(1)].into_iter(), &shared);
+        visited.end(&shared);
+        shared.failed(SWARM, peer(1));
+        assert_eq!(held.due(start + LOOK_SOON, &shared), Some(peer(1)));
+        // What was reached meanwhile, and named anew by another, is that one's.
+        let mut third = Broker::new(start, 3, SWARM, true);
+        shared.reached(SWARM, peer(1));
+        third.named(start, [peer(1)].into_iter(), &shared);
+        held.end(&shared);
+        assert_eq!(shared.lock().len(), 1);
+        third.end(&shared);
+        assert!(shared.lock().is_empty());
+    }
+
+    #[test]
     fn floods_find_an_end() {
         let (shared, start) = (Introductions::default(), Clock::start().instant().into_std());
         let mut asked = 0;
-        let mut broker = Broker::new(start, SWARM, true);
+        let mut broker = Broker::new(start, 1, SWARM, true);
         for round in 0..1000_u16 {
             let before = start + LOOK_EVERY * u32::from(round);
             let now = before + LOOK_EVERY;
@@ -232,7 +263,7 @@ mod tests {
         assert_eq!(asked, ASKED_MAX);
         assert_eq!((0..1000).filter(|_| broker.may_introduce()).count(), INTRODUCED_MAX as usize);
         for port in 0..=u16::MAX {
-            shared.name(SWARM, peer(port));
+            shared.name(1, SWARM, peer(port));
         }
         assert_eq!(shared.lock().len(), NAMED_MAX);
     }

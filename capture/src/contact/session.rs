@@ -63,7 +63,7 @@ pub struct Contacted {
 impl Contacted {
     fn broker(&self, now: Instant, swarm: SwarmId) -> Broker {
         let seen_at_port = self.direction == Direction::In || self.rung.transport == Transport::Utp;
-        Broker::new(now, swarm, seen_at_port)
+        Broker::new(now, self.contact, swarm, seen_at_port)
     }
 }
 
