@@ -23,8 +23,8 @@ use schema::{
 use crate::{
     cli::AnonymizeOptions,
     facts::Damaged,
-    figure::number::number_of,
     log::Log,
+    number::number_of,
     remote::{Data, refuse_staging},
 };
 

@@ -15,6 +15,7 @@ pub mod geo;
 pub mod hostname;
 pub mod log;
 pub mod map;
+pub mod number;
 pub mod place;
 pub mod raw;
 pub mod remote;

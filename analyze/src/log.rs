@@ -33,7 +33,7 @@ use schema::{
     table::{ContactOutcome, Table},
 };
 
-use crate::{facts::Damaged, figure::number::number_of, raw, replay::workers};
+use crate::{facts::Damaged, number::number_of, raw, replay::workers};
 
 /// Data folders that cannot be worked with at all.
 #[derive(Debug, thiserror::Error)]

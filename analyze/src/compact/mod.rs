@@ -26,7 +26,7 @@ use schema::{
 use self::day::{Day, Done};
 use crate::{
     cli::CompactOptions,
-    figure::number::{bytes, number_of},
+    number::{bytes, number_of},
     remote::{self, Remote},
 };
 

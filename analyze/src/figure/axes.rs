@@ -1,9 +1,9 @@
 //! What plots have around them: grids, axes, legends.
 
-use super::number::whole_usize;
 use super::scale::{Scale, time_ticks};
 use super::svg::{Anchor, Drawing, line, rect, text};
 use super::text::{fit, width};
+use crate::number::whole_usize;
 
 /// Font size of labels, px (class `label`).
 pub const LABEL: f64 = 12.0;

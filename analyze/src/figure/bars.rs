@@ -2,10 +2,10 @@
 
 use super::Figure;
 use super::axes::{Key, LABEL, Panel, TICK, horizontal_axis, legend, legend_height};
-use super::number::{counted, counted_of, number_of, percent, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, line, rect, text};
 use super::text::{fit, width};
+use crate::number::{counted, counted_of, number_of, percent, short};
 
 /// One bar.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use super::Figure;
 use super::axes::{Key, legend, legend_height};
 use super::choropleth;
 use super::frame::{counts, numbers, texts};
-use super::number::{count, counted_of, number_of};
 use super::svg::{Drawing, circle};
 use crate::map::{Atlas, World, country};
+use crate::number::{count, counted_of, number_of};
 
 /// Cities with a circle: those with most peers.
 const SHOWN: usize = 500;

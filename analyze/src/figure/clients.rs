@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Group, grouped};
 use super::frame::{counts, texts};
-use super::number::counted_of;
+use crate::number::counted_of;
 
 const TITLE: &str = "Clients of contacted peers";
 

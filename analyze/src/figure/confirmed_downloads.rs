@@ -7,10 +7,10 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, base_line, horizontal_axis, legend, legend_height, vertical_axis};
 use super::frame::{texts, times};
-use super::number::{count, duration_us, number_of, percent};
 use super::rows::is_narrow;
 use super::scale::Scale;
 use super::svg::{Drawing, circle, path};
+use crate::number::{count, duration_us, number_of, percent};
 
 const TITLE: &str = "How exactly downloads are dated";
 

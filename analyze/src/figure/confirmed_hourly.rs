@@ -6,11 +6,11 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{counts, texts, times};
-use super::number::{counted_of, number_of, whole_usize};
 use super::svg::Drawing;
 use super::timeline::{Buckets, Series, stacked};
 use super::{Figure, Names};
 use crate::facts::Facts;
+use crate::number::{counted_of, number_of, whole_usize};
 
 /// Classes of the torrents that are told apart; their number is that of the classes.
 const CLASSES: [&str; 6] = ["c1", "c5", "c3", "c4", "c6", "c2"];

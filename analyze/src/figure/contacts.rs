@@ -9,8 +9,8 @@ use schema::table::ContactOutcome;
 
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{counted, counted_of, percent};
 use super::{Figure, axes::Key};
+use crate::number::{counted, counted_of, percent};
 
 const TITLE: &str = "How contacts ended";
 

@@ -7,9 +7,9 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::choropleth::{self, Area};
 use super::frame::{counts, texts};
-use super::number::{count, counted, counted_of, number_of, percent};
 use super::svg::Drawing;
 use crate::map::{Atlas, World, country};
+use crate::number::{count, counted, counted_of, number_of, percent};
 
 const TITLE: &str = "Confirmed downloads by country";
 

@@ -65,7 +65,7 @@ pub fn empty_facts() -> Facts {
 /// Facts of a log of `hours` hours.
 pub fn facts(torrents: u64, hours: i64) -> Facts {
     let time = |hours: i64| {
-        let text = crate::figure::number::second(START_US + hours * HOUR_US);
+        let text = crate::number::second(START_US + hours * HOUR_US);
         Some(format!("{}Z", text.replace(' ', "T")))
     };
     Facts {

@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, DataType, PolarsResult};
 use super::Figure;
 use super::axes::Key;
 use super::bars::{Bar, Part, horizontal};
-use super::number::{counted, counted_of, percent};
+use crate::number::{counted, counted_of, percent};
 
 const TITLE: &str = "Why peers are not believed";
 

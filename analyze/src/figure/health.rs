@@ -8,11 +8,11 @@ use super::Figure;
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{numbers, texts, times};
 use super::lines::{Line, Vertical, over_time};
-use super::number::{bytes, duration_us, short, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, rect, text};
 use super::timeline::Buckets;
 use crate::facts::Facts;
+use crate::number::{bytes, duration_us, short, whole_usize};
 
 const TITLE: &str = "Workload of the capture";
 

@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Group, grouped};
 use super::frame::{counts, texts};
-use super::number::{counted, counted_of, percent};
+use crate::number::{counted, counted_of, percent};
 
 const TITLE: &str = "Kinds of networks, by host name";
 

@@ -21,7 +21,6 @@ pub mod health;
 pub mod hostnames;
 pub mod lines;
 pub mod networks;
-pub mod number;
 pub mod png;
 pub mod population;
 pub mod requests;

@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Group, grouped};
 use super::frame::{counts, numbers, texts};
-use super::number::{counted_of, number_of, whole};
+use crate::number::{counted_of, number_of, whole};
 
 const TITLE: &str = "Networks with the most peers";
 

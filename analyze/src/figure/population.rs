@@ -8,9 +8,9 @@ use super::Figure;
 use super::axes::Key;
 use super::dots::{Axis, Dot, horizontal};
 use super::frame::{numbers, texts};
-use super::number::{counted, short};
 use super::scale::Scale;
 use super::sources_hourly;
+use crate::number::{counted, short};
 
 /// Rows of the figure; a torrent may have any number of trackers.
 const SHOWN: usize = 20;

@@ -6,9 +6,9 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{count, counted, counted_of, percent};
 use super::sources_hourly;
 use super::{Figure, axes::Key};
+use crate::number::{count, counted, counted_of, percent};
 
 /// Sources with a bar of their own.
 const SHOWN: usize = 15;

@@ -1,6 +1,6 @@
 //! Scales and their ticks: value → pixel, range → round values.
 
-use super::number::{Civil, whole};
+use crate::number::{Civil, whole};
 
 /// Maps values to pixels along one axis; values outside the range stay on its edge.
 #[derive(Clone, Copy, Debug)]

@@ -8,12 +8,12 @@ use super::Figure;
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{numbers, texts, times};
 use super::lines::{Line, Vertical, over_time};
-use super::number::{counted, short, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::Drawing;
 use super::timeline::Buckets;
 use crate::estimate::share;
 use crate::facts::Facts;
+use crate::number::{counted, short, whole_usize};
 
 const TITLE: &str = "Seeders and leechers over time";
 

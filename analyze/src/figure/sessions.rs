@@ -5,9 +5,9 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Panel, base_line, horizontal_axis, vertical_axis};
 use super::frame::numbers;
-use super::number::{counted, counted_of, duration_us, percent};
 use super::scale::Scale;
 use super::svg::{Anchor, Drawing, circle, line, path, text};
+use crate::number::{counted, counted_of, duration_us, percent};
 
 const TITLE: &str = "How long peers stay";
 

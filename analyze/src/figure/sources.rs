@@ -8,10 +8,10 @@ use super::axes::Key;
 use super::bars::{self, Bar, Part};
 use super::dots::{self, Axis, Dot};
 use super::frame::{counts, numbers, texts};
-use super::number::{counted, counted_of, percent};
 use super::scale::Scale;
 use super::sources_hourly::name;
 use super::svg::{Anchor, Drawing, text};
+use crate::number::{counted, counted_of, percent};
 
 const TITLE: &str = "What each source contributed";
 

@@ -7,10 +7,10 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, legend, legend_height};
 use super::frame::{counts, texts, times};
-use super::number::{counted, percent, whole_usize};
 use super::svg::{Anchor, Drawing, text};
 use super::timeline::{Buckets, Series, stacked};
 use crate::facts::Facts;
+use crate::number::{counted, percent, whole_usize};
 
 const TITLE: &str = "New and repeated addresses by source";
 

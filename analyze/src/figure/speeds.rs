@@ -5,9 +5,9 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, base_line, horizontal_axis, legend, legend_height, vertical_axis};
 use super::frame::numbers;
-use super::number::{count, number_of, short, speed, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, Element, line, path, rect, text};
+use crate::number::{count, number_of, short, speed, whole_usize};
 
 const TITLE: &str = "Download speeds";
 

@@ -5,11 +5,11 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::horizontal_axis;
 use super::frame::{counts, numbers, texts};
-use super::number::{count, counted, speed};
 use super::rows::{Rows, is_narrow};
 use super::scale::Scale;
 use super::svg::{Drawing, line, rect};
 use crate::map::country;
+use crate::number::{count, counted, speed};
 
 /// Countries with a box of their own.
 const SHOWN: usize = 20;

@@ -7,9 +7,9 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::choropleth::{self, Area};
 use super::frame::{counts, numbers, texts};
-use super::number::{count, counted_of, speed};
 use super::svg::Drawing;
 use crate::map::{Atlas, World, country};
+use crate::number::{count, counted_of, speed};
 
 const STEM: &str = "speeds_by_country_map";
 const TITLE: &str = "Median download speed by country";

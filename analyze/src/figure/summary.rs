@@ -4,11 +4,11 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{Key, horizontal_axis, legend, legend_height};
 use super::frame::{counts, numbers, texts};
-use super::number::{count, counted_of, short};
 use super::rows::Rows;
 use super::scale::Scale;
 use super::svg::{Drawing, Element, circle, line, path};
 use super::{Figure, short_hash, torrent_mark};
+use crate::number::{count, counted_of, short};
 
 /// Torrents with a row of their own.
 const SHOWN: usize = 20;

@@ -4,13 +4,13 @@
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::axes::{LABEL, Panel, axis_title, horizontal_axis, vertical_axis};
-use super::number::{count, counted, counted_of, percent, plural, short};
 use super::rows::is_narrow;
 use super::scale::Scale;
 use super::summary::{Torrent, torrents};
 use super::svg::{Anchor, Drawing, circle, line, text};
 use super::text::visible;
 use super::{Figure, torrent_mark};
+use crate::number::{count, counted, counted_of, percent, plural, short};
 
 const STEM: &str = "summary_compared";
 const TITLE: &str = "Confirmed downloads against other counts";

@@ -5,10 +5,10 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Panel, base_line, horizontal_axis, vertical_axis};
 use super::frame::numbers;
-use super::number::{counted_of, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, circle, line, path, text};
 use crate::facts::Facts;
+use crate::number::{counted_of, short};
 
 const TITLE: &str = "Confirmed downloads by threshold";
 

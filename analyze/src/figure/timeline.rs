@@ -1,10 +1,10 @@
 //! Stacked bars over time: buckets of a table → bars wide enough to be seen.
 
 use super::axes::{Panel, base_line, time_axis, vertical_axis};
-use super::number::{counted, minute, number_of, parse_time, second, short};
 use super::scale::{Scale, round_up};
 use super::svg::{Drawing, rect};
 use crate::facts::Facts;
+use crate::number::{counted, minute, number_of, parse_time, second, short};
 
 const SECOND_US: i64 = 1_000_000;
 

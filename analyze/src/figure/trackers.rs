@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::bars::{Bar, Part, horizontal};
 use super::frame::{counts, texts};
-use super::number::{count, counted, counted_of};
+use crate::number::{count, counted, counted_of};
 
 /// Trackers with a bar of their own.
 const SHOWN: usize = 15;

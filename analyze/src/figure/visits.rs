@@ -5,9 +5,9 @@ use polars::prelude::{DataFrame, PolarsResult};
 use super::Figure;
 use super::axes::{Key, Panel, axis_title, base_line, legend, legend_height, vertical_axis};
 use super::frame::counts;
-use super::number::{counted, counted_of, percent, short, whole, whole_usize};
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, circle, path, rect, text};
+use crate::number::{counted, counted_of, percent, short, whole, whole_usize};
 
 /// Numbers of contacts with bars of their own; the rest is one group.
 const SHOWN: u32 = 20;

@@ -4,10 +4,10 @@ use polars::prelude::{Column as Values, DataType, PolarsResult};
 use serde::Serialize;
 
 use crate::figure::frame::{column_numbers, column_times};
-use crate::figure::number::{bytes, count, duration_us, percent, second, significant, speed, whole};
 use crate::figure::text::visible;
 use crate::figure::{Names, short_hash};
 use crate::map::country;
+use crate::number::{bytes, count, duration_us, percent, second, significant, speed, whole};
 use crate::table::{Column, Kind};
 
 /// Characters of a text that the page shows; the CSV has the rest.

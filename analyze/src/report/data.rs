@@ -102,7 +102,7 @@ fn order(tables: &Tables) -> Result<Vec<(String, u64)>, ReportError> {
 }
 
 fn whole(value: f64) -> u64 {
-    crate::figure::number::whole(value).unsigned_abs()
+    crate::number::whole(value).unsigned_abs()
 }
 
 /// How many rows each torrent has.

@@ -6,11 +6,9 @@ use serde::Serialize;
 use super::prose::{foreign, with_links};
 use crate::facts::Facts;
 use crate::figure::frame::{numbers, texts};
-use crate::figure::number::{
-    count, duration_us, number_of, parse_time, plural, second, significant, speed, whole,
-};
 use crate::figure::text::visible;
 use crate::figure::timeline::unit;
+use crate::number::{count, duration_us, number_of, parse_time, plural, second, significant, speed, whole};
 
 /// Runs and damaged files that the page names.
 pub const LISTED: usize = 20;

@@ -17,9 +17,9 @@ use super::sections::{GROUPS, Group, OTHERS, order};
 use super::shapes::Shapes;
 use crate::facts::Facts;
 use crate::figure::frame::texts;
-use crate::figure::number::{count, number_of};
 use crate::figure::text::visible;
 use crate::figure::{self, Figure, Names};
+use crate::number::{count, number_of};
 use crate::table::{Column, Definition, Kind, Tables};
 
 const STYLE: &str = concat!(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{DamagedFile, Gap, RunSpan, TableRows, Verified, WalFile, WalState};
-use crate::figure::number::{bytes, count, duration_us, number_of};
+use crate::number::{bytes, count, duration_us, number_of};
 
 /// Numbers of write-ahead files named of a run.
 const NUMBERS_LISTED: usize = 8;

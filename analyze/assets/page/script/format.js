@@ -1,4 +1,4 @@
-// Numbers as people read them; the same rules as analyze/src/figure/number.rs.
+// Numbers as people read them; the same rules as analyze/src/number.rs.
 const grouped = (digits) => digits.replace(/\B(?=(\d{3})+$)/g, ",");
 // As Rust writes decimals: what lies in the middle goes to the even side.
 const fixed = (value, decimals) => {

@@ -10,13 +10,13 @@ mod dated;
 mod outcomes;
 
 use super::frame::{counts, numbers, texts, times};
-use super::number::{whole, whole_usize};
 use super::speeds::median;
 use super::text::visible;
 use super::timeline::Buckets;
 use crate::client::software_of_v;
 use crate::facts::Facts;
 use crate::map::country;
+use crate::number::{whole, whole_usize};
 use crate::table::Tables;
 use dated::Dated;
 use outcomes::{Contacts, Flagged, Requests, Sources};
