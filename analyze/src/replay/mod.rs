@@ -8,8 +8,10 @@ pub mod arrival;
 pub mod calls;
 pub mod columns;
 pub mod decode;
+pub mod found;
 pub mod identity;
 pub mod judge;
+pub mod judging;
 pub mod load;
 pub mod observations;
 pub mod ourselves;
@@ -49,8 +51,9 @@ use crate::{
     log::{Log, Selection},
     place::Book,
 };
+use found::{Count, Found};
 use overview::Overview;
-use range::{Context, Count, Found};
+use range::Context;
 use rows::Address;
 use segments::{Segment, SegmentError};
 use spool::Spool;

@@ -27,7 +27,7 @@ pub struct Observed {
 }
 
 /// Whose the rows of a contact are.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Of {
     /// A peer's, by its place, at an address.
     Peer(u32, u32),

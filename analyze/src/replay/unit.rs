@@ -54,20 +54,13 @@ impl Rows {
         let mut sightings = Side::of(&self.sightings);
         let mut ips = Vec::new();
         let mut in_order = Vec::new();
-        loop {
-            let keys = [contacts.key(), progress.key(), sightings.key()];
-            let Some(Key { info_hash, .. }) = keys.into_iter().flatten().min() else { break };
+        while let Some(Key { info_hash, .. }) = next_key(&contacts, &progress, &sightings) {
             ips.clear();
             contacts.begin();
             progress.begin();
             sightings.begin();
-            let next = |contacts: &Side<'_, Contact>,
-                        progress: &Side<'_, Progress>,
-                        sightings: &Side<'_, Sighting>| {
-                let keys = [contacts.key(), progress.key(), sightings.key()];
-                keys.into_iter().flatten().min().filter(|key| key.info_hash == info_hash)
-            };
-            while let Some(key) = next(&contacts, &progress, &sightings) {
+            let of_torrent = |key: &Key| key.info_hash == info_hash;
+            while let Some(key) = next_key(&contacts, &progress, &sightings).filter(of_torrent) {
                 let ip = u32::try_from(ips.len()).unwrap_or(u32::MAX);
                 ips.push(key.ip);
                 contacts.take(&key, ip);
@@ -94,6 +87,15 @@ impl Rows {
             });
         }
     }
+}
+
+/// The first key that is not taken.
+fn next_key(
+    contacts: &Side<'_, Contact>,
+    progress: &Side<'_, Progress>,
+    sightings: &Side<'_, Sighting>,
+) -> Option<Key> {
+    [contacts.key(), progress.key(), sightings.key()].into_iter().flatten().min()
 }
 
 /// Replaces the runs' numbers by their ranks.

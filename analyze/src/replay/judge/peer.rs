@@ -84,6 +84,7 @@ impl Reading {
     }
 }
 
+/// Writes the highest count up to each observation.
 fn fill_highest(highest: &mut Vec<u32>, members: &[Member]) {
     highest.clear();
     highest.extend(members.iter().scan(0, |highest, member| {
