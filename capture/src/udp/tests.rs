@@ -1,3 +1,5 @@
+//! uTP and the DHT on one socket: bytes both ways, how streams end, and what is dropped or not answered.
+
 use std::time::Duration;
 
 use tokio::{

@@ -1,3 +1,5 @@
+//! Generated logs: as many rows as asked for, the same each time, contacts numbered once.
+
 use std::{collections::BTreeSet, fs::File};
 
 use super::*;

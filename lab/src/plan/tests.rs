@@ -1,3 +1,5 @@
+//! Plans: the same for a seed, an address for each peer, downloads as roles say, every kind of actor.
+
 use std::collections::HashSet;
 
 use super::{schedule::threshold_pieces, *};

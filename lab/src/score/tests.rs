@@ -1,3 +1,5 @@
+//! Scores of hand-written truths and reports: what is false and why, and what could not be seen.
+
 use super::*;
 use crate::truth::RequestKind;
 

@@ -1,3 +1,5 @@
+//! The lab's trackers, asked with our own messages over HTTP and UDP.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

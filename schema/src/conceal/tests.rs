@@ -1,3 +1,5 @@
+//! Hidden addresses: pseudonyms depend on address and key alone, prefixes, and texts that spell addresses.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Frames under every cut and any bytes: rows come back, or where the whole ones end.
+
 use std::ops::Range;
 
 use proptest::prelude::*;

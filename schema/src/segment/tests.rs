@@ -1,3 +1,5 @@
+//! Segments: every row read back, sorted, merged, and every flipped bit found.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The bencode guard: each defect by name, depth without recursion, raw slices, and any bytes.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Metainfo of both versions: what is read, and each defect of a torrent file.
+
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use sha1::{Digest as _, Sha1};

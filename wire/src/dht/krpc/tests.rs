@@ -1,3 +1,5 @@
+//! KRPC: messages round trip; cut, changed or any bytes do no harm.
+
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;

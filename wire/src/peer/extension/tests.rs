@@ -1,3 +1,5 @@
+//! Extension messages: round trips, hostile bytes, and a real client's handshake.
+
 use proptest::{option, prelude::*};
 
 use super::*;
