@@ -35,7 +35,7 @@ pub type SourceSetKey = (Address, u8, [bool; 3]);
 /// What the replay of a range found, or that of several.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Frames of [`peers::COLUMNS`].
+    /// Frames of [`super::peers::COLUMNS`].
     pub peers: Spool,
     /// At each of [`threshold_series`].
     pub thresholds: Vec<AtThreshold>,
