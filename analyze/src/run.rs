@@ -53,19 +53,29 @@ pub fn report(options: &ReportOptions) -> anyhow::Result<()> {
     }
     let out = &options.out;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-    for (definition, rows) in report.tables.iter() {
+    let page = std::thread::scope(|scope| {
+        let files = scope.spawn(|| write_tables(&report.tables, options));
+        let figures = figure::draw_all(&report.tables, &report.facts, out)?;
+        let page = report::write(&report.tables, &report.facts, &figures, out)?;
+        files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        anyhow::Ok(page)
+    })?;
+    writeln!(std::io::stdout(), "{}", page.display())?;
+    Ok(())
+}
+
+/// Writes every table in every format asked for.
+fn write_tables(tables: &Tables, options: &ReportOptions) -> anyhow::Result<()> {
+    for (definition, rows) in tables.iter() {
         for format in &options.format {
-            let path = out.join(definition.name).with_extension(format.extension());
-            let written = match report.tables.streamed(definition.name) {
+            let path = options.out.join(definition.name).with_extension(format.extension());
+            let written = match tables.streamed(definition.name) {
                 Some(table) => table_file::write_parts(*format, table, &path),
                 None => table_file::write(*format, definition, rows, &path),
             };
             written.with_context(|| path.display().to_string())?;
         }
     }
-    let figures = figure::draw_all(&report.tables, &report.facts, out)?;
-    let page = report::write(&report.tables, &report.facts, &figures, out)?;
-    writeln!(std::io::stdout(), "{}", page.display())?;
     Ok(())
 }
 

@@ -86,8 +86,7 @@ pub fn write_parts(format: Format, streamed: &Streamed, path: &Path) -> Result<(
     let parts = streamed.parts()?;
     let file = File::create(path)?;
     if format == Format::Parquet {
-        let Some(first) = parts.first() else { return Ok(()) };
-        let schema = first.clone().limit(0).collect()?.schema().clone();
+        let schema = definition.empty()?.schema().clone();
         let mut out =
             ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None)).batched(&schema)?;
         for part in parts {

@@ -224,7 +224,7 @@ pub struct BenchReplay {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// Exit with 1 if the replay of the raw log is less than this many times as fast as DuckDB's plain query
+    /// Exit with 1 if the replay of the raw log is less than this many times as fast as DuckDB, both writing the same rows
     #[arg(long, value_name = "RATIO", requires = "python")]
     pub require_raw: Option<f64>,
 

@@ -35,6 +35,11 @@ impl<'a> Texts<'a> {
         self.array?.views().get(row).copied()
     }
 
+    /// Whether a text of the batch may begin so: a glance at all rows, after which few batches are left to be read.
+    pub fn some_may_begin(&self, start: &[u8]) -> bool {
+        self.array.is_some_and(|array| some_begins(array.views(), start))
+    }
+
     /// What `code` makes of a row's text, which is asked once for most texts; 0 for null.
     pub fn code(&mut self, row: usize, code: impl FnOnce(&str) -> u32) -> u32 {
         let Some(view) = self.view(row) else { return 0 };
@@ -49,6 +54,17 @@ impl<'a> Texts<'a> {
         self.seen.push((view, code));
         code
     }
+}
+
+/// Whether a view begins so, as far as its first four bytes tell; that of a null may by chance.
+fn some_begins(views: &[u128], start: &[u8]) -> bool {
+    let (mut bytes, mut mask) = ([0; 4], [0; 4]);
+    for ((byte, mask), start) in bytes.iter_mut().zip(&mut mask).zip(start) {
+        (*byte, *mask) = (*start, u8::MAX);
+    }
+    // A view is the length, 4 bytes, and then the text or its beginning.
+    let (bytes, mask) = (u128::from(u32::from_le_bytes(bytes)) << 32, u128::from(u32::from_le_bytes(mask)) << 32);
+    views.iter().any(|view| view & mask == bytes)
 }
 
 fn wrong(name: &str) -> String {
@@ -103,6 +119,11 @@ impl<'a> Bytes<'a> {
         Ok(Self(Some(column.as_binary_view_opt().ok_or_else(|| wrong(name))?)))
     }
 
+    /// Whether a value of the batch may begin so; as [`Texts::some_may_begin`].
+    pub fn some_may_begin(&self, start: &[u8]) -> bool {
+        self.0.is_some_and(|array| some_begins(array.views(), start))
+    }
+
     /// A row's bytes.
     pub fn get(&self, row: usize) -> Option<&'a [u8]> {
         let array = self.0?;
@@ -123,5 +144,23 @@ impl<'a> Truths<'a> {
     /// A row's truth.
     pub fn get(&self, row: usize) -> bool {
         self.0.is_some_and(|array| row < array.len() && array.is_valid(row) && array.value(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glance_finds_every_text_that_begins_so() {
+        let texts = ["", "S", "Swa", "Swarm", "Swarmtally 1.0 of a long name", "warm", "a rather long text"];
+        let array: StringViewArray = texts.iter().map(Some).chain([None]).collect();
+        for (row, text) in texts.iter().enumerate() {
+            let one = array.slice(row, 1);
+            for start in ["Swarmtally ", "Swar", "Swa", "a r"] {
+                let begins = text.as_bytes().starts_with(&start.as_bytes()[..start.len().min(4)]);
+                assert_eq!(some_begins(one.views(), start.as_bytes()), begins, "{text:?} {start:?}");
+            }
+        }
     }
 }

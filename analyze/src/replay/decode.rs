@@ -10,6 +10,15 @@ use super::{
 };
 use crate::log::Selection;
 
+/// Which rows count.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Those that the user chose.
+    pub selection: &'a Selection,
+    /// Also contacts that tell nothing of pieces: those without a handshake.
+    pub failed: bool,
+}
+
 /// A row type that is read from batches.
 pub trait Decode: Sized + Copy {
     /// Its table.
@@ -27,7 +36,7 @@ pub trait Decode: Sized + Copy {
         columns: &mut Self::Columns<'_>,
         at: usize,
         vocabulary: &mut Vocabulary,
-        selection: &Selection,
+        wanted: Wanted<'_>,
     ) -> Option<Self>;
 }
 
@@ -96,9 +105,8 @@ impl Decode for Contact {
         columns: &mut Self::Columns<'_>,
         at: usize,
         vocabulary: &mut Vocabulary,
-        _: &Selection,
+        wanted: Wanted<'_>,
     ) -> Option<Self> {
-        let time = columns.time.get(at)?;
         let outcome =
             columns.outcome.code(at, |text| member(ContactOutcome::ALL, text, ContactOutcome::as_str));
         let outcome = of_code(ContactOutcome::ALL, outcome);
@@ -107,6 +115,11 @@ impl Decode for Contact {
         let shows_us = outcome == Some(ContactOutcome::SelfConnection)
             || peer_id.is_some_and(is_our_id)
             || vocabulary.words.text(client).is_some_and(|client| client.starts_with(CLIENT));
+        let met = shows_us || peer_id.is_some() || outcome.is_some_and(ContactOutcome::has_handshake);
+        if !wanted.failed && !met {
+            return None;
+        }
+        let time = columns.time.get(at)?;
         let listen_port = columns.listen_port.get(at).and_then(|port| u16::try_from(port).ok());
         Some(Self {
             time,
@@ -160,9 +173,9 @@ impl Decode for Progress {
         columns: &mut Self::Columns<'_>,
         at: usize,
         vocabulary: &mut Vocabulary,
-        selection: &Selection,
+        wanted: Wanted<'_>,
     ) -> Option<Self> {
-        let time = columns.time.get(at).filter(|time| selection.holds(*time))?;
+        let time = columns.time.get(at).filter(|time| wanted.selection.holds(*time))?;
         let have = 1 + u32::from(u8::from(ProgressKind::Have));
         let kind =
             columns.kind.code(at, |text| match member(ProgressKind::ALL, text, ProgressKind::as_str) {
@@ -209,9 +222,9 @@ impl Decode for Sighting {
         columns: &mut Self::Columns<'_>,
         at: usize,
         vocabulary: &mut Vocabulary,
-        selection: &Selection,
+        wanted: Wanted<'_>,
     ) -> Option<Self> {
-        let time = columns.time.get(at).filter(|time| selection.holds(*time))?;
+        let time = columns.time.get(at).filter(|time| wanted.selection.holds(*time))?;
         let source = columns.source.code(at, |text| vocabulary.words.number(text));
         Some(Self {
             time,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     AtThreshold, Needs, Rules, Whose,
     found::{Count, Found, PlaceKey, place_key},
-    identity::{Identities, Who},
+    identity::{Identities, NO_PORT, Who},
     judge::{Judge, Reached, Verdict},
     observations::{self, Observed},
     peers::{self, Peer, Seen},
@@ -81,6 +81,10 @@ impl<'a> Judging<'a> {
         let mut units = UnitPeers { contacted: SmallMap::default(), peers: Vec::new() };
         self.judge_observed(unit, &identities, &mut units);
         only_met(unit, &identities, rules, needs, &mut units);
+        // The order of the tables that tell of peers one by one.
+        units.peers.sort_by_key(|(who, peer)| {
+            (who.ip, peer.port == NO_PORT, peer.port, peer.peer_id.is_none(), peer.peer_id)
+        });
         for (who, mut peer) in std::mem::take(&mut units.peers) {
             peer.watched_from = watched.map(|(from, _)| from).filter(|_| needs.presence);
             if let Some(at) = peer.seen.and_then(|seen| seen.crossed_at()) {
@@ -139,7 +143,7 @@ impl<'a> Judging<'a> {
     /// Keeps a peer that some table tells of.
     fn keep(&mut self, unit: &Unit<'_>, who: Who, peer: &mut Peer) {
         let needs = self.context.needs;
-        let tells = peer.seen.is_some_and(|seen| seen.tells());
+        let tells = peer.seen.is_some_and(|seen| seen.tells() || needs.complete && seen.was_complete());
         if !(needs.everyone || needs.progress && tells) {
             return;
         }

@@ -5,11 +5,10 @@ use schema::table::Table;
 
 use super::{
     columns::Texts,
-    decode::Decode,
+    decode::{Decode, Wanted},
     rows::{Address, Vocabulary},
     segments::{Key, Piece, Segment, SegmentError},
 };
-use crate::log::Selection;
 
 /// Rows with one key, next to each other in [`Loaded::rows`].
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +44,7 @@ const HELD_ROWS: usize = 2_000_000;
 pub struct TableReader<'a, T> {
     files: Vec<OfFile<'a, T>>,
     chosen: Vec<Address>,
-    selection: &'a Selection,
+    wanted: Wanted<'a>,
     columns: Vec<&'static str>,
     first: Key,
 }
@@ -74,7 +73,7 @@ struct OfFile<'a, T> {
 
 impl<'a, T: Decode> TableReader<'a, T> {
     /// A reader of the ranges from `first` on.
-    pub fn new(segments: &'a [Segment], selection: &'a Selection, first: Key) -> Self {
+    pub fn new(segments: &'a [Segment], wanted: Wanted<'a>, first: Key) -> Self {
         let holds = can_hold(segments, T::TABLE);
         let segments = segments.iter().filter(|segment| segment.table == T::TABLE);
         let file = |segment: &'a Segment| OfFile {
@@ -84,23 +83,22 @@ impl<'a, T: Decode> TableReader<'a, T> {
             held: Loaded::default(),
             last: None,
         };
-        let info_hashes = selection.info_hashes.iter();
+        let info_hashes = wanted.selection.info_hashes.iter();
         Self {
             files: segments.map(file).collect(),
             chosen: info_hashes.map(|info_hash| Address::new(info_hash.as_bytes())).collect(),
-            selection,
+            wanted,
             columns: [&["info_hash", "ip"], T::COLUMNS].concat(),
             first,
         }
     }
 
     /// Reads the rows of keys from `low`, where the range before ended, up to but not including `high`, that are of a
-    /// selected torrent and kept.
+    /// selected torrent and count.
     pub fn read(
         &mut self,
         (low, high): (Key, Key),
         vocabulary: &mut Vocabulary,
-        keep: impl Fn(&T) -> bool,
         loaded: &mut Loaded<T>,
     ) -> Result<(), SegmentError> {
         loaded.rows.clear();
@@ -125,7 +123,7 @@ impl<'a, T: Decode> TableReader<'a, T> {
             };
             let mut last = file.last;
             file.segment.read(&self.columns, &pieces, |batch| {
-                sink.take(batch, loaded, self.selection, &mut last, vocabulary, &keep)
+                sink.take(batch, loaded, self.wanted, &mut last, vocabulary)
             })?;
             if file.holds {
                 file.last = last;
@@ -202,16 +200,15 @@ impl<T: Decode> Sink<'_, T> {
         &mut self,
         batch: &RecordBatch,
         loaded: &mut Loaded<T>,
-        selection: &Selection,
+        wanted: Wanted<'_>,
         last: &mut Option<Key>,
         vocabulary: &mut Vocabulary,
-        keep: &impl Fn(&T) -> bool,
     ) -> Result<(), String> {
         let info_hash = Texts::of(batch, "info_hash")?;
         let ip = Texts::of(batch, "ip")?;
         let mut columns = T::columns(batch)?;
         let mut before = (None, None, None);
-        // Whether the next row that is kept is the first one of its key.
+        // Whether the next row that counts is the first one of its key.
         let mut begins = self.key.is_none();
         for at in 0..batch.num_rows() {
             let views = (info_hash.view(at), ip.view(at));
@@ -241,7 +238,7 @@ impl<T: Decode> Sink<'_, T> {
             if self.place == Place::Nowhere {
                 continue;
             }
-            let Some(row) = T::row(&mut columns, at, vocabulary, selection).filter(keep) else { continue };
+            let Some(row) = T::row(&mut columns, at, vocabulary, wanted) else { continue };
             let begin = self.key.filter(|_| begins);
             match (self.place, &mut self.beyond) {
                 (Place::Here, _) => loaded.push(row, begin),
@@ -251,7 +248,7 @@ impl<T: Decode> Sink<'_, T> {
             begins = false;
         }
         if begins {
-            // No row of the key at hand was kept; should one follow, it is the first.
+            // No row of the key at hand counted; should one follow that does, it is the first.
             self.key = None;
         }
         Ok(())

@@ -34,7 +34,6 @@ pub mod workers;
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{
-        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -91,6 +90,8 @@ pub enum Whose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Needs {
+    /// Peers that are told of for nothing but that they were complete when they were first seen.
+    pub complete: bool,
     /// Every contacted peer, one by one.
     pub everyone: bool,
     /// How many peers are known, by torrent, place, source and number of contacts.
@@ -134,7 +135,7 @@ pub struct Replay {
     /// One row per torrent; see [`torrents::read`].
     pub torrents: DataFrame,
     /// One row per peer that a table tells of; see [`peers::COLUMNS`].
-    pub peers: Arc<Spool>,
+    pub peers: Spool,
     /// `info_hash`, `peers`, `contacted_peers`.
     pub swarms: DataFrame,
     /// `ip`, `peers`, `contacted_peers` of addresses whose host name was looked up: peers are counted once per torrent.
@@ -274,8 +275,7 @@ fn judge_all(context: &Context<'_>, pace: Pace, progress: &dyn Fn(u64, u64)) -> 
 /// The log's torrents, where nothing else of it is replayed; see [`torrents::read`].
 pub fn torrents(log: &Log, rules: &Rules) -> PolarsResult<DataFrame> {
     let segments = Segment::open_all(log, &[Table::Progress]).map_err(|error| compute_error(&error))?;
-    let observed = torrents::Observed::read(&segments).map_err(|error| compute_error(&error))?;
-    torrents::read(log, &rules.selection, &observed)
+    torrents::read(log, &rules.selection, &segments)
 }
 
 /// Leaves the pieces alone that hold rows of a chosen torrent.
@@ -386,7 +386,7 @@ impl Replay {
             ])?,
             visits: (std::mem::take(&mut found.tried), std::mem::take(&mut found.reached)),
             sessions: std::mem::take(&mut found.sessions),
-            peers: Arc::new(std::mem::take(&mut found.peers)),
+            peers: std::mem::take(&mut found.peers),
         })
     }
 }

@@ -213,6 +213,13 @@ impl<'a> Showing<'a> {
         }) == 1
     }
 
+    /// Whether a row of the batch may show one of us.
+    fn may_show(&self) -> bool {
+        self.outcome.some_may_begin(ContactOutcome::SelfConnection.as_str().as_bytes())
+            || self.peer_id.some_may_begin(PEER_ID_PREFIX)
+            || self.client.some_may_begin(CLIENT.as_bytes())
+    }
+
     fn shows(&mut self, row: usize) -> bool {
         self.with_ourselves(row)
             || self.peer_id.get(row).is_some_and(is_our_id)
@@ -281,7 +288,7 @@ fn own_rows(segment: &Segment, pieces: &[Piece]) -> Result<Vec<Own>, SegmentErro
     let mut any = false;
     segment.read(&SHOWING, pieces, |batch| {
         let mut showing = Showing::of(batch)?;
-        any = any || (0..batch.num_rows()).any(|row| showing.shows(row));
+        any = any || showing.may_show() && (0..batch.num_rows()).any(|row| showing.shows(row));
         Ok(())
     })?;
     let mut found = Vec::new();

@@ -14,7 +14,7 @@ use super::{
     ourselves::Ourselves,
     rows::Address,
     segments::{Piece, Segment, SegmentError},
-    torrents::{self, Observed},
+    torrents,
     workers,
 };
 use crate::log::{Log, Selection};
@@ -37,8 +37,7 @@ pub struct Overview {
 impl Overview {
     /// Looks through the log for what is needed.
     pub fn of(log: &Log, segments: &[Segment], rules: &Rules, needs: Needs) -> PolarsResult<Self> {
-        let observed = Observed::read(segments).map_err(|error| compute_error(&error))?;
-        let torrents = torrents::read(log, &rules.selection, &observed)?;
+        let torrents = torrents::read(log, &rules.selection, segments)?;
         let mut ourselves = Ourselves::listening(log)?;
         ourselves.find(segments).map_err(|error| compute_error(&error))?;
         let (mut watched, mut rounds) = (HashMap::new(), Rounds::default());

@@ -133,9 +133,14 @@ impl Seen {
         self.crossing().map(|crossing| crossing.at)
     }
 
-    /// Whether any table tells more of it than that it was there.
+    /// Whether any table tells more of it than that it was there, or was complete.
     pub fn tells(&self) -> bool {
-        self.reached.is_some() || self.flagged() || self.mean_speed.is_some()
+        self.crossing().is_some() || self.flagged() || self.mean_speed.is_some()
+    }
+
+    /// Whether it was at the threshold when it was first seen.
+    pub fn was_complete(&self) -> bool {
+        self.reached == Some(Reached::Already)
     }
 
     /// Whether it is told of by itself, and so where it is.
@@ -216,7 +221,7 @@ fn of_seen(name: &str, peers: &[Peer]) -> Option<Series> {
         "mean_speed_bytes_per_s" => speed(|seen| seen.mean_speed),
         "max_speed_bytes_per_s" => speed(|seen| seen.max_speed),
         "crossed" => truth(|seen| seen.crossing().is_some()),
-        "already_complete" => truth(|seen| seen.reached == Some(Reached::Already) && !seen.flagged()),
+        "already_complete" => truth(|seen| seen.was_complete() && !seen.flagged()),
         "backwards" => truth(|seen| seen.backwards),
         "have_only" => truth(|seen| seen.have_only),
         "implausible_speed" => truth(|seen| seen.implausible_speed),

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::{
     Needs, Rules,
+    decode::Wanted,
     found::Found,
     identity::Identity,
     judging::Judging,
@@ -102,22 +103,19 @@ pub fn replay(
 ) -> Result<Found, SegmentError> {
     let Context { rules, needs, segments, .. } = context;
     let Some(first) = ranges.first().map(|range| range.low) else { return Ok(Found::default()) };
-    // A contact without a handshake tells nothing of pieces.
-    let whole = needs.presence || needs.known || needs.sightings;
-    let keep =
-        |contact: &Contact| whole || contact.handshake() || contact.shows_us || contact.peer_id.is_some();
-    let selection = &rules.selection;
+    let failed = needs.presence || needs.known || needs.sightings;
+    let wanted = Wanted { selection: &rules.selection, failed };
     let mut vocabulary = Vocabulary::default();
-    let mut contacts = TableReader::<Contact>::new(segments, selection, first);
-    let mut progress = TableReader::<Progress>::new(segments, selection, first);
-    let mut sightings = TableReader::<Sighting>::new(segments, selection, first);
+    let mut contacts = TableReader::<Contact>::new(segments, wanted, first);
+    let mut progress = TableReader::<Progress>::new(segments, wanted, first);
+    let mut sightings = TableReader::<Sighting>::new(segments, wanted, first);
     let mut rows = Rows::default();
     let mut found = Found::default();
     for range in ranges {
         let keys = (range.low, range.high);
-        contacts.read(keys, &mut vocabulary, keep, &mut rows.contacts)?;
-        progress.read(keys, &mut vocabulary, |_| true, &mut rows.progress)?;
-        sightings.read(keys, &mut vocabulary, |_| true, &mut rows.sightings)?;
+        contacts.read(keys, &mut vocabulary, &mut rows.contacts)?;
+        progress.read(keys, &mut vocabulary, &mut rows.progress)?;
+        sightings.read(keys, &mut vocabulary, &mut rows.sightings)?;
         let mut judging = Judging::new(context, &vocabulary.words, found);
         rows.for_each_unit(rules.identity, &vocabulary.runs, |unit| judging.judge(unit));
         found = judging.finish()?;

@@ -9,8 +9,6 @@ use polars::prelude::{
 };
 use tempfile::TempDir;
 
-use super::peers;
-
 /// Bytes of frames that are held in memory.
 const HELD_BYTES: usize = 24 << 20;
 
@@ -94,20 +92,17 @@ impl Spool {
         self.parts.iter().any(|part| matches!(part, Part::File(_)))
     }
 
-    /// All rows, read when they are asked for.
-    pub fn lazy(&self) -> PolarsResult<LazyFrame> {
-        let parts = self.parts()?;
-        if parts.len() == 1 {
-            return parts.into_iter().next().map_or_else(|| Ok(peers::empty()?.lazy()), Ok);
+    /// All rows, read when they are asked for; `None` where there are none.
+    pub fn lazy(&self) -> PolarsResult<Option<LazyFrame>> {
+        let mut parts = self.parts()?;
+        if parts.len() <= 1 {
+            return Ok(parts.pop());
         }
-        concat(parts, UnionArgs::default())
+        concat(parts, UnionArgs::default()).map(Some)
     }
 
-    /// The rows in parts that fit into memory, in order; at least one.
+    /// The rows in parts that fit into memory, in order.
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
-        if self.parts.is_empty() {
-            return Ok(vec![peers::empty()?.lazy()]);
-        }
         let part = |part: &Part| match part {
             Part::File(file) => scan(std::slice::from_ref(file)),
             Part::Held(held) => Ok(all(held)?.lazy()),
@@ -123,8 +118,9 @@ fn scan(files: &[PathBuf]) -> PolarsResult<LazyFrame> {
 }
 
 fn all(frames: &[DataFrame]) -> PolarsResult<DataFrame> {
-    let mut all = peers::empty()?;
-    for frame in frames {
+    let Some((first, others)) = frames.split_first() else { return Ok(DataFrame::empty()) };
+    let mut all = first.clone();
+    for frame in others {
         all.vstack_mut(frame)?;
     }
     Ok(all)
@@ -135,6 +131,7 @@ mod tests {
     use polars::prelude::{IntoColumn, NamedFrom, Series};
 
     use super::*;
+    use crate::replay::peers;
 
     #[test]
     fn what_is_in_files_and_in_memory_comes_in_order() {
@@ -158,7 +155,7 @@ mod tests {
             rows.column("port").unwrap().i64().unwrap().iter().flatten().collect()
         };
         let expected: Vec<i64> = (0..100).collect();
-        assert_eq!(ports(spool.lazy().unwrap().collect().unwrap()), expected);
+        assert_eq!(ports(spool.lazy().unwrap().unwrap().collect().unwrap()), expected);
         let cut = spool.parts().unwrap();
         assert!(cut.len() > 1);
         let of_parts: Vec<i64> = cut.into_iter().flat_map(|part| ports(part.collect().unwrap())).collect();

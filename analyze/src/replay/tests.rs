@@ -168,6 +168,7 @@ fn found(events: &[Event], cut: Cut, pace: Pace, identity: Identity) -> String {
     write(events, cut, folder.path());
     let log = Log::open(&[folder.path().to_path_buf()]).unwrap();
     let needs = Needs {
+        complete: true,
         everyone: true,
         known: true,
         places: Whose::Everybody,
@@ -182,7 +183,7 @@ fn found(events: &[Event], cut: Cut, pace: Pace, identity: Identity) -> String {
     let geo = Geo::default();
     let replay = replay_at(pace, &log, &rules, needs, &geo, &|_, _| ()).unwrap();
     let mut peers = Vec::new();
-    let frame = replay.peers.lazy().unwrap().collect().unwrap();
+    let frame = replay.peers.lazy().unwrap().map_or_else(|| peers::empty().unwrap(), |rows| rows.collect().unwrap());
     for row in 0..frame.height() {
         peers.push(format!("{:?}", frame.get(row)));
     }

@@ -1,6 +1,6 @@
 //! Torrents by info-hash: the latest name, and the metadata with which pieces become shares and bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use polars::prelude::{
     DataFrame, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, SortMultipleOptions, col, lit,
@@ -9,6 +9,7 @@ use schema::table::Table;
 
 use super::{
     columns::{Numbers, Texts},
+    compute_error,
     judge::Torrent,
     rows::Address,
     segments::{Piece, Segment, SegmentError},
@@ -21,29 +22,36 @@ use crate::log::{Log, Selection};
 ///
 /// A torrent's description holds for its whole life, so rows outside the selected time count too. Torrents that were
 /// observed without a row of their own (a lost segment) get one; their piece count is what the peers' rows tell.
-pub fn read(log: &Log, selection: &Selection, observed: &Observed) -> PolarsResult<DataFrame> {
+pub fn read(log: &Log, selection: &Selection, segments: &[Segment]) -> PolarsResult<DataFrame> {
     let timeless = Selection { since: None, until: None, ..selection.clone() };
     let latest = |name: &str| col(name).drop_nulls().last().alias(name);
     let described = log
         .select(Table::Torrents, &timeless)?
         .sort(["info_hash", "time", "run", "origin"], SortMultipleOptions::default())
         .group_by_stable([col("info_hash")])
-        .agg(["name", "piece_length", "piece_count", "size_bytes"].map(latest));
-    let chosen = |info_hash: &str| {
-        let chosen = &selection.info_hashes;
-        chosen.is_empty() || chosen.iter().any(|other| other == info_hash)
-    };
-    let (info_hashes, piece_counts): (Vec<&str>, Vec<Option<i64>>) = observed
-        .0
+        .agg(["name", "piece_length", "piece_count", "size_bytes"].map(latest))
+        .collect()?;
+    let known: HashSet<Address> = described
+        .column("info_hash")?
+        .str()?
         .iter()
-        .map(|(info_hash, piece_count)| (info_hash.as_str(), *piece_count))
-        .filter(|(info_hash, _)| chosen(info_hash))
-        .unzip();
+        .zip(described.column("piece_count")?.i64()?.iter())
+        .filter_map(|(info_hash, piece_count)| Some(Address::new(piece_count.and(info_hash)?.as_bytes())))
+        .collect();
+    let chosen: HashSet<Address> =
+        selection.info_hashes.iter().map(|info_hash| Address::new(info_hash.as_bytes())).collect();
+    let asked_for = |info_hash: &Address| {
+        !known.contains(info_hash) && (chosen.is_empty() || chosen.contains(info_hash))
+    };
+    let observed = observed(segments, &asked_for).map_err(|error| compute_error(&error))?;
+    let (info_hashes, piece_counts): (Vec<&str>, Vec<Option<i64>>) =
+        observed.iter().map(|(info_hash, piece_count)| (info_hash.as_str(), *piece_count)).unzip();
     let observed = DataFrame::new_infer_height(vec![
         Series::new("info_hash".into(), info_hashes).into_column(),
         Series::new("observed_piece_count".into(), piece_counts).into_column(),
     ])?;
     described
+        .lazy()
         .join(observed.lazy(), [col("info_hash")], [col("info_hash")], super::identity::full_join())
         .select([
             col("info_hash"),
@@ -58,23 +66,29 @@ pub fn read(log: &Log, selection: &Selection, observed: &Observed) -> PolarsResu
         .collect()
 }
 
-/// The torrents whose peers told of their pieces, with the highest piece count they told of.
-#[derive(Clone, Debug, Default)]
-pub struct Observed(HashMap<Address, Option<i64>>);
-
-impl Observed {
-    /// Reads the two columns that tell it.
-    pub fn read(segments: &[Segment]) -> Result<Self, SegmentError> {
-        let groups = workers::row_groups(segments, &[Table::Progress]);
-        let mut observed = Self::default();
-        for found in workers::each(&groups, |(segment, pieces)| of_pieces(segment, pieces))? {
-            for (info_hash, piece_count) in found {
-                let highest = observed.0.entry(info_hash).or_default();
-                *highest = piece_count.max(*highest);
-            }
+/// The torrents asked for whose peers told of their pieces, with the highest piece count they told of.
+///
+/// Pages that hold one torrent and that not asked for are not read, which mostly is all of them.
+fn observed(
+    segments: &[Segment],
+    asked_for: &(dyn Fn(&Address) -> bool + Sync),
+) -> Result<HashMap<Address, Option<i64>>, SegmentError> {
+    let groups = workers::row_groups(segments, &[Table::Progress]);
+    let of_group = |(segment, pieces): &(&Segment, &[Piece])| {
+        let may_tell = |piece: &&Piece| {
+            piece.low.info_hash != piece.high.info_hash || asked_for(&piece.low.info_hash)
+        };
+        let pieces: Vec<Piece> = pieces.iter().filter(may_tell).copied().collect();
+        of_pieces(segment, &pieces)
+    };
+    let mut observed: HashMap<Address, Option<i64>> = HashMap::new();
+    for found in workers::each(&groups, of_group)? {
+        for (info_hash, piece_count) in found.into_iter().filter(|(info_hash, _)| asked_for(info_hash)) {
+            let highest = observed.entry(info_hash).or_default();
+            *highest = piece_count.max(*highest);
         }
-        Ok(observed)
     }
+    Ok(observed)
 }
 
 fn of_pieces(segment: &Segment, pieces: &[Piece]) -> Result<Vec<(Address, Option<i64>)>, SegmentError> {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{AnyValue, DataFrame, IdxCa, IntoLazy as _, PolarsResult, col};
+use polars::prelude::{AnyValue, DataFrame, IdxCa, IntoLazy as _, PolarsResult};
 use serde::Serialize;
 use serde_json::{Value, value::to_value};
 
@@ -12,6 +12,7 @@ use super::{ReportError, cell, rows};
 use crate::facts::Facts;
 use crate::figure::frame::{counts, numbers, texts};
 use crate::figure::{Names, text::visible, torrents::OfTorrents};
+use crate::replay::workers;
 use crate::table::{Column, Definition, Kind, Tables};
 use crate::table_file;
 
@@ -47,13 +48,21 @@ struct Stored {
 impl Data {
     /// Gathers it from the tables.
     pub fn of(tables: &Tables, facts: &Facts, names: &Names) -> Result<Self, ReportError> {
-        let order = order(tables)?;
+        let in_table = |table| move |source| ReportError::Table { table, source };
+        let mut rows_of = BTreeMap::new();
+        for (definition, _) in tables.iter() {
+            let rows = rows_of_torrents(definition, tables).map_err(in_table(definition.name))?;
+            rows_of.insert(definition.name, rows);
+        }
+        let order = order(tables, &rows_of)?;
         let places: HashMap<&str, usize> =
             order.iter().enumerate().map(|(place, (hash, _))| (hash.as_str(), place)).collect();
         let mut stored = BTreeMap::new();
         for (definition, _) in tables.iter() {
-            let in_table = |source| ReportError::Table { table: definition.name, source };
-            stored.insert(definition.name, store(definition, tables, &places).map_err(in_table)?);
+            let of = rows_of.get(definition.name).into_iter().flatten();
+            let of = of.filter_map(|(hash, rows)| Some((*places.get(hash.as_str())?, *rows))).collect();
+            let table = store(definition, tables, &places, of).map_err(in_table(definition.name))?;
+            stored.insert(definition.name, table);
         }
         let in_figure = |source| ReportError::Table { table: "of single torrents", source };
         let figures = OfTorrents::of(tables, facts, &places).map_err(in_figure)?;
@@ -74,19 +83,15 @@ impl Data {
 }
 
 /// The torrents of all tables with their confirmed downloads, most of these first.
-fn order(tables: &Tables) -> Result<Vec<(String, u64)>, ReportError> {
-    let mut torrents: HashMap<String, (u64, u64)> = HashMap::new();
-    for (definition, rows) in tables.iter() {
-        let in_table = |source| ReportError::Table { table: definition.name, source };
-        if !definition.columns.iter().any(|column| column.name == "info_hash") {
-            continue;
-        }
-        if definition.name != "summary" {
-            for hash in torrents_of(definition, tables).map_err(in_table)?.into_keys() {
-                torrents.entry(hash).or_default();
-            }
-            continue;
-        }
+fn order(
+    tables: &Tables,
+    rows_of: &BTreeMap<&str, BTreeMap<String, u64>>,
+) -> Result<Vec<(String, u64)>, ReportError> {
+    let of_tables = rows_of.values().flat_map(|torrents| torrents.keys());
+    let mut torrents: HashMap<String, (u64, u64)> =
+        of_tables.map(|hash| (hash.clone(), Default::default())).collect();
+    if let Some(rows) = tables.get("summary") {
+        let in_table = |source| ReportError::Table { table: "summary", source };
         let hashes = texts(rows, "info_hash").map_err(in_table)?;
         let count = |column: &str| counts(rows, column).map_err(in_table);
         let (confirmed, unique) = (count("confirmed_downloads")?, count("unique_peers")?);
@@ -105,19 +110,27 @@ fn whole(value: f64) -> u64 {
     crate::number::whole(value).unsigned_abs()
 }
 
-/// How many rows each torrent has.
-fn torrents_of(definition: &Definition, tables: &Tables) -> PolarsResult<BTreeMap<String, u64>> {
+/// How many rows each torrent has; none in a table that does not tell torrents apart.
+fn rows_of_torrents(definition: &Definition, tables: &Tables) -> PolarsResult<BTreeMap<String, u64>> {
     let mut torrents: BTreeMap<String, u64> = BTreeMap::new();
-    for part in tables.parts(definition.name)? {
-        let hashes = part.select([col("info_hash")]).collect()?;
-        let hashes = hashes.column("info_hash")?.str()?;
-        for hash in hashes.iter().flatten().filter(|hash| *hash != "all") {
-            match torrents.get_mut(hash) {
-                Some(rows) => *rows += 1,
-                None => drop(torrents.insert(hash.to_owned(), 1)),
+    if !definition.columns.iter().any(|column| column.name == "info_hash") {
+        return Ok(torrents);
+    }
+    let count = |rows: &DataFrame| {
+        let mut runs: Vec<(String, u64)> = Vec::new();
+        for hash in rows.column("info_hash")?.str()?.iter().flatten().filter(|hash| *hash != "all") {
+            match runs.last_mut() {
+                Some((last, rows)) if last == hash => *rows += 1,
+                _ => runs.push((hash.to_owned(), 1)),
             }
         }
-    }
+        Ok(runs)
+    };
+    tables.read(definition.name, &["info_hash"], count, |runs| {
+        for (hash, rows) in runs {
+            *torrents.entry(hash).or_default() += rows;
+        }
+    })?;
     Ok(torrents)
 }
 
@@ -128,33 +141,30 @@ fn held(definition: &Definition, tables: &Tables, torrents: usize) -> PolarsResu
         let held = rows::held(definition, &rows, ordered, torrents)?;
         rows.take(&IdxCa::from_vec("row".into(), held))
     };
-    let mut parts = tables.parts(definition.name)?.into_iter();
-    let Some(first) = parts.next() else { return definition.empty() };
-    let mut all = hold(first.collect()?)?;
-    if parts.len() == 0 {
+    let parts = tables.parts(definition.name)?;
+    let mut of_parts = workers::each(&parts, |part| hold(part.clone().collect()?))?.into_iter();
+    let Some(mut all) = of_parts.next() else { return definition.empty() };
+    if of_parts.len() == 0 {
         return Ok(all);
     }
-    for part in parts {
-        all.vstack_mut(&hold(part.collect()?)?)?;
+    for of_part in of_parts {
+        all.vstack_mut(&of_part)?;
     }
     hold(definition.finish(all.lazy())?)
 }
 
-fn store(definition: &Definition, tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Stored> {
+fn store(
+    definition: &Definition,
+    tables: &Tables,
+    places: &HashMap<&str, usize>,
+    of: BTreeMap<usize, u64>,
+) -> PolarsResult<Stored> {
     let taken = held(definition, tables, places.len())?;
     let mut lines: Vec<Vec<Value>> = vec![Vec::with_capacity(definition.columns.len()); taken.height()];
     for column in definition.columns {
         let values = values(column, &taken, places)?;
         for (line, value) in lines.iter_mut().zip(values) {
             line.push(value);
-        }
-    }
-    let mut of: BTreeMap<usize, u64> = BTreeMap::new();
-    if definition.columns.iter().any(|column| column.name == "info_hash") {
-        for (hash, rows) in torrents_of(definition, tables)? {
-            if let Some(place) = places.get(hash.as_str()) {
-                of.insert(*place, rows);
-            }
         }
     }
     Ok(Stored {

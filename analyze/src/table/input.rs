@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, DataType, IntoLazy, LazyFrame, PolarsResult, co
 use crate::{
     geo::Geo,
     log::Log,
-    replay::{Replay, Rules, identity::left_join},
+    replay::{Replay, Rules, identity::left_join, peers},
 };
 
 /// The info-hash of incoming contacts that failed before they named one.
@@ -29,7 +29,10 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// The replay's peers.
     pub fn peers(&self) -> PolarsResult<LazyFrame> {
-        self.replay.peers.lazy()
+        match self.replay.peers.lazy()? {
+            Some(peers) => Ok(peers),
+            None => Ok(peers::empty()?.lazy()),
+        }
     }
 
     /// What the replay found, and whether its places are known well enough for the tables of places.

@@ -32,7 +32,7 @@ mod streamed;
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, PolarsResult};
+use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, PolarsResult, col};
 
 pub use definition::{Column, Definition, Kind};
 pub use input::Input;
@@ -42,6 +42,7 @@ pub use streamed::Streamed;
 use crate::replay::{
     Needs, Whose,
     identity::{full_join, left_join},
+    workers,
 };
 
 /// What the column `hour` of the tables over time says.
@@ -117,6 +118,7 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
         Whose::Nobody
     };
     (progress || sightings || wanted("visits")).then_some(Needs {
+        complete: any(&["clients", "summary"]),
         everyone: wanted("clients"),
         known: any(&[
             "cities",
@@ -142,7 +144,7 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
 ///
 /// A table that was not asked for (`--only`), or that needs a database the user did not give (`cities`, `networks`),
 /// is absent.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Tables {
     frames: BTreeMap<&'static str, DataFrame>,
     streamed: BTreeMap<&'static str, Streamed>,
@@ -180,8 +182,24 @@ impl Tables {
         }
     }
 
+    /// Reads some columns of a table part by part, on all cores: `take` is given what `read` makes of each part, in order.
+    pub fn read<R: Send>(
+        &self,
+        name: &str,
+        columns: &[&str],
+        read: impl Fn(&DataFrame) -> PolarsResult<R> + Sync,
+        mut take: impl FnMut(R),
+    ) -> PolarsResult<()> {
+        let columns: Vec<_> = columns.iter().map(|name| col(*name)).collect();
+        let read = |part: &LazyFrame| read(&part.clone().select(columns.clone()).collect()?);
+        workers::in_order(&self.parts(name)?, read, |part| {
+            take(part);
+            Ok(())
+        })
+    }
+
     fn insert_streamed(&mut self, table: Streamed) {
-        self.frames.insert(table.definition.name, table.numbers.clone());
+        self.frames.insert(table.definition.name, table.drawn.clone());
         self.streamed.insert(table.definition.name, table);
     }
 

@@ -1,34 +1,35 @@
-//! Tables with a row per peer, made part by part where all rows at once may be more than memory holds.
-
-use std::sync::Arc;
+//! Tables with a row per peer, kept in files where all rows at once may be more than memory holds.
 
 use polars::prelude::{
-    DataFrame, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar, SortMultipleOptions,
-    UniqueKeepStrategy, col,
+    DataFrame, IdxCa, IdxSize, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar,
 };
 
-use super::{Column, Definition, Kind, confirmed_downloads, flagged, speeds};
-use crate::replay::{spool::Spool, workers};
+use super::{Definition, Kind, confirmed_downloads, flagged, speeds};
+use crate::{
+    figure::frame::column_numbers,
+    replay::{spool::Spool, workers},
+};
 
-/// Rows of each part that are kept at hand; a page shows fewer.
+/// Rows that are kept at hand by each column; a page shows fewer.
 const FIRST_ROWS: usize = 100;
 
-/// A table whose rows are made when they are asked for.
-#[derive(Clone, Debug)]
+/// A table whose rows are made once, part by part, and read when they are asked for.
+#[derive(Debug)]
 pub struct Streamed {
     /// The table.
     pub definition: &'static Definition,
-    peers: Arc<Spool>,
-    of_peers: fn(LazyFrame) -> LazyFrame,
-    /// Every row, but only the columns that are drawn, speeds and truths; the others are empty.
-    pub numbers: DataFrame,
+    rows: Spool,
+    /// Every row, but only the columns that are drawn; the others are empty.
+    pub drawn: DataFrame,
     /// The rows with the highest values of each column of numbers or times, whole.
     pub first: DataFrame,
 }
 
 impl Streamed {
     /// The table as one to be streamed; `None` for a table of another kind, and where the peers are few.
-    pub fn of(definition: &'static Definition, peers: &Arc<Spool>) -> PolarsResult<Option<Self>> {
+    ///
+    /// Peers come in the order of torrents and addresses, and no address is in two parts.
+    pub fn of(definition: &'static Definition, peers: &Spool) -> PolarsResult<Option<Self>> {
         let of_peers: fn(LazyFrame) -> LazyFrame = match definition.name {
             "confirmed_downloads" => confirmed_downloads::of_peers,
             "flagged" => flagged::of_peers,
@@ -38,69 +39,73 @@ impl Streamed {
         if !peers.is_spilled() {
             return Ok(None);
         }
-        let (numbers, first) = (definition.empty()?, definition.empty()?);
-        let mut streamed = Self { definition, peers: Arc::clone(peers), of_peers, numbers, first };
-        streamed.look_through()?;
-        Ok(Some(streamed))
-    }
-
-    /// The rows in parts, one after the other in the table's order.
-    ///
-    /// Peers come in the order of torrents and addresses, and no address is in two parts.
-    pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
-        let parts = self.peers.parts()?.into_iter();
-        Ok(parts.map(|part| self.definition.in_form((self.of_peers)(part))).collect())
-    }
-
-    fn look_through(&mut self) -> PolarsResult<()> {
-        let mut firsts = self.definition.empty()?;
-        let mut drawn: Vec<DataFrame> = Vec::new();
-        let mut height = 0;
-        let definition = self.definition;
         let look = |part: &LazyFrame| -> PolarsResult<_> {
-            let rows = part.clone().collect()?;
-            Ok((rows.height(), rows.select(of_figures(definition))?, highest(definition, &rows)?))
+            let rows = definition.finish(of_peers(part.clone()))?;
+            let drawn = rows.select(drawn(definition))?;
+            let first = highest(definition, &rows)?;
+            Ok((rows, drawn, first))
         };
-        workers::in_order(&self.parts()?, look, |(rows, numbers, first)| -> Result<(), PolarsError> {
-            height += rows;
-            drawn.push(numbers);
+        let mut rows = Spool::default();
+        let mut all_drawn = definition.empty()?.select(drawn(definition))?;
+        let mut firsts = definition.empty()?;
+        workers::in_order(&peers.parts()?, look, |(part, drawn, first)| -> Result<(), PolarsError> {
+            rows.push(part)?;
+            all_drawn.vstack_mut(&drawn)?;
             firsts.vstack_mut(&first)?;
             Ok(())
         })?;
-        self.first = highest(definition, &firsts)?;
-        let mut all = definition.empty()?.select(of_figures(definition))?;
-        for numbers in &drawn {
-            all.vstack_mut(numbers)?;
-        }
-        let columns = definition.columns.iter().map(|column| match all.column(column.name) {
-            Ok(numbers) => numbers.clone(),
+        let height = all_drawn.height();
+        let columns = definition.columns.iter().map(|column| match all_drawn.column(column.name) {
+            Ok(values) => values.clone(),
             Err(_) => polars::prelude::Column::new_scalar(
                 column.name.into(),
                 Scalar::null(column.kind.dtype()),
                 height,
             ),
         });
-        self.numbers = DataFrame::new(height, columns.collect())?;
-        Ok(())
+        Ok(Some(Self {
+            definition,
+            rows,
+            drawn: DataFrame::new(height, columns.collect())?,
+            first: highest(definition, &firsts)?,
+        }))
+    }
+
+    /// The rows in parts, one after the other in the table's order; at least one.
+    pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
+        let parts = self.rows.parts()?;
+        if parts.is_empty() { Ok(vec![self.definition.empty()?.lazy()]) } else { Ok(parts) }
     }
 }
 
-fn of_figures(definition: &Definition) -> Vec<&'static str> {
-    let drawn = |column: &&Column| matches!(column.kind, Kind::BytesPerSecond | Kind::Truth);
-    let columns = definition.columns.iter().filter(drawn);
-    columns.map(|column| column.name).collect()
+/// The columns that the table's own figure draws.
+fn drawn(definition: &Definition) -> Vec<&'static str> {
+    let of_kind = |kind| definition.columns.iter().filter(move |column| column.kind == kind);
+    match definition.name {
+        "confirmed_downloads" => vec!["below_at", "confirmed_at", "evidence"],
+        "flagged" => of_kind(Kind::Truth).map(|column| column.name).collect(),
+        _ => of_kind(Kind::BytesPerSecond).map(|column| column.name).collect(),
+    }
 }
 
 /// The rows that are among the first by any column that rows may be ordered by, in the table's order.
 fn highest(definition: &Definition, rows: &DataFrame) -> PolarsResult<DataFrame> {
-    let mut found = rows.head(Some(FIRST_ROWS));
-    let ordered = definition.columns.iter().filter(|column| column.kind != Kind::Text);
-    for column in ordered {
-        let descending = SortMultipleOptions::default().with_order_descending(true).with_nulls_last(true);
-        found.vstack_mut(&rows.sort([column.name], descending)?.head(Some(FIRST_ROWS)))?;
+    let mut places: Vec<IdxSize> = (0..).take(rows.height().min(FIRST_ROWS)).collect();
+    for column in definition.columns.iter().filter(|column| column.kind != Kind::Text) {
+        let numbers = column_numbers(rows.column(column.name)?)?;
+        let mut known: Vec<(f64, IdxSize)> =
+            numbers.into_iter().zip(0..).filter_map(|(number, place)| Some((number?, place))).collect();
+        if known.len() > FIRST_ROWS {
+            known.select_nth_unstable_by(FIRST_ROWS, |one, other| {
+                other.0.total_cmp(&one.0).then(one.1.cmp(&other.1))
+            });
+            known.truncate(FIRST_ROWS);
+        }
+        places.extend(known.into_iter().map(|(_, place)| place));
     }
-    let all: Vec<_> = definition.columns.iter().map(|column| col(column.name)).collect();
-    definition.finish(found.lazy().select(all).unique(None, UniqueKeepStrategy::Any))
+    places.sort_unstable();
+    places.dedup();
+    rows.take(&IdxCa::from_vec("row".into(), places))
 }
 
 #[cfg(test)]
@@ -114,6 +119,18 @@ mod tests {
     };
 
     const ROWS: i64 = 60;
+
+    fn draw(definition: &Definition, rows: &DataFrame) -> String {
+        use crate::figure;
+        let figure = match definition.name {
+            "confirmed_downloads" => figure::confirmed_downloads::draw(rows),
+            "flagged" => figure::flagged::draw(rows),
+            _ => figure::speeds::draw(rows),
+        };
+        let figure = figure.unwrap();
+        assert_eq!(figure.missing, None, "{}", definition.name);
+        figure.file_markup()
+    }
 
     /// Peers of two torrents, every third without a speed and every fifth flagged.
     fn some_peers(from: i64) -> DataFrame {
@@ -152,18 +169,23 @@ mod tests {
             many.push(some_peers(part * ROWS)).unwrap();
             few.push(some_peers(part * ROWS)).unwrap();
         }
-        let (many, few) = (Arc::new(many), Arc::new(few));
         let folder = tempfile::tempdir().unwrap();
-        for definition in [&confirmed_downloads::DEFINITION, &flagged::DEFINITION, &speeds::DEFINITION] {
+        let tables: [(&'static Definition, fn(LazyFrame) -> LazyFrame); 3] = [
+            (&confirmed_downloads::DEFINITION, confirmed_downloads::of_peers),
+            (&flagged::DEFINITION, flagged::of_peers),
+            (&speeds::DEFINITION, speeds::measured),
+        ];
+        for (definition, of_peers) in tables {
             assert!(Streamed::of(definition, &few).unwrap().is_none());
             let streamed = Streamed::of(definition, &many).unwrap().unwrap();
-            let whole = definition.finish((streamed.of_peers)(few.lazy().unwrap())).unwrap();
+            let whole = definition.finish(of_peers(few.lazy().unwrap().unwrap())).unwrap();
             assert!(streamed.parts().unwrap().len() > 1 && whole.height() > 10);
-            assert_eq!(streamed.numbers.height(), whole.height());
-            for name in of_figures(definition) {
-                let (numbers, column) = (streamed.numbers.column(name).unwrap(), whole.column(name).unwrap());
-                assert!(numbers.equals_missing(column), "{name}");
+            assert_eq!(streamed.drawn.height(), whole.height());
+            for name in drawn(definition) {
+                let (drawn, column) = (streamed.drawn.column(name).unwrap(), whole.column(name).unwrap());
+                assert!(drawn.equals_missing(column), "{name}");
             }
+            assert!(draw(definition, &streamed.drawn) == draw(definition, &whole), "{}", definition.name);
             for format in [Format::Csv, Format::Json] {
                 let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
                 table_file::write_parts(format, &streamed, &one).unwrap();

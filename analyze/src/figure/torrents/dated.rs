@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{LazyFrame, PolarsResult};
+use polars::prelude::PolarsResult;
 use serde::Serialize;
 
 use super::{place, whole_count};
 use crate::figure::confirmed_downloads::{PARTS, kinds_of_torrents};
+use crate::table::Tables;
 
 /// Intervals of one torrent, ms: the median, then of both kinds, watched live and between two visits, the curve.
 type Curves = (u64, [Curve; 2]);
@@ -20,18 +21,18 @@ type Curve = (usize, Vec<u64>);
 pub struct Dated(BTreeMap<usize, Curves>);
 
 impl Dated {
-    /// Reads the parts of the table.
-    pub fn of(parts: Vec<LazyFrame>, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
+    /// Reads the table.
+    pub fn of(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
         let mut intervals: BTreeMap<usize, [Vec<f64>; 2]> = BTreeMap::new();
-        for part in parts {
-            let rows = part.collect()?;
-            for (hash, kinds) in kinds_of_torrents(&rows)? {
+        let columns = ["info_hash", "below_at", "confirmed_at", "evidence"];
+        tables.read("confirmed_downloads", &columns, kinds_of_torrents, |part| {
+            for (hash, kinds) in part {
                 let Some(torrent) = place(places, Some(&hash)) else { continue };
                 for (all, more) in intervals.entry(torrent).or_default().iter_mut().zip(kinds) {
                     all.extend(more);
                 }
             }
-        }
+        })?;
         let curves = |(torrent, mut kinds): (usize, [Vec<f64>; 2])| {
             let mut all: Vec<f64> = kinds.iter().flatten().copied().collect();
             all.sort_by(f64::total_cmp);
@@ -81,7 +82,7 @@ mod tests {
         let tables = fixture::many(19, 34);
         let hashes: Vec<String> = (0..19).map(fixture::hash).collect();
         let places = hashes.iter().enumerate().map(|(place, hash)| (hash.as_str(), place)).collect();
-        let found = Dated::of(tables.parts("confirmed_downloads").unwrap(), &places).unwrap();
+        let found = Dated::of(&tables, &places).unwrap();
         let all = found.0.values().flat_map(|(_, kinds)| kinds).map(|(number, _)| number);
         assert_eq!(all.sum::<usize>(), tables.get("confirmed_downloads").unwrap().height());
         assert!(found.0.values().all(|(median, _)| *median >= 100));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult};
+use polars::prelude::{DataFrame, PolarsResult};
 use serde::Serialize;
 
 mod dated;
@@ -121,20 +121,20 @@ impl OfTorrents {
         let confirmed =
             of("confirmed_hourly").map(|rows| confirmed_hourly(rows, &buckets, places)).transpose()?;
         let seeders = of("seeders_hourly").map(|rows| seeders_hourly(rows, &buckets, places)).transpose()?;
-        let downloads = countries(tables.parts("confirmed_downloads")?, places)?;
-        let clients = clients(tables.parts("confirmed_downloads")?, places)?;
-        let boxes = country_boxes(tables.parts("speeds")?, places)?;
-        let speeds = speeds(tables.parts("speeds")?, places)?;
+        let downloads = countries(tables, places)?;
+        let clients = clients(tables, places)?;
+        let boxes = country_boxes(tables, places)?;
+        let speeds = speeds(tables, places)?;
         let more = |name: &str| tables.of_torrents(name);
         let contacts = more("contacts").map(|rows| Contacts::of(rows, places)).transpose()?;
         let requests = more("requests").map(|rows| Requests::of(rows, places)).transpose()?;
         let sources = more("sources").map(|rows| Sources::of(rows, places)).transpose()?;
-        let flagged = Flagged::of(tables.parts("flagged")?, places)?;
+        let flagged = Flagged::of(tables, places)?;
         let Buckets { start_us, step_us, count } = buckets;
         Ok(Self {
             buckets: TimeBuckets { start_us, step_us, count, unit: buckets.unit() },
             clients,
-            confirmed_downloads: Dated::of(tables.parts("confirmed_downloads")?, places)?,
+            confirmed_downloads: Dated::of(tables, places)?,
             confirmed_hourly: confirmed.unwrap_or_default(),
             contacts: contacts.unwrap_or_default(),
             flagged,
@@ -205,38 +205,99 @@ fn seeders_hourly(
     Ok(most.into_iter().map(|(torrent, hours)| (torrent, hours.into_iter().map(row).collect())).collect())
 }
 
-fn countries(parts: Vec<LazyFrame>, places: &HashMap<&str, usize>) -> PolarsResult<Places> {
-    let mut sums: BTreeMap<usize, BTreeMap<String, u64>> = BTreeMap::new();
-    let mut found = Places::default();
-    for part in parts {
-        let rows = part.collect()?;
-        for (hash, code) in texts(&rows, "info_hash")?.into_iter().zip(texts(&rows, "country")?) {
-            let Some(code) = code.filter(|code| !code.is_empty()) else { continue };
-            let Some(torrent) = place(places, hash.as_deref()) else { continue };
-            found.names.entry(code.clone()).or_insert_with(|| country::name(&code));
-            *sums.entry(torrent).or_default().entry(code).or_default() += 1;
-        }
-    }
-    found.torrents =
-        sums.into_iter().map(|(torrent, codes)| (torrent, codes.into_iter().collect())).collect();
-    Ok(found)
+/// The torrent of each row, by number; those of one torrent mostly follow one another.
+fn torrents<'a>(rows: &'a DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<Vec<Option<usize>>> {
+    let mut last: (Option<&'a str>, Option<usize>) = (None, None);
+    let hashes = rows.column("info_hash")?.str()?.iter();
+    Ok(hashes
+        .map(|hash| {
+            if hash != last.0 {
+                last = (hash, place(places, hash));
+            }
+            last.1
+        })
+        .collect())
 }
 
-fn speeds(parts: Vec<LazyFrame>, places: &HashMap<&str, usize>) -> PolarsResult<BTreeMap<usize, Histogram>> {
+/// Counts by torrent and by what `name` makes of a text.
+fn count_texts(
+    (tables, table, column): (&Tables, &str, &str),
+    places: &HashMap<&str, usize>,
+    name: impl Fn(Option<&str>) -> Option<String> + Sync,
+) -> PolarsResult<BTreeMap<usize, BTreeMap<String, u64>>> {
+    let count = |rows: &DataFrame| {
+        let mut counts: HashMap<(usize, Option<&str>), u64> = HashMap::new();
+        for (torrent, text) in torrents(rows, places)?.into_iter().zip(rows.column(column)?.str()?.iter()) {
+            if let Some(torrent) = torrent {
+                *counts.entry((torrent, text)).or_default() += 1;
+            }
+        }
+        let named = counts.into_iter().map(|((torrent, text), count)| (torrent, name(text), count));
+        Ok(named.collect::<Vec<_>>())
+    };
+    let mut sums: BTreeMap<usize, BTreeMap<String, u64>> = BTreeMap::new();
+    tables.read(table, &["info_hash", column], count, |counts| {
+        for (torrent, name, count) in counts {
+            if let Some(name) = name {
+                *sums.entry(torrent).or_default().entry(name).or_default() += count;
+            }
+        }
+    })?;
+    Ok(sums)
+}
+
+fn countries(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Places> {
+    let known = |code: Option<&str>| code.filter(|code| !code.is_empty()).map(str::to_owned);
+    let sums = count_texts((tables, "confirmed_downloads", "country"), places, known)?;
+    let codes = sums.values().flat_map(BTreeMap::keys);
+    let names = codes.map(|code| (code.clone(), country::name(code))).collect();
+    let torrents = sums.into_iter().map(|(torrent, codes)| (torrent, codes.into_iter().collect())).collect();
+    Ok(Places { names, torrents })
+}
+
+fn clients(
+    tables: &Tables,
+    places: &HashMap<&str, usize>,
+) -> PolarsResult<BTreeMap<usize, Vec<(String, u64)>>> {
+    let software =
+        |client: Option<&str>| Some(visible(client.and_then(software_of_v).unwrap_or("unknown")));
+    let sums = count_texts((tables, "confirmed_downloads", "client"), places, software)?;
+    let in_order = |counts: BTreeMap<String, u64>| {
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        counts
+    };
+    Ok(sums.into_iter().map(|(torrent, counts)| (torrent, in_order(counts))).collect())
+}
+
+fn speeds(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<BTreeMap<usize, Histogram>> {
     let bin = |speed: f64| whole_usize((speed.max(1.0).log10() * PER_DECADE).floor());
     let known = |speed: &f64| *speed > 0.0 && speed.is_finite();
-    let mut all: BTreeMap<usize, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    for part in parts {
-        let rows = part.collect()?;
-        let mean = numbers(&rows, "mean_speed_bytes_per_s")?;
-        let max = numbers(&rows, "max_speed_bytes_per_s")?;
-        for (hash, (mean, max)) in texts(&rows, "info_hash")?.into_iter().zip(mean.into_iter().zip(max)) {
-            let Some(torrent) = place(places, hash.as_deref()) else { continue };
-            let (means, maxima) = all.entry(torrent).or_default();
+    let read = |rows: &DataFrame| {
+        let mean = numbers(rows, "mean_speed_bytes_per_s")?;
+        let max = numbers(rows, "max_speed_bytes_per_s")?;
+        let mut found: BTreeMap<usize, (Vec<f64>, BTreeMap<usize, u64>)> = BTreeMap::new();
+        for (torrent, (mean, max)) in torrents(rows, places)?.into_iter().zip(mean.into_iter().zip(max)) {
+            let Some(torrent) = torrent else { continue };
+            let (means, maxima) = found.entry(torrent).or_default();
             means.extend(mean.filter(known));
-            maxima.extend(max.filter(known));
+            if let Some(speed) = max.filter(known) {
+                *maxima.entry(bin(speed)).or_default() += 1;
+            }
         }
-    }
+        Ok(found)
+    };
+    let mut all: BTreeMap<usize, (Vec<f64>, BTreeMap<usize, u64>)> = BTreeMap::new();
+    let columns = ["info_hash", "mean_speed_bytes_per_s", "max_speed_bytes_per_s"];
+    tables.read("speeds", &columns, read, |part| {
+        for (torrent, (more, bins)) in part {
+            let (means, maxima) = all.entry(torrent).or_default();
+            means.extend(more);
+            for (bin, peers) in bins {
+                *maxima.entry(bin).or_default() += peers;
+            }
+        }
+    })?;
     let tally = |speeds: &[f64]| {
         let mut bins: BTreeMap<usize, u64> = BTreeMap::new();
         for speed in speeds {
@@ -247,53 +308,40 @@ fn speeds(parts: Vec<LazyFrame>, places: &HashMap<&str, usize>) -> PolarsResult<
     Ok(all
         .into_iter()
         .filter_map(|(torrent, (mut means, maxima))| {
-            means.sort_by(f64::total_cmp);
+            means.sort_unstable_by(f64::total_cmp);
             let median = median(&means)?.round();
-            Some((torrent, Histogram { median, mean: tally(&means), max: tally(&maxima) }))
+            let max = maxima.into_iter().collect();
+            Some((torrent, Histogram { median, mean: tally(&means), max }))
         })
         .collect())
-}
-
-fn clients(
-    parts: Vec<LazyFrame>,
-    places: &HashMap<&str, usize>,
-) -> PolarsResult<BTreeMap<usize, Vec<(String, u64)>>> {
-    let mut sums: BTreeMap<usize, BTreeMap<String, u64>> = BTreeMap::new();
-    for part in parts {
-        let rows = part.collect()?;
-        for (hash, client) in texts(&rows, "info_hash")?.into_iter().zip(texts(&rows, "client")?) {
-            let Some(torrent) = place(places, hash.as_deref()) else { continue };
-            let software = client.as_deref().and_then(software_of_v).unwrap_or("unknown");
-            *sums.entry(torrent).or_default().entry(visible(software)).or_default() += 1;
-        }
-    }
-    let in_order = |counts: BTreeMap<String, u64>| {
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        counts
-    };
-    Ok(sums.into_iter().map(|(torrent, counts)| (torrent, in_order(counts))).collect())
 }
 
 /// Countries of one torrent with a box.
 const BOXES: usize = 10;
 
 fn country_boxes(
-    parts: Vec<LazyFrame>,
+    tables: &Tables,
     places: &HashMap<&str, usize>,
 ) -> PolarsResult<BTreeMap<usize, Vec<CountryBox>>> {
-    let mut all: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
-    for part in parts {
-        let rows = part.collect()?;
-        let columns = texts(&rows, "country")?.into_iter().zip(numbers(&rows, "mean_speed_bytes_per_s")?);
-        for (hash, (code, speed)) in texts(&rows, "info_hash")?.into_iter().zip(columns) {
-            let (Some(torrent), Some(speed)) = (place(places, hash.as_deref()), speed) else { continue };
-            let code = code.unwrap_or_default();
-            all.entry(torrent).or_default().entry(code).or_default().push(speed);
+    let read = |rows: &DataFrame| {
+        let speeds = numbers(rows, "mean_speed_bytes_per_s")?;
+        let columns = rows.column("country")?.str()?.iter().zip(speeds);
+        let mut found: HashMap<(usize, &str), Vec<f64>> = HashMap::new();
+        for (torrent, (code, speed)) in torrents(rows, places)?.into_iter().zip(columns) {
+            let (Some(torrent), Some(speed)) = (torrent, speed) else { continue };
+            found.entry((torrent, code.unwrap_or_default())).or_default().push(speed);
         }
-    }
+        let named = found.into_iter().map(|((torrent, code), speeds)| (torrent, code.to_owned(), speeds));
+        Ok(named.collect::<Vec<_>>())
+    };
+    let mut all: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
+    tables.read("speeds", &["info_hash", "country", "mean_speed_bytes_per_s"], read, |part| {
+        for (torrent, code, speeds) in part {
+            all.entry(torrent).or_default().entry(code).or_default().extend(speeds);
+        }
+    })?;
     let quartiles = |(code, mut speeds): (String, Vec<f64>)| {
-        speeds.sort_by(f64::total_cmp);
+        speeds.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| quantile(&speeds, share).round();
         let name = if code.is_empty() { "unknown".to_owned() } else { country::name(&code) };
         (name, speeds.len(), at(0.0), at(0.25), at(0.5), at(0.75), at(1.0))

@@ -3,16 +3,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::{DataFrame, DataType, LazyFrame, PolarsResult};
+use polars::prelude::{DataFrame, DataType, PolarsResult};
 use serde::Serialize;
 
-use super::{place, whole_count};
+use super::{place, torrents, whole_count};
 use crate::figure::contacts::meaning;
 use crate::figure::flagged::REASONS;
 use crate::figure::frame::{counts, texts};
 use crate::figure::requests::asked_for;
 use crate::figure::sources_hourly;
 use crate::figure::text::visible;
+use crate::table::Tables;
 
 /// Texts, each with a number by which lists refer to it.
 #[derive(Debug, Default, Serialize)]
@@ -157,29 +158,43 @@ type Doubted = (u64, u64, [(u64, u64); REASONS.len()]);
 
 impl Flagged {
     /// Reads the table `flagged`.
-    pub fn of(parts: Vec<LazyFrame>, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
+    pub fn of(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
+        let columns: Vec<&str> =
+            ["info_hash", "crossed"].into_iter().chain(REASONS.map(|(column, _)| column)).collect();
         let mut found = Self { reasons: REASONS.map(|(_, reason)| reason), torrents: BTreeMap::new() };
-        for part in parts {
-            let rows = part.collect()?;
-            let truths = |name: &str| -> PolarsResult<Vec<bool>> {
-                let column = rows.column(name)?.cast(&DataType::Boolean)?;
-                Ok(column.bool()?.iter().map(Option::unwrap_or_default).collect())
-            };
-            let crossed = truths("crossed")?;
-            let flags = REASONS.iter().map(|(name, _)| truths(name)).collect::<PolarsResult<Vec<_>>>()?;
-            for (row, (hash, crossed)) in texts(&rows, "info_hash")?.into_iter().zip(crossed).enumerate() {
-                let Some(torrent) = place(places, hash.as_deref()) else { continue };
-                let (peers, would_be, reasons) = found.torrents.entry(torrent).or_default();
-                *peers += 1;
-                *would_be += u64::from(crossed);
-                for ((past, others), flags) in reasons.iter_mut().zip(&flags) {
-                    let counted = if crossed { past } else { others };
-                    *counted += u64::from(flags.get(row).copied().unwrap_or_default());
+        let read = |rows: &DataFrame| doubted(rows, places);
+        tables.read("flagged", &columns, read, |part| {
+            for (torrent, (peers, crossed, reasons)) in part {
+                let sums = found.torrents.entry(torrent).or_default();
+                *sums = (sums.0 + peers, sums.1 + crossed, sums.2);
+                for ((past, others), more) in sums.2.iter_mut().zip(reasons) {
+                    (*past, *others) = (*past + more.0, *others + more.1);
                 }
             }
-        }
+        })?;
         Ok(found)
     }
+}
+
+fn doubted(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<BTreeMap<usize, Doubted>> {
+    let truths = |name: &str| -> PolarsResult<Vec<bool>> {
+        let column = rows.column(name)?.cast(&DataType::Boolean)?;
+        Ok(column.bool()?.iter().map(Option::unwrap_or_default).collect())
+    };
+    let crossed = truths("crossed")?;
+    let flags = REASONS.iter().map(|(name, _)| truths(name)).collect::<PolarsResult<Vec<_>>>()?;
+    let mut found: BTreeMap<usize, Doubted> = BTreeMap::new();
+    for (row, (torrent, crossed)) in torrents(rows, places)?.into_iter().zip(crossed).enumerate() {
+        let Some(torrent) = torrent else { continue };
+        let (peers, would_be, reasons) = found.entry(torrent).or_default();
+        *peers += 1;
+        *would_be += u64::from(crossed);
+        for ((past, others), flags) in reasons.iter_mut().zip(&flags) {
+            let counted = if crossed { past } else { others };
+            *counted += u64::from(flags.get(row).copied().unwrap_or_default());
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -217,7 +232,7 @@ mod tests {
         let answered = sources.torrents.values().flatten().map(|(.., answered)| answered);
         assert_eq!(answered.sum::<u64>(), sum("sources", "answered_peers"));
 
-        let flagged = Flagged::of(tables.parts("flagged").unwrap(), &places).unwrap();
+        let flagged = Flagged::of(&tables, &places).unwrap();
         let peers = flagged.torrents.values().map(|(peers, ..)| peers).sum::<u64>();
         assert_eq!(peers, tables.get("flagged").unwrap().height() as u64);
     }

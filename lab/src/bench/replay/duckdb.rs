@@ -1,4 +1,5 @@
-//! DuckDB on the files of a log: a plain query, one that knows who is who, and the views of `schema/sql`.
+//! DuckDB on the files of a log: a plain query, one that finds the rows of the report's tables, and the views of
+//! `schema/sql`.
 
 use std::{
     fs,
@@ -20,58 +21,11 @@ with duckdb.connect() as connection:
 open(sys.argv[2], 'w').write(str(count))
 ";
 
-/// Each endpoint's observations: no contacts, so neither who connected to us nor who is behind two ports nor what is ours.
-const PLAIN: &str = "\
-CREATE TEMP VIEW observations AS
-SELECT info_hash, ip, port, time, pieces, piece_count
-FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false);
-";
+/// How many of its peers crossed the threshold.
+const CONFIRMED: &str = "\nSELECT count(*) FROM peers WHERE confirmed = 1;\n";
 
-/// Each peer's observations: contacts tell whose they are, by peer ID and address, and which are with ourselves.
-const NAMED: &str = "\
-CREATE TEMP VIEW named AS
-SELECT
-    run, contact,
-    coalesce(
-        min(CASE WHEN direction = 'out' THEN port END) OVER same_id, min(listen_port) OVER same_id,
-        CASE WHEN direction = 'out' THEN port ELSE listen_port END, -1
-    ) AS peer_port
-FROM read_parquet('{{data}}/contacts/**/*.parquet', hive_partitioning = false, union_by_name = true)
-WHERE outcome IN (
-        'closed_by_remote', 'idle_timed_out', 'our_limit', 'protocol_error', 'reset', 'shutdown', 'visit_done'
-    ) AND NOT (peer_id >= '-SW'::BLOB AND peer_id < '-SX'::BLOB)
-WINDOW same_id AS (PARTITION BY info_hash, ip, peer_id);
-CREATE TEMP VIEW observations AS
-SELECT p.info_hash, p.ip, n.peer_port AS port, p.time, p.pieces, p.piece_count
-FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false) p
-JOIN named n ON n.run = p.run AND n.contact = p.contact;
-";
-
-/// The observations in order, the one before beside each: who crossed the threshold, and the highest speed over at least
-/// five seconds. No generations, no flags, no settle times: less than the report says.
-const CONFIRMED: &str = "
-CREATE TEMP TABLE peers AS
-SELECT
-    info_hash, ip, port, max(peer_confirmed) AS confirmed, max(confirmed_at) AS confirmed_at,
-    max(gained * 1000000.0 / took_us) AS max_pieces_per_s
-FROM (
-    SELECT
-        info_hash, ip, port,
-        CASE WHEN before < needed AND pieces >= needed THEN 1 ELSE 0 END AS peer_confirmed,
-        CASE WHEN before < needed AND pieces >= needed THEN time_us END AS confirmed_at,
-        CASE WHEN time_us - before_us >= 5000000 AND pieces >= before THEN pieces - before END AS gained,
-        time_us - before_us AS took_us
-    FROM (
-        SELECT
-            info_hash, ip, port, epoch_us(time) AS time_us, pieces, ceil(piece_count * 98 / 100) AS needed,
-            lag(pieces) OVER peer AS before, lag(epoch_us(time)) OVER peer AS before_us
-        FROM observations
-        WINDOW peer AS (PARTITION BY info_hash, ip, port ORDER BY time, pieces)
-    ) ordered
-) compared
-GROUP BY info_hash, ip, port;
-SELECT count(*) FROM peers WHERE confirmed = 1;
-";
+/// How many rows the first of the two tables has.
+const WRITTEN: &str = "\nSELECT count(*) FROM believed WHERE crossed = 1;\n";
 
 /// What the views are asked for: the peers once, and of them the confirmed downloads and the speeds.
 const OF_VIEWS: &str = "
@@ -80,23 +34,22 @@ CREATE TEMP TABLE measured AS SELECT * FROM found WHERE flagged = 0 AND mean_spe
 SELECT count(*) FROM found WHERE confirmed = 1;
 ";
 
-/// The plain query over endpoints; gives how many downloads it confirms.
+/// The plain query; gives how many downloads it confirms.
 pub fn plain(python: &Path, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
-    confirmed(python, PLAIN, data, scratch)
+    run(python, &filled(&(include_str!("plain.sql").to_owned() + CONFIRMED), data, scratch), scratch)
 }
 
-/// The same query over peers; gives how many downloads it confirms.
-pub fn named(python: &Path, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
-    confirmed(python, NAMED, data, scratch)
+/// The query that writes both tables into `out`, which is made; gives how many downloads it confirms.
+pub fn same_tables(python: &Path, data: &Path, scratch: &Path, out: &Path) -> Result<(Measured, u64)> {
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    run(python, &filled(&(include_str!("same_tables.sql").to_owned() + WRITTEN), data, out), scratch)
 }
 
-fn confirmed(python: &Path, observations: &str, data: &Path, scratch: &Path) -> Result<(Measured, u64)> {
-    let data = data.display().to_string().replace('\'', "''");
-    run(
-        python,
-        &(format!("SET TimeZone = 'UTC';\n{observations}{CONFIRMED}").replace("{{data}}", &data)),
-        scratch,
-    )
+/// Fills in the paths.
+fn filled(sql: &str, data: &Path, out: &Path) -> String {
+    let quoted = |path: &Path| path.display().to_string().replace('\'', "''");
+    let sql = sql.replace("{{data}}", &quoted(data)).replace("{{out}}", &quoted(out));
+    format!("SET TimeZone = 'UTC';\n{sql}")
 }
 
 /// The views, as `analyze sql` prints them.
