@@ -74,7 +74,7 @@ impl<'a> Judging<'a> {
             NamedByWho::default()
         };
         let presence = needs.presence.then(|| Presence::of(unit, &identities, rules));
-        let watched = overview.watched.get(&info_hash).copied();
+        let watched = if needs.presence { overview.watched.get(&info_hash).copied() } else { None };
         if let Some(presence) = &presence {
             presence.add_to(&mut self.found.sessions, watched);
         }
@@ -86,7 +86,7 @@ impl<'a> Judging<'a> {
             (who.ip, peer.port == NO_PORT, peer.port, peer.peer_id.is_none(), peer.peer_id)
         });
         for (who, mut peer) in std::mem::take(&mut units.peers) {
-            peer.watched_from = watched.map(|(from, _)| from).filter(|_| needs.presence);
+            peer.watched_from = watched.map(|(from, _)| from);
             if let Some(at) = peer.seen.and_then(|seen| seen.crossed_at()) {
                 peer.stay = presence.as_ref().and_then(|presence| presence.stay(who, at));
                 let first = named.get(&who).filter(|_| needs.presence).map(|named| named.first);

@@ -52,19 +52,37 @@ pub fn held(
     if !definition.columns.iter().any(|column| column.name == "info_hash") {
         return Ok(ordered.into_iter().take(HELD).collect());
     }
-    let hashes = texts(rows, "info_hash")?;
+    let (torrent_of, found) = numbered(rows.column("info_hash")?.str()?.iter());
     let each = (HELD_OF_TORRENTS / torrents.max(1)).clamp(1, HELD_OF_ONE);
-    let mut taken: HashMap<&str, usize> = HashMap::new();
+    let mut taken = vec![0; found];
     let mut held = Vec::new();
     for (place, index) in ordered.into_iter().enumerate() {
-        let hash = usize::try_from(index).ok().and_then(|index| hashes.get(index)?.as_deref());
-        let of_torrent = taken.entry(hash.unwrap_or_default()).or_default();
+        let torrent = usize::try_from(index).ok().and_then(|index| torrent_of.get(index).copied());
+        let Some(of_torrent) = torrent.and_then(|torrent| taken.get_mut(torrent)) else { continue };
         if place < HELD || (*of_torrent < each && held.len() < HELD_OF_TORRENTS) {
             held.push(index);
         }
         *of_torrent += 1;
     }
     Ok(held)
+}
+
+/// A number for each text, equal ones for equal texts; and how many numbers there are. Equal texts mostly follow one
+/// another.
+fn numbered<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> (Vec<usize>, usize) {
+    let mut numbers: HashMap<Option<&str>, usize> = HashMap::new();
+    let mut last = None;
+    let number = |text: Option<&'a str>| match last {
+        Some((same, number)) if same == text => number,
+        _ => {
+            let next = numbers.len();
+            let number = *numbers.entry(text).or_insert(next);
+            last = Some((text, number));
+            number
+        }
+    };
+    let found = texts.map(number).collect();
+    (found, numbers.len())
 }
 
 #[cfg(test)]

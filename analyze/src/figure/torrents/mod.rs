@@ -226,7 +226,7 @@ fn count_texts(
     name: impl Fn(Option<&str>) -> Option<String> + Sync,
 ) -> PolarsResult<BTreeMap<usize, BTreeMap<String, u64>>> {
     let count = |rows: &DataFrame| {
-        let mut counts: HashMap<(usize, Option<&str>), u64> = HashMap::new();
+        let mut counts: BTreeMap<(usize, Option<&str>), u64> = BTreeMap::new();
         for (torrent, text) in torrents(rows, places)?.into_iter().zip(rows.column(column)?.str()?.iter()) {
             if let Some(torrent) = torrent {
                 *counts.entry((torrent, text)).or_default() += 1;
@@ -326,13 +326,15 @@ fn country_boxes(
     let read = |rows: &DataFrame| {
         let speeds = numbers(rows, "mean_speed_bytes_per_s")?;
         let columns = rows.column("country")?.str()?.iter().zip(speeds);
-        let mut found: HashMap<(usize, &str), Vec<f64>> = HashMap::new();
+        let mut found: BTreeMap<usize, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
         for (torrent, (code, speed)) in torrents(rows, places)?.into_iter().zip(columns) {
             let (Some(torrent), Some(speed)) = (torrent, speed) else { continue };
-            found.entry((torrent, code.unwrap_or_default())).or_default().push(speed);
+            found.entry(torrent).or_default().entry(code.unwrap_or_default()).or_default().push(speed);
         }
-        let named = found.into_iter().map(|((torrent, code), speeds)| (torrent, code.to_owned(), speeds));
-        Ok(named.collect::<Vec<_>>())
+        let named = |(torrent, countries): (usize, BTreeMap<&str, Vec<f64>>)| {
+            countries.into_iter().map(move |(code, speeds)| (torrent, code.to_owned(), speeds))
+        };
+        Ok(found.into_iter().flat_map(named).collect::<Vec<_>>())
     };
     let mut all: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
     tables.read("speeds", &["info_hash", "country", "mean_speed_bytes_per_s"], read, |part| {
