@@ -34,22 +34,30 @@ impl Calls {
     fn lost(&self, rows: &[Progress]) -> Vec<Number> {
         let mut lost = Vec::new();
         let mut row_before = None;
+        let mut near = 0;
         for row in rows {
             let number = (row.run, row.contact);
             // Mostly the contact of the row before.
-            if row_before != Some(number) && self.place(number).is_none() {
-                lost.push(number);
+            if row_before == Some(number) {
+                continue;
             }
             row_before = Some(number);
+            match self.place(number, near) {
+                Some(place) => near = place,
+                None => lost.push(number),
+            }
         }
         lost
     }
 
-    /// A contact's place among all.
-    pub fn place(&self, number: Number) -> Option<u32> {
-        let place = self.0.partition_point(|(other, _)| *other < number);
-        self.0.get(place).filter(|(other, _)| *other == number)?;
-        u32::try_from(place).ok()
+    /// A contact's place among all, which mostly is the one after `near`.
+    pub fn place(&self, number: Number, near: u32) -> Option<u32> {
+        let is_at = |place: u32| self.0.get(place as usize).is_some_and(|(other, _)| *other == number);
+        if let Some(place) = [near, near.saturating_add(1)].into_iter().find(|place| is_at(*place)) {
+            return Some(place);
+        }
+        let place = u32::try_from(self.0.partition_point(|(other, _)| *other < number)).ok()?;
+        is_at(place).then_some(place)
     }
 
     /// The place in the unit of the row of the contact at a place; `None` for one that was lost.

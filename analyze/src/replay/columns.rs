@@ -42,16 +42,18 @@ impl<'a> Texts<'a> {
 
     /// What `code` makes of a row's text, which is asked once for most texts; 0 for null.
     pub fn code(&mut self, row: usize, code: impl FnOnce(&str) -> u32) -> u32 {
-        let Some(view) = self.view(row) else { return 0 };
-        let Some(text) = self.text(row) else { return 0 };
-        if let Some((_, code)) = self.seen.iter().find(|(seen, _)| *seen == view) {
+        let Some(array) = self.array.filter(|array| row < array.len() && array.is_valid(row)) else {
+            return 0;
+        };
+        let Some(view) = array.views().get(row) else { return 0 };
+        if let Some((_, code)) = self.seen.iter().find(|(seen, _)| seen == view) {
             return *code;
         }
-        let code = code(text);
+        let code = code(array.value(row));
         if self.seen.len() >= 16 {
             self.seen.clear();
         }
-        self.seen.push((view, code));
+        self.seen.push((*view, code));
         code
     }
 }
@@ -63,7 +65,8 @@ fn some_begins(views: &[u128], start: &[u8]) -> bool {
         (*byte, *mask) = (*start, u8::MAX);
     }
     // A view is the length, 4 bytes, and then the text or its beginning.
-    let (bytes, mask) = (u128::from(u32::from_le_bytes(bytes)) << 32, u128::from(u32::from_le_bytes(mask)) << 32);
+    let (bytes, mask) =
+        (u128::from(u32::from_le_bytes(bytes)) << 32, u128::from(u32::from_le_bytes(mask)) << 32);
     views.iter().any(|view| view & mask == bytes)
 }
 

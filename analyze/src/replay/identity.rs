@@ -99,40 +99,46 @@ impl Resolved {
 }
 
 /// The peers of a unit's contacts, and of endpoints.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Identities {
     /// In the order of the unit's contacts.
     pub of_contacts: Vec<Resolved>,
     identity: Identity,
     /// Who was met last at an endpoint, where it is not who the endpoint names.
     at_endpoints: SmallMap<(u32, i32), Who>,
+    /// The ports of each peer ID at an address.
+    ports: SmallMap<(u32, PeerId), Ports>,
 }
 
 impl Identities {
-    /// Resolves a unit's contacts, which are in order of time.
-    pub fn of(unit: &Unit<'_>, ourselves: &Ourselves, identity: Identity) -> Self {
-        let mut found = by_endpoint(unit, ourselves);
-        let mut at_endpoints = SmallMap::default();
+    /// Resolves a unit's contacts, which are in order of time; those of an earlier unit are forgotten.
+    pub fn find(&mut self, unit: &Unit<'_>, ourselves: &Ourselves, identity: Identity) {
+        self.identity = identity;
+        by_endpoint(unit, ourselves, &mut self.ports, &mut self.of_contacts);
+        let found = &mut self.of_contacts;
+        self.at_endpoints.clear();
         match identity {
             Identity::Endpoint => {
-                at_endpoints = moved(unit, &found);
-                for (contact, of) in unit.contacts.iter().zip(&mut found) {
+                find_moved(unit, found, &mut self.at_endpoints);
+                if self.at_endpoints.is_empty() {
+                    return;
+                }
+                for (contact, of) in unit.contacts.iter().zip(found) {
                     if contact.out
                         && contact.peer_id.is_none()
-                        && let Some(who) = at_endpoints.get(&(contact.ip, contact.port))
+                        && let Some(who) = self.at_endpoints.get(&(contact.ip, contact.port))
                     {
                         of.who = *who;
                     }
                 }
             }
             Identity::Ip => {
-                for of in &mut found {
+                for of in found {
                     of.who = Who::at(of.who.ip, NO_PORT);
                 }
             }
-            Identity::PeerId => at_endpoints = by_peer_id(unit, &mut found),
+            Identity::PeerId => self.at_endpoints = by_peer_id(unit, found),
         }
-        Self { of_contacts: found, identity, at_endpoints }
     }
 
     /// Who is at an endpoint of which nothing else is known.
@@ -158,9 +164,14 @@ struct Ports {
     said: Option<i32>,
 }
 
-fn by_endpoint(unit: &Unit<'_>, ourselves: &Ourselves) -> Vec<Resolved> {
-    let mut ids: SmallMap<(u32, PeerId), Ports> = SmallMap::default();
-    let mut found = Vec::with_capacity(unit.contacts.len());
+fn by_endpoint(
+    unit: &Unit<'_>,
+    ourselves: &Ourselves,
+    ids: &mut SmallMap<(u32, PeerId), Ports>,
+    found: &mut Vec<Resolved>,
+) {
+    ids.clear();
+    found.clear();
     for contact in unit.contacts {
         let handshake = contact.handshake();
         let own = contact.shows_us || ourselves.is_own(unit, contact);
@@ -176,7 +187,7 @@ fn by_endpoint(unit: &Unit<'_>, ourselves: &Ourselves) -> Vec<Resolved> {
         }
         found.push(Resolved { who: Who::at(contact.ip, contact.port), own, handshake });
     }
-    for (contact, of) in unit.contacts.iter().zip(&mut found) {
+    for (contact, of) in unit.contacts.iter().zip(found) {
         let ports = contact.peer_id.and_then(|id| ids.get(&(contact.ip, id)).copied()).unwrap_or_default();
         let shown = if contact.out { Some(contact.port) } else { contact.listen_port.map(i32::from) };
         of.who = match ports.reached.or(ports.said).or(shown) {
@@ -188,23 +199,20 @@ fn by_endpoint(unit: &Unit<'_>, ourselves: &Ourselves) -> Vec<Resolved> {
             },
         };
     }
-    found
 }
 
-/// The endpoints whose last met peer is named by another port.
-fn moved(unit: &Unit<'_>, resolved: &[Resolved]) -> SmallMap<(u32, i32), Who> {
+/// Finds the endpoints whose last met peer is named by another port.
+fn find_moved(unit: &Unit<'_>, resolved: &[Resolved], last: &mut SmallMap<(u32, i32), Who>) {
     let met = || {
         let met = unit.contacts.iter().zip(resolved).filter(|(contact, of)| contact.out && of.met());
         met.filter(|(contact, _)| contact.peer_id.is_some())
     };
-    let mut last = SmallMap::default();
     if met().all(|(contact, of)| contact.port == of.who.port) {
-        return last;
+        return;
     }
     for (contact, of) in met() {
         last.insert((contact.ip, contact.port), of.who);
     }
-    last
 }
 
 /// Names peers by their peer IDs, at the endpoint where each was met last; a contact that showed none belongs to whom was

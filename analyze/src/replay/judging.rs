@@ -27,7 +27,10 @@ pub struct Judging<'a> {
     thresholds: Vec<super::Threshold>,
     /// The last torrent's.
     of_torrent: Option<(Address, Option<Judge>)>,
+    /// What is used again from unit to unit.
+    identities: Identities,
     observed: Observed,
+    unit_peers: UnitPeers,
     peers: Vec<Peer>,
     places: Vec<Place>,
     place_numbers: HashMap<PlaceKey, u32>,
@@ -47,7 +50,9 @@ impl<'a> Judging<'a> {
             names,
             thresholds,
             of_torrent: None,
+            identities: Identities::default(),
             observed: Observed::default(),
+            unit_peers: UnitPeers::default(),
             peers: Vec::new(),
             places: Vec::new(),
             place_numbers: HashMap::new(),
@@ -57,7 +62,7 @@ impl<'a> Judging<'a> {
 
     /// What was found, with the range's peers.
     pub fn finish(mut self) -> Result<Found, SegmentError> {
-        let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs.programs);
+        let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs);
         let kept = frame.and_then(|frame| self.found.peers.push(frame));
         kept.map_err(|error| SegmentError { file: "peers".into(), problem: error.to_string() })?;
         Ok(self.found)
@@ -67,7 +72,8 @@ impl<'a> Judging<'a> {
     pub fn judge(&mut self, unit: &Unit<'_>) {
         let info_hash = unit.info_hash;
         let Context { rules, needs, overview, .. } = *self.context;
-        let identities = Identities::of(unit, &overview.ourselves, rules.identity);
+        let mut identities = std::mem::take(&mut self.identities);
+        identities.find(unit, &overview.ourselves, rules.identity);
         let named = if needs.sightings {
             NamedByWho::of(unit, &identities, &overview.ourselves)
         } else {
@@ -78,14 +84,16 @@ impl<'a> Judging<'a> {
         if let Some(presence) = &presence {
             presence.add_to(&mut self.found.sessions, watched);
         }
-        let mut units = UnitPeers { contacted: SmallMap::default(), peers: Vec::new() };
+        let mut units = std::mem::take(&mut self.unit_peers);
+        units.clear();
         self.judge_observed(unit, &identities, &mut units);
         only_met(unit, &identities, rules, needs, &mut units);
         // The order of the tables that tell of peers one by one.
         units.peers.sort_by_key(|(who, peer)| {
             (who.ip, peer.port == NO_PORT, peer.port, peer.peer_id.is_none(), peer.peer_id)
         });
-        for (who, mut peer) in std::mem::take(&mut units.peers) {
+        for (who, peer) in &mut units.peers {
+            let who = *who;
             peer.watched_from = watched.map(|(from, _)| from);
             if let Some(at) = peer.seen.and_then(|seen| seen.crossed_at()) {
                 peer.stay = presence.as_ref().and_then(|presence| presence.stay(who, at));
@@ -93,7 +101,7 @@ impl<'a> Judging<'a> {
                 peer.came_after =
                     first.and_then(|(at, source)| overview.rounds.came_after(info_hash, source, at));
             }
-            self.keep(unit, who, &mut peer);
+            self.keep(unit, who, peer);
         }
         if needs.sightings {
             self.found.tallies.add(unit, &named, &overview.ourselves, rules, self.names);
@@ -101,6 +109,7 @@ impl<'a> Judging<'a> {
         if needs.known {
             self.count_known(unit, &identities, &named, &units.contacted);
         }
+        (self.identities, self.unit_peers) = (identities, units);
     }
 
     /// Judges what was observed.
@@ -120,11 +129,11 @@ impl<'a> Judging<'a> {
         self.observed.find(unit, identities, rules.identity, &torrent);
         let calls = &self.observed.calls;
         for (who, rows) in self.observed.peers() {
-            let tell = |verdict: Verdict| {
+            let tell = |verdict: &Verdict| {
                 if needs.thresholds {
-                    count(&mut self.found.thresholds, &verdict, rules.max_plausible_speed);
+                    count(&mut self.found.thresholds, verdict, rules.max_plausible_speed);
                 }
-                let seen = Seen::of(&verdict, torrent.piece_count, rules.max_plausible_speed);
+                let seen = Seen::of(verdict, torrent.piece_count, rules.max_plausible_speed);
                 found.add(who, &peer(unit, who, verdict.peer_id, Some(seen)));
             };
             judge.judge(rows, |call| calls.opening(unit, call), tell);
@@ -137,7 +146,9 @@ impl<'a> Judging<'a> {
                 }
             }
         }
-        name(unit, identities, found);
+        if needs.programs {
+            name(unit, identities, found);
+        }
     }
 
     /// Keeps a peer that some table tells of.
@@ -235,12 +246,18 @@ struct Known {
 }
 
 /// A unit's peers, and how many followed one another at each key.
+#[derive(Debug, Default)]
 struct UnitPeers {
     contacted: SmallMap<Who, u64>,
     peers: Vec<(Who, Peer)>,
 }
 
 impl UnitPeers {
+    fn clear(&mut self) {
+        self.contacted.clear();
+        self.peers.clear();
+    }
+
     fn add(&mut self, who: Who, peer: &Peer) {
         *self.contacted.entry(who) += 1;
         self.peers.push((who, *peer));
@@ -265,15 +282,11 @@ fn peer(unit: &Unit<'_>, who: Who, peer_id: Option<PeerId>, seen: Option<Seen>) 
 
 /// Gives observed peers the `v` last told with their peer ID.
 fn name(unit: &Unit<'_>, identities: &Identities, found: &mut UnitPeers) {
-    let mut clients: SmallMap<(Who, PeerId), u32> = SmallMap::default();
-    for (contact, of) in unit.contacts.iter().zip(&identities.of_contacts) {
-        if let Some(id) = contact.peer_id.filter(|_| contact.client > 0) {
-            clients.insert((of.who, id), contact.client);
-        }
-    }
-    for (who, peer) in &mut found.peers {
-        let client = peer.peer_id.and_then(|id| clients.get(&(*who, id)));
-        peer.client = client.copied().unwrap_or_default();
+    let contacts = || unit.contacts.iter().zip(&identities.of_contacts).rev();
+    for (who, peer) in found.peers.iter_mut().filter(|(_, peer)| peer.peer_id.is_some()) {
+        let last = contacts()
+            .find(|(contact, of)| contact.client > 0 && contact.peer_id == peer.peer_id && of.who == *who);
+        peer.client = last.map_or(0, |(contact, _)| contact.client);
     }
 }
 

@@ -76,9 +76,10 @@ pub struct Rules {
 }
 
 /// Whose places are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Whose {
     /// Nobody's.
+    #[default]
     Nobody,
     /// Those of peers that are told of one by one.
     Told,
@@ -87,7 +88,7 @@ pub enum Whose {
 }
 
 /// What the tables asked for need; the rest is neither read nor computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Needs {
     /// Peers that are told of for nothing but that they were complete when they were first seen.

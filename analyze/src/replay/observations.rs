@@ -49,13 +49,15 @@ impl Observed {
         // Only incoming contacts can be nameless.
         let nameless_may_come = unit.progress.iter().any(|row| !row.out);
         let mut row_before = None;
+        let mut near = 0;
         for row in unit.progress {
             let number = (row.run, row.contact);
             let (call, of) = match row_before {
                 // Mostly the contact of the row before.
                 Some((same, call, of)) if same == number => (call, of),
                 _ => {
-                    let Some(call) = self.calls.place(number) else { continue };
+                    let Some(call) = self.calls.place(number, near) else { continue };
+                    near = call;
                     let of = self.of(call, identities);
                     row_before = Some((number, call, of));
                     (call, of)

@@ -14,8 +14,7 @@ use super::{
     ourselves::Ourselves,
     rows::Address,
     segments::{Piece, Segment, SegmentError},
-    torrents,
-    workers,
+    torrents, workers,
 };
 use crate::log::{Log, Selection};
 

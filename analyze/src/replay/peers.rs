@@ -1,8 +1,10 @@
 //! Peers as a frame: who each is, what became of it, which program it runs and where it is.
 
+use data_encoding::HEXLOWER;
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PolarsResult, Scalar, Series};
 
 use super::{
+    Needs,
     identity::NO_PORT,
     judge::{Crossing, Reached, Verdict},
     rows::{Address, Names, PeerId},
@@ -155,19 +157,15 @@ pub fn is_implausible(verdict: &Verdict, max_plausible_speed: u64) -> bool {
     verdict.max_speed.into_iter().chain(verdict.mean_speed).any(|speed| speed > limit)
 }
 
-/// Puts peers into a frame of [`COLUMNS`]; `with_programs` names those by their peer IDs and their words.
-pub fn frame(
-    peers: &[Peer],
-    names: &Names,
-    places: &[Place],
-    with_programs: bool,
-) -> PolarsResult<DataFrame> {
-    let told = with_programs.then(|| Programs::of(peers, names));
+/// Puts peers into a frame of [`COLUMNS`].
+pub fn frame(peers: &[Peer], names: &Names, places: &[Place], needs: Needs) -> PolarsResult<DataFrame> {
+    let programs = Programs::of(peers, names, needs);
     let columns = COLUMNS.iter().map(|(name, dtype)| {
         let found = of_identity(name, peers, names)
             .or_else(|| of_seen(name, peers))
-            .or_else(|| of_place(name, peers, places))
-            .or_else(|| told.as_ref()?.column(name));
+            .or_else(|| if needs.presence { of_presence(name, peers) } else { None })
+            .or_else(|| if places.is_empty() { None } else { of_place(name, peers, places) })
+            .or_else(|| if needs.programs { programs.column(name) } else { None });
         match found {
             Some(values) => Ok(values.cast(dtype)?.into_column()),
             None => Ok(Column::new_scalar((*name).into(), Scalar::null(dtype.clone()), peers.len())),
@@ -193,8 +191,14 @@ fn of_identity(name: &str, peers: &[Peer], names: &Names) -> Option<Series> {
         "peer_port" => column(name, peers, |peer| i64::from(peer.port)),
         "port" => column(name, peers, |peer| (peer.port != NO_PORT).then_some(i64::from(peer.port))),
         "alias" => column(name, peers, |peer| peer.alias.as_ref().map_or(&[][..], PeerId::as_slice)),
-        "peer_id" => column(name, peers, |peer| Some(hex(peer.peer_id?.as_slice()))),
+        "peer_id" => column(name, peers, |peer| Some(HEXLOWER.encode(peer.peer_id?.as_slice()))),
         "client" => column(name, peers, |peer| names.text(peer.client)),
+        _ => None,
+    }
+}
+
+fn of_presence(name: &str, peers: &[Peer]) -> Option<Series> {
+    match name {
         "watched_from" => column(name, peers, |peer| peer.watched_from),
         "stayed_us" => column(name, peers, |peer| Some(peer.stay?.0)),
         "gone_us" => column(name, peers, |peer| peer.stay?.1),
@@ -251,9 +255,14 @@ struct Programs<'a> {
 }
 
 impl<'a> Programs<'a> {
-    fn of(peers: &[Peer], names: &'a Names) -> Self {
-        let of_id = peers.iter().map(|peer| client::by_peer_id(peer.peer_id?.as_slice()));
-        let of_v = peers.iter().map(|peer| client::software_of_v(names.text(peer.client)?));
+    /// Those of everyone, or of the peers whose downloads are told of.
+    fn of(peers: &[Peer], names: &'a Names, needs: Needs) -> Self {
+        let asked_for = |peer: &&Peer| {
+            needs.programs && (needs.everyone || peer.seen.is_some_and(|seen| seen.crossed_at().is_some()))
+        };
+        let told = |peer| Some(peer).filter(asked_for);
+        let of_id = peers.iter().map(|peer| client::by_peer_id(told(peer)?.peer_id?.as_slice()));
+        let of_v = peers.iter().map(|peer| client::software_of_v(names.text(told(peer)?.client)?));
         Self { of_id: of_id.collect(), of_v: of_v.collect() }
     }
 
@@ -281,14 +290,5 @@ impl<'a> Programs<'a> {
 
 /// A frame of no peers.
 pub fn empty() -> PolarsResult<DataFrame> {
-    frame(&[], &Names::default(), &[], false)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
+    frame(&[], &Names::default(), &[], Needs::default())
 }

@@ -183,7 +183,8 @@ fn found(events: &[Event], cut: Cut, pace: Pace, identity: Identity) -> String {
     let geo = Geo::default();
     let replay = replay_at(pace, &log, &rules, needs, &geo, &|_, _| ()).unwrap();
     let mut peers = Vec::new();
-    let frame = replay.peers.lazy().unwrap().map_or_else(|| peers::empty().unwrap(), |rows| rows.collect().unwrap());
+    let frame =
+        replay.peers.lazy().unwrap().map_or_else(|| peers::empty().unwrap(), |rows| rows.collect().unwrap());
     for row in 0..frame.height() {
         peers.push(format!("{:?}", frame.get(row)));
     }

@@ -40,9 +40,8 @@ pub fn read(log: &Log, selection: &Selection, segments: &[Segment]) -> PolarsRes
         .collect();
     let chosen: HashSet<Address> =
         selection.info_hashes.iter().map(|info_hash| Address::new(info_hash.as_bytes())).collect();
-    let asked_for = |info_hash: &Address| {
-        !known.contains(info_hash) && (chosen.is_empty() || chosen.contains(info_hash))
-    };
+    let asked_for =
+        |info_hash: &Address| !known.contains(info_hash) && (chosen.is_empty() || chosen.contains(info_hash));
     let observed = observed(segments, &asked_for).map_err(|error| compute_error(&error))?;
     let (info_hashes, piece_counts): (Vec<&str>, Vec<Option<i64>>) =
         observed.iter().map(|(info_hash, piece_count)| (info_hash.as_str(), *piece_count)).unzip();
@@ -75,9 +74,8 @@ fn observed(
 ) -> Result<HashMap<Address, Option<i64>>, SegmentError> {
     let groups = workers::row_groups(segments, &[Table::Progress]);
     let of_group = |(segment, pieces): &(&Segment, &[Piece])| {
-        let may_tell = |piece: &&Piece| {
-            piece.low.info_hash != piece.high.info_hash || asked_for(&piece.low.info_hash)
-        };
+        let may_tell =
+            |piece: &&Piece| piece.low.info_hash != piece.high.info_hash || asked_for(&piece.low.info_hash);
         let pieces: Vec<Piece> = pieces.iter().filter(may_tell).copied().collect();
         of_pieces(segment, &pieces)
     };

@@ -259,8 +259,7 @@ fn clients(
     tables: &Tables,
     places: &HashMap<&str, usize>,
 ) -> PolarsResult<BTreeMap<usize, Vec<(String, u64)>>> {
-    let software =
-        |client: Option<&str>| Some(visible(client.and_then(software_of_v).unwrap_or("unknown")));
+    let software = |client: Option<&str>| Some(visible(client.and_then(software_of_v).unwrap_or("unknown")));
     let sums = count_texts((tables, "confirmed_downloads", "client"), places, software)?;
     let in_order = |counts: BTreeMap<String, u64>| {
         let mut counts: Vec<_> = counts.into_iter().collect();
@@ -331,15 +330,21 @@ fn country_boxes(
             let (Some(torrent), Some(speed)) = (torrent, speed) else { continue };
             found.entry(torrent).or_default().entry(code.unwrap_or_default()).or_default().push(speed);
         }
-        let named = |(torrent, countries): (usize, BTreeMap<&str, Vec<f64>>)| {
-            countries.into_iter().map(move |(code, speeds)| (torrent, code.to_owned(), speeds))
-        };
-        Ok(found.into_iter().flat_map(named).collect::<Vec<_>>())
+        Ok(found
+            .into_iter()
+            .map(|(torrent, countries)| {
+                let named = countries.into_iter().map(|(code, speeds)| (code.to_owned(), speeds));
+                (torrent, named.collect::<Vec<_>>())
+            })
+            .collect::<Vec<_>>())
     };
     let mut all: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
     tables.read("speeds", &["info_hash", "country", "mean_speed_bytes_per_s"], read, |part| {
-        for (torrent, code, speeds) in part {
-            all.entry(torrent).or_default().entry(code).or_default().extend(speeds);
+        for (torrent, countries) in part {
+            let of_torrent = all.entry(torrent).or_default();
+            for (code, speeds) in countries {
+                of_torrent.entry(code).or_default().extend(speeds);
+            }
         }
     })?;
     let quartiles = |(code, mut speeds): (String, Vec<f64>)| {

@@ -82,7 +82,7 @@ pub struct Crossing {
 }
 
 /// What became of one peer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// Its first observation, µs.
     pub first_at: i64,
@@ -101,6 +101,16 @@ pub struct Verdict {
     pub mean_speed: Option<f64>,
     /// Highest speed until then, bytes/s.
     pub max_speed: Option<f64>,
+}
+
+impl Verdict {
+    /// Forgets the peer it was of; the next one begins with this observation.
+    fn begin(&mut self, first: &Observation, thresholds: usize) {
+        let mut reached = std::mem::take(&mut self.reached);
+        reached.clear();
+        reached.resize(thresholds, None);
+        *self = Self { first_at: first.time, first_pieces: first.pieces, reached, ..Self::default() };
+    }
 }
 
 impl Observation {
@@ -135,7 +145,7 @@ impl Judge {
         &mut self,
         observations: &[Observation],
         opening: impl Fn(u32) -> Opening,
-        mut each: impl FnMut(Verdict),
+        mut each: impl FnMut(&Verdict),
     ) {
         self.generations.sort(observations, &opening);
         for generation in 0..self.generations.count() {

@@ -16,6 +16,7 @@ pub(super) struct Reading {
     /// The highest count up to each observation.
     highest: Vec<u32>,
     speed: Speedometer,
+    verdict: Verdict,
 }
 
 impl Reading {
@@ -26,21 +27,12 @@ impl Reading {
         thresholds: &[u32],
         members: &[Member],
         opening: impl Fn(u32) -> Opening,
-    ) -> Option<Verdict> {
+    ) -> Option<&Verdict> {
         let first = members.first()?.row;
-        let Self { highest, speed } = self;
+        let Self { highest, speed, verdict } = self;
         fill_highest(highest, members);
         speed.clear();
-        let mut verdict = Verdict {
-            first_at: first.time,
-            first_pieces: first.pieces,
-            peer_id: None,
-            reached: vec![None; thresholds.len()],
-            backwards: false,
-            believed: false,
-            mean_speed: None,
-            max_speed: None,
-        };
+        verdict.begin(&first, thresholds.len());
         let mut below = Below::default();
         let (mut known, mut partly, mut named_in) = (0, false, None);
         // The lowest threshold that is not reached yet.
