@@ -64,7 +64,7 @@ impl<'a> Judging<'a> {
     pub fn finish(mut self) -> Result<Found, SegmentError> {
         let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs);
         let kept = frame.and_then(|frame| self.found.peers.push(frame));
-        kept.map_err(|error| SegmentError { file: "peers".into(), problem: error.to_string() })?;
+        kept.map_err(peers::failed)?;
         Ok(self.found)
     }
 

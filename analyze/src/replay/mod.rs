@@ -22,6 +22,7 @@ pub mod range;
 pub mod rows;
 pub mod scrape;
 pub mod segments;
+pub mod shares;
 pub mod sightings;
 pub mod small_map;
 pub mod speed;
@@ -33,6 +34,7 @@ pub mod workers;
 
 use std::{
     collections::{BTreeMap, HashSet},
+    iter,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -55,6 +57,7 @@ use overview::Overview;
 use range::Context;
 use rows::Address;
 use segments::{Segment, SegmentError};
+use shares::Shares;
 use spool::Spool;
 
 pub use identity::Identity;
@@ -233,23 +236,22 @@ fn replay_at(
     Replay::of(overview.torrents, found)
 }
 
-/// Replays every range, each thread some that follow one another.
+/// Replays every range on all threads.
 fn judge_all(context: &Context<'_>, pace: Pace, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
     let ranges = range::ranges(context.segments, context.rules.identity, pace.range_rows);
     let all = ranges.iter().map(|range| range.rows).sum();
     progress(0, all);
-    let shares = range::shares(&ranges, pace.threads);
+    let shares = Shares::of(&ranges, pace.threads);
     let stopped = AtomicBool::new(false);
     let found = thread::scope(|scope| {
         let (send, rows) = mpsc::sync_channel(64);
         let (stopped, shares) = (&stopped, &shares);
-        let judging: Vec<_> = shares
-            .iter()
+        let judging: Vec<_> = (0..pace.threads)
             .map(|share| {
                 let send = send.clone();
                 scope.spawn(move || {
                     let goes_on = |rows| send.send(rows).is_ok() && !stopped.load(Ordering::Relaxed);
-                    let found = range::replay(context, share, goes_on);
+                    let found = judge_shares(context, shares, share, goes_on);
                     stopped.fetch_or(found.is_err(), Ordering::Relaxed);
                     found
                 })
@@ -264,13 +266,36 @@ fn judge_all(context: &Context<'_>, pace: Pace, progress: &dyn Fn(u64, u64)) -> 
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        judging.into_iter().map(join).collect::<Result<Vec<Found>, SegmentError>>()
+        let found = judging.into_iter().map(join);
+        found.collect::<Result<Vec<Vec<(usize, Found)>>, SegmentError>>()
     })?;
+    let mut found: Vec<(usize, Found)> = found.into_iter().flatten().collect();
+    found.sort_by_key(|(place, _)| *place);
     let mut all_found = Found::default();
-    for part in found {
+    for (_, part) in found {
         all_found.merge(part);
     }
     Ok(all_found)
+}
+
+/// Replays a share, and then halves of others'; gives what was found of each, with the place of its first range.
+fn judge_shares(
+    context: &Context<'_>,
+    shares: &Shares<'_>,
+    own: usize,
+    goes_on: impl Fn(u64) -> bool,
+) -> Result<Vec<(usize, Found)>, SegmentError> {
+    let mut found = Vec::new();
+    let mut share = Some(own);
+    while let Some(number) = share {
+        if let Some((place, first)) = shares.next(number) {
+            let rest = iter::from_fn(|| shares.next(number)).map(|(_, range)| range);
+            let of_share = range::replay(context, first.low, iter::once(first).chain(rest), &goes_on)?;
+            found.push((place, of_share));
+        }
+        share = if goes_on(0) { shares.part() } else { None };
+    }
+    Ok(found)
 }
 
 /// The log's torrents, where nothing else of it is replayed; see [`torrents::read`].

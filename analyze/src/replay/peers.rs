@@ -1,13 +1,16 @@
 //! Peers as a frame: who each is, what became of it, which program it runs and where it is.
 
 use data_encoding::HEXLOWER;
-use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PolarsResult, Scalar, Series};
+use polars::prelude::{
+    Column, DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, PolarsResult, Scalar, Series,
+};
 
 use super::{
     Needs,
     identity::NO_PORT,
     judge::{Crossing, Reached, Verdict},
     rows::{Address, Names, PeerId},
+    segments::SegmentError,
 };
 use crate::{client, geo::Place};
 
@@ -286,6 +289,12 @@ impl<'a> Programs<'a> {
             _ => None,
         }
     }
+}
+
+/// Peers could not be kept.
+#[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
+pub fn failed(error: PolarsError) -> SegmentError {
+    SegmentError { file: "peers".into(), problem: error.to_string() }
 }
 
 /// A frame of no peers.

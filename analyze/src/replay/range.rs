@@ -13,6 +13,7 @@ use super::{
     judging::Judging,
     load::{self, TableReader},
     overview::Overview,
+    peers,
     rows::{Address, Contact, Progress, Sighting, Vocabulary},
     segments::{Key, Segment, SegmentError},
     unit::Rows,
@@ -72,37 +73,14 @@ pub fn ranges(segments: &[Segment], identity: Identity, aim: usize) -> Vec<Range
     ranges
 }
 
-/// Cuts ranges into as many runs of them as there are threads, of about as many rows each.
-pub fn shares(ranges: &[Range], threads: usize) -> Vec<&[Range]> {
-    let all: u64 = ranges.iter().map(|range| range.rows).sum();
-    let mut shares = Vec::new();
-    let (mut rest, mut before) = (ranges, 0);
-    for share in 1..=threads as u64 {
-        let until = all * share / threads as u64;
-        let mut rows = before;
-        let count = rest.iter().take_while(|range| {
-            rows += range.rows;
-            rows <= until
-        });
-        let count = if share == threads as u64 { rest.len() } else { count.count() };
-        let (own, others) = rest.split_at(count);
-        before += own.iter().map(|range| range.rows).sum::<u64>();
-        rest = others;
-        if !own.is_empty() {
-            shares.push(own);
-        }
-    }
-    shares
-}
-
-/// Replays ranges one after the other; `done` is told how many rows each had.
-pub fn replay(
+/// Replays ranges that follow one another, the first of which begins at `first`; `done` is told how many rows each had.
+pub fn replay<'a>(
     context: &Context<'_>,
-    ranges: &[Range],
+    first: Key,
+    ranges: impl Iterator<Item = &'a Range>,
     done: impl Fn(u64) -> bool,
 ) -> Result<Found, SegmentError> {
     let Context { rules, needs, segments, .. } = context;
-    let Some(first) = ranges.first().map(|range| range.low) else { return Ok(Found::default()) };
     let failed = needs.presence || needs.known || needs.sightings;
     let wanted = Wanted { selection: &rules.selection, failed };
     let mut vocabulary = Vocabulary::default();
@@ -123,5 +101,6 @@ pub fn replay(
             break;
         }
     }
+    found.peers.settle().map_err(peers::failed)?;
     Ok(found)
 }

@@ -55,6 +55,12 @@ impl Spool {
         if self.held_bytes > self.limit { self.spill() } else { Ok(()) }
     }
 
+    /// Writes what is held to a file where something is in one already, before other frames are held: many spools would
+    /// hold too much together.
+    pub fn settle(&mut self) -> PolarsResult<()> {
+        if self.is_spilled() { self.spill() } else { Ok(()) }
+    }
+
     /// Appends another spool's frames.
     pub fn append(&mut self, other: Self) {
         self.parts.extend(other.parts);
