@@ -7,7 +7,7 @@ use super::{
     columns::Texts,
     decode::{Decode, Wanted},
     rows::{Address, Vocabulary},
-    segments::{Key, Piece, Segment, SegmentError},
+    segments::{Key, Piece, Segment, SegmentError, UNSORTED},
 };
 
 /// Rows with one key, next to each other in [`Loaded::rows`].
@@ -67,7 +67,7 @@ struct OfFile<'a, T> {
     holds: bool,
     next_piece: usize,
     held: Loaded<T>,
-    /// The last key that was decoded.
+    /// The last key that was decoded, before which none may follow.
     last: Option<Key>,
 }
 
@@ -76,12 +76,15 @@ impl<'a, T: Decode> TableReader<'a, T> {
     pub fn new(segments: &'a [Segment], wanted: Wanted<'a>, first: Key) -> Self {
         let holds = can_hold(segments, T::TABLE);
         let segments = segments.iter().filter(|segment| segment.table == T::TABLE);
-        let file = |segment: &'a Segment| OfFile {
-            segment,
-            holds: holds && segment.is_sorted,
-            next_piece: segment.pieces.partition_point(|piece| piece.high < first),
-            held: Loaded::default(),
-            last: None,
+        let file = |segment: &'a Segment| {
+            let next_piece = segment.pieces.partition_point(|piece| piece.high < first);
+            OfFile {
+                segment,
+                holds: holds && segment.is_sorted,
+                next_piece,
+                held: Loaded::default(),
+                last: segment.pieces.get(next_piece).map(|piece| piece.low),
+            }
         };
         let info_hashes = wanted.selection.info_hashes.iter();
         Self {
@@ -126,6 +129,9 @@ impl<'a, T: Decode> TableReader<'a, T> {
                 sink.take(batch, loaded, self.wanted, &mut last, vocabulary)
             })?;
             if file.holds {
+                if pieces.last().is_some_and(|piece| last > Some(piece.high)) {
+                    return Err(file.segment.unsorted());
+                }
                 file.last = last;
             }
         }
@@ -268,9 +274,6 @@ impl<T: Decode> Sink<'_, T> {
         }
     }
 }
-
-/// What is wrong with a file whose rows are out of order: it is to be read otherwise.
-pub const UNSORTED: &str = "its rows are out of order";
 
 /// The pieces that may hold such keys.
 pub fn overlapping(pieces: &[Piece], low: Key, high: Key) -> Vec<Piece> {

@@ -207,33 +207,26 @@ fn replay_at(
 ) -> PolarsResult<Replay> {
     let tables = [Table::Contacts, Table::Progress, Table::Sightings];
     let mut segments = Segment::open_all(log, &tables).map_err(|error| compute_error(&error))?;
-    let overview = Overview::of(log, &segments, rules, needs)?;
-    segments.retain(|segment| match segment.table {
-        Table::Progress => needs.progress,
-        Table::Sightings => needs.sightings,
-        _ => true,
-    });
-    choose(&mut segments, &rules.selection);
     let (book, looked_up) = (Book::of(log, geo)?, looked_up(log, &rules.selection)?);
-    let found = loop {
+    loop {
+        let overview = Overview::of(log, &segments, rules, needs)?;
         let context = Context {
             rules,
             needs,
-            segments: &segments,
+            segments: &chosen(&segments, needs, &rules.selection),
             overview: &overview,
             book: &book,
             looked_up: &looked_up,
         };
         match judge_all(&context, pace, progress) {
-            Err(error) if error.problem == load::UNSORTED => {
+            Err(error) if error.problem == segments::UNSORTED => {
                 for segment in &mut segments {
                     segment.is_out_of_order(&error.file);
                 }
             }
-            judged => break judged.map_err(|error| compute_error(&error))?,
+            judged => return Replay::of(overview.torrents, judged.map_err(|error| compute_error(&error))?),
         }
-    };
-    Replay::of(overview.torrents, found)
+    }
 }
 
 /// Replays every range on all threads.
@@ -304,19 +297,26 @@ pub fn torrents(log: &Log, rules: &Rules) -> PolarsResult<DataFrame> {
     torrents::read(log, &rules.selection, &segments)
 }
 
-/// Leaves the pieces alone that hold rows of a chosen torrent.
-fn choose(segments: &mut [Segment], selection: &Selection) {
+/// The segments that are needed, with the pieces that may hold rows of a chosen torrent.
+fn chosen(segments: &[Segment], needs: Needs, selection: &Selection) -> Vec<Segment> {
+    let is_needed = |segment: &&Segment| match segment.table {
+        Table::Progress => needs.progress,
+        Table::Sightings => needs.sightings,
+        _ => true,
+    };
+    let mut needed: Vec<Segment> = segments.iter().filter(is_needed).cloned().collect();
     if selection.info_hashes.is_empty() {
-        return;
+        return needed;
     }
-    let chosen: Vec<Address> =
+    let info_hashes: Vec<Address> =
         selection.info_hashes.iter().map(|info_hash| Address::new(info_hash.as_bytes())).collect();
-    for segment in segments {
+    for segment in &mut needed {
         segment.pieces.retain(|piece| {
             let within = piece.low.info_hash..=piece.high.info_hash;
-            chosen.iter().any(|info_hash| within.contains(info_hash))
+            info_hashes.iter().any(|info_hash| within.contains(info_hash))
         });
     }
+    needed
 }
 
 /// The addresses whose host names were looked up.

@@ -33,6 +33,9 @@ use schema::{disk::Reader, segment::guarded, table::Table};
 use super::rows::Address;
 use crate::log::Log;
 
+/// What is wrong with a file whose rows are out of order: it is to be read otherwise.
+pub const UNSORTED: &str = "its rows are out of order";
+
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8192;
 
@@ -82,7 +85,15 @@ pub struct Piece {
     pub high: Key,
 }
 
+impl Piece {
+    /// Whether it has rows of its lowest and its highest key.
+    fn is_exact(&self) -> bool {
+        self.low.info_hash == self.high.info_hash
+    }
+}
+
 /// A readable segment.
+#[derive(Clone)]
 pub struct Segment {
     /// The table it is of.
     pub table: Table,
@@ -91,14 +102,22 @@ pub struct Segment {
     metadata: ArrowReaderMetadata,
     /// Its rows, in order.
     pub pieces: Vec<Piece>,
-    /// Whether its keys ascend, as far as is known.
+    /// Whether its keys ascend, as far as is known; pieces lie between keys that are true if they do.
     pub is_sorted: bool,
 }
 
 impl Segment {
-    /// Remembers that the file's keys do not ascend.
+    /// Remembers that a file's keys do not ascend, if it is this one.
     pub fn is_out_of_order(&mut self, file: &Path) {
-        self.is_sorted &= self.path != file;
+        if self.path == file {
+            self.pieces = pieces(&self.metadata);
+            self.is_sorted = false;
+        }
+    }
+
+    /// What is wrong with a file whose keys turn out not to ascend.
+    pub fn unsorted(&self) -> SegmentError {
+        SegmentError { file: self.path.clone(), problem: UNSORTED.to_owned() }
     }
 
     /// Opens every segment of some tables.
@@ -116,8 +135,9 @@ impl Segment {
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Err(error) => return Err(failed(error.to_string())),
         };
-        let is_sorted =
-            pieces.is_sorted_by_key(|piece| piece.low) && pieces.is_sorted_by_key(|piece| piece.high);
+        let in_order = in_order(&pieces);
+        let is_sorted = in_order.is_some();
+        let pieces = in_order.unwrap_or(pieces);
         Ok(Self { table, path: path.to_path_buf(), reader, metadata, pieces, is_sorted })
     }
 
@@ -267,6 +287,29 @@ fn spanning(
     }
 }
 
+/// What pieces lie between if the file's keys ascend: of a piece with several torrents, what its neighbours leave. `None`
+/// where the keys cannot ascend.
+fn in_order(pieces: &[Piece]) -> Option<Vec<Piece>> {
+    let mut found = pieces.to_vec();
+    let mut lowest = Key::FIRST;
+    for piece in &mut found {
+        if piece.is_exact() && piece.low < lowest {
+            return None;
+        }
+        piece.low = piece.low.max(lowest);
+        lowest = if piece.is_exact() { piece.high } else { piece.low };
+    }
+    let mut highest = Key::LAST;
+    for (piece, known) in found.iter_mut().zip(pieces).rev() {
+        piece.high = piece.high.min(highest);
+        if piece.low > piece.high {
+            return None;
+        }
+        highest = if known.is_exact() { piece.low } else { piece.high };
+    }
+    Some(found)
+}
+
 fn bounds(group: &RowGroupMetaData, column: Option<usize>) -> (Address, Address) {
     let statistics = column.and_then(|column| group.columns().get(column)?.statistics());
     let text = |bytes: Option<&[u8]>, else_: Address| bytes.map_or(else_, Address::new);
@@ -275,5 +318,53 @@ fn bounds(group: &RowGroupMetaData, column: Option<usize>) -> (Address, Address)
             (text(found.min_bytes_opt(), Address::FIRST), text(found.max_bytes_opt(), Address::LAST))
         }
         None => (Address::FIRST, Address::LAST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(info_hash: &str, ip: &str) -> Key {
+        Key { info_hash: Address::new(info_hash.as_bytes()), ip: Address::new(ip.as_bytes()) }
+    }
+
+    fn piece(low: (&str, &str), high: (&str, &str)) -> Piece {
+        let [low, high] = [low, high].map(|text| [text.0, text.1].map(|text| Address::new(text.as_bytes())));
+        spanning(0, 0..1, (low[0], high[0]), (low[1], high[1]))
+    }
+
+    #[test]
+    fn neighbours_tell_what_a_piece_of_several_torrents_lies_between() {
+        let pieces = [
+            piece(("a", "1"), ("a", "3")),
+            piece(("a", "0"), ("c", "9")),
+            piece(("a", "0"), ("c", "9")),
+            piece(("c", "2"), ("c", "5")),
+            piece(("c", "5"), ("d", "7")),
+        ];
+        let found = in_order(&pieces).unwrap();
+        let between: Vec<(Key, Key)> = found.iter().map(|piece| (piece.low, piece.high)).collect();
+        let last = Key { info_hash: key("d", "").info_hash, ip: Address::LAST };
+        let expected = [
+            (key("a", "1"), key("a", "3")),
+            (key("a", "3"), key("c", "2")),
+            (key("a", "3"), key("c", "2")),
+            (key("c", "2"), key("c", "5")),
+            (key("c", "5"), last),
+        ];
+        assert_eq!(between, expected);
+    }
+
+    #[test]
+    fn keys_that_cannot_ascend_are_found_out() {
+        let (low, high) = (piece(("a", "1"), ("a", "3")), piece(("b", "2"), ("b", "5")));
+        let both = piece(("a", "0"), ("b", "9"));
+        for pieces in [&[high, low][..], &[low, low], &[high, both, low], &[both, high, low]] {
+            assert!(in_order(pieces).is_none(), "{pieces:?}");
+        }
+        for pieces in [&[][..], &[low, high], &[both, both], &[low, both, high], &[both, low, high]] {
+            assert!(in_order(pieces).is_some(), "{pieces:?}");
+        }
     }
 }

@@ -13,6 +13,9 @@ use crate::{
 /// Rows that are kept at hand by each column; a page shows fewer.
 const FIRST_ROWS: usize = 100;
 
+/// Bytes of a part's rows, about: some parts are in memory at once when they are read on all cores.
+const PART_BYTES: usize = 8 << 20;
+
 /// A table whose rows are made once, part by part, and read when they are asked for.
 #[derive(Debug)]
 pub struct Streamed {
@@ -45,7 +48,7 @@ impl Streamed {
             let first = highest(definition, &rows)?;
             Ok((rows, drawn, first))
         };
-        let mut rows = Spool::default();
+        let mut rows = Spool::new(PART_BYTES);
         let mut all_drawn = definition.empty()?.select(drawn(definition))?;
         let mut firsts = definition.empty()?;
         workers::in_order(&peers.parts()?, look, |(part, drawn, first)| -> Result<(), PolarsError> {
