@@ -13,6 +13,12 @@ pub fn numbers(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<f64>>> 
     column_numbers(frame.column(name)?)
 }
 
+/// The numbers of a column that are known, in order; neither null nor NaN.
+pub fn known_numbers(frame: &DataFrame, name: &str) -> PolarsResult<Vec<f64>> {
+    let column = frame.column(name)?.cast(&DataType::Float64)?;
+    Ok(column.f64()?.iter().flatten().filter(|value| !value.is_nan()).collect())
+}
+
 /// The numbers of one column; null and NaN are `None`.
 pub fn column_numbers(column: &Column) -> PolarsResult<Vec<Option<f64>>> {
     let column = column.cast(&DataType::Float64)?;

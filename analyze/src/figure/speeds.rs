@@ -4,7 +4,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::Figure;
 use super::axes::{Key, Panel, base_line, horizontal_axis, legend, legend_height, vertical_axis};
-use super::frame::numbers;
+use super::frame::known_numbers;
 use super::scale::{Scale, round_up};
 use super::svg::{Anchor, Drawing, Element, line, path, rect, text};
 use crate::number::{count, number_of, short, speed, whole_usize};
@@ -34,12 +34,9 @@ pub fn draw(rows: &DataFrame) -> PolarsResult<Figure> {
 
 /// The positive speeds of a column, ascending.
 fn sorted_speeds(rows: &DataFrame, column: &str) -> PolarsResult<Vec<f64>> {
-    let mut speeds: Vec<_> = numbers(rows, column)?
-        .into_iter()
-        .flatten()
-        .filter(|speed| *speed > 0.0 && speed.is_finite())
-        .collect();
-    speeds.sort_by(f64::total_cmp);
+    let mut speeds = known_numbers(rows, column)?;
+    speeds.retain(|speed| *speed > 0.0 && speed.is_finite());
+    speeds.sort_unstable_by(f64::total_cmp);
     Ok(speeds)
 }
 
@@ -120,7 +117,8 @@ fn plot(mean: &[f64], max: &[f64], median: f64, width: f64) -> Drawing {
             number_of(*maxima as u64, "peer")
         );
         if *means > 0 {
-            let y = up.at(*means as f64);
+            // One peer among very many is still seen.
+            let y = up.at(*means as f64).min(panel.bottom - LOWEST);
             drawing.push(rect("c1", left + 0.5, y, right - left - 1.0, panel.bottom - y).tooltip(&tooltip));
         }
     }
@@ -132,6 +130,9 @@ fn plot(mean: &[f64], max: &[f64], median: f64, width: f64) -> Drawing {
     drawing.push(text("note", x, panel.top - 8.0, anchor, &format!("median {}", speed(median))));
     drawing
 }
+
+/// Height of the lowest bar, px.
+const LOWEST: f64 = 0.5;
 
 /// The outline of the highest speeds' histogram.
 fn silhouette(bins: &Bins, across: &Scale, up: &Scale, panel: Panel) -> Element {
@@ -154,6 +155,14 @@ mod tests {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), Some(3.0));
+    }
+
+    #[test]
+    fn one_peer_among_very_many_has_a_bar() {
+        let mut speeds = vec![1e6; 200_000];
+        speeds.push(1.0);
+        let drawing = plot(&speeds, &speeds, 1e6, 860.0).markup("figure", "speeds", None);
+        assert!(drawing.contains(r#"height="0.5""#) && !drawing.contains(r#"height="0""#));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Raw rows of a range of keys: which rows of the files are in it, and which of them have one key.
 
 use arrow::array::RecordBatch;
-use schema::table::Table;
 
 use super::{
     columns::Texts,
@@ -36,29 +35,14 @@ impl<T> Default for Loaded<T> {
     }
 }
 
-/// Rows that may be held for the next ranges, in all; a log of more files is decoded anew at the edges of ranges.
-const HELD_ROWS: usize = 2_000_000;
-
-/// Reads one table range after range, in the order of keys, and each piece of a sorted file once: what was decoded beyond
-/// a range is held for the next ones.
+/// Reads one table range after range, in the order of keys, and each piece of a sorted file once where what was
+/// decoded beyond a range is held for the next ones.
 pub struct TableReader<'a, T> {
     files: Vec<OfFile<'a, T>>,
     chosen: Vec<Address>,
     wanted: Wanted<'a>,
     columns: Vec<&'static str>,
     first: Key,
-}
-
-/// Whether what is decoded of a table's files beyond a range can be held.
-fn can_hold(segments: &[Segment], table: Table) -> bool {
-    let most = |segment: &Segment| segment.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0);
-    segments.iter().filter(|segment| segment.table == table).map(most).sum::<usize>() <= HELD_ROWS
-}
-
-/// Whether each piece of each file is decoded once, whatever the ranges.
-pub fn decodes_once(segments: &[Segment]) -> bool {
-    let tables = [Table::Contacts, Table::Progress, Table::Sightings];
-    segments.iter().all(|segment| segment.is_sorted) && tables.iter().all(|table| can_hold(segments, *table))
 }
 
 /// How far a file is read.
@@ -72,9 +56,8 @@ struct OfFile<'a, T> {
 }
 
 impl<'a, T: Decode> TableReader<'a, T> {
-    /// A reader of the ranges from `first` on.
-    pub fn new(segments: &'a [Segment], wanted: Wanted<'a>, first: Key) -> Self {
-        let holds = can_hold(segments, T::TABLE);
+    /// A reader of the ranges from `first` on, which `holds` what it decoded beyond a range of a sorted file.
+    pub fn new(segments: &'a [Segment], wanted: Wanted<'a>, holds: bool, first: Key) -> Self {
         let segments = segments.iter().filter(|segment| segment.table == T::TABLE);
         let file = |segment: &'a Segment| {
             let next_piece = segment.pieces.partition_point(|piece| piece.high < first);
@@ -159,6 +142,10 @@ impl<T: Copy> Loaded<T> {
         for run in &mut self.runs {
             run.first -= gone;
             run.end -= gone;
+        }
+        // There may be many files: what is not held any more is given back.
+        if self.rows.capacity() > 2 * self.rows.len() {
+            self.rows.shrink_to_fit();
         }
     }
 

@@ -16,6 +16,7 @@ pub mod load;
 pub mod observations;
 pub mod ourselves;
 pub mod overview;
+pub mod pace;
 pub mod peers;
 pub mod presence;
 pub mod range;
@@ -54,6 +55,7 @@ use crate::{
 };
 use found::{Count, Found};
 use overview::Overview;
+use pace::Pace;
 use range::Context;
 use rows::Address;
 use segments::{Segment, SegmentError};
@@ -178,13 +180,6 @@ pub(crate) fn compute_error(error: &SegmentError) -> PolarsError {
     PolarsError::ComputeError(error.to_string().into())
 }
 
-/// How much is replayed at once; nothing that is found depends on it.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    range_rows: usize,
-    threads: usize,
-}
-
 /// Replays the log; `progress` is told how many raw rows are done, and of how many.
 pub fn replay(
     log: &Log,
@@ -193,8 +188,7 @@ pub fn replay(
     geo: &Geo,
     progress: &dyn Fn(u64, u64),
 ) -> PolarsResult<Replay> {
-    let pace = Pace { range_rows: range::RANGE_ROWS, threads: workers::count() };
-    replay_at(pace, log, rules, needs, geo, progress)
+    replay_at(Pace::default(), log, rules, needs, geo, progress)
 }
 
 fn replay_at(
@@ -210,15 +204,17 @@ fn replay_at(
     let (book, looked_up) = (Book::of(log, geo)?, looked_up(log, &rules.selection)?);
     loop {
         let overview = Overview::of(log, &segments, rules, needs)?;
+        let chosen = chosen(&segments, needs, &rules.selection);
         let context = Context {
             rules,
             needs,
-            segments: &chosen(&segments, needs, &rules.selection),
+            pace: pace.for_segments(&chosen),
+            segments: &chosen,
             overview: &overview,
             book: &book,
             looked_up: &looked_up,
         };
-        match judge_all(&context, pace, progress) {
+        match judge_all(&context, progress) {
             Err(error) if error.problem == segments::UNSORTED => {
                 for segment in &mut segments {
                     segment.is_out_of_order(&error.file);
@@ -230,7 +226,8 @@ fn replay_at(
 }
 
 /// Replays every range on all threads.
-fn judge_all(context: &Context<'_>, pace: Pace, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
+fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
+    let pace = context.pace;
     let ranges = range::ranges(context.segments, context.rules.identity, pace.range_rows);
     let all = ranges.iter().map(|range| range.rows).sum();
     progress(0, all);

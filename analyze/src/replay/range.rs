@@ -11,20 +11,15 @@ use super::{
     found::Found,
     identity::Identity,
     judging::Judging,
-    load::{self, TableReader},
+    load::TableReader,
     overview::Overview,
+    pace::Pace,
     peers,
     rows::{Address, Contact, Progress, Sighting, Vocabulary},
     segments::{Key, Segment, SegmentError},
     unit::Rows,
 };
 use crate::place::Book;
-
-/// Raw rows that a range aims at.
-pub const RANGE_ROWS: usize = 400_000;
-
-/// The same where files are decoded anew at the edges of ranges.
-const LONG_RANGE_ROWS: usize = 2_000_000;
 
 /// Keys from `low` up to but not including `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +38,8 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
     /// What is asked for.
     pub needs: Needs,
+    /// How much is replayed at once.
+    pub pace: Pace,
     /// The segments of the tables needed.
     pub segments: &'a [Segment],
     /// What was found in all of them.
@@ -54,8 +51,7 @@ pub struct Context<'a> {
 }
 
 /// Cuts the keys so that each range has about so many rows; at least one range.
-pub fn ranges(segments: &[Segment], identity: Identity, aim: usize) -> Vec<Range> {
-    let target = if load::decodes_once(segments) { aim } else { aim.max(LONG_RANGE_ROWS) };
+pub fn ranges(segments: &[Segment], identity: Identity, target: usize) -> Vec<Range> {
     let mut pieces: Vec<(Key, usize)> =
         segments.iter().flat_map(|segment| &segment.pieces).map(|piece| (piece.low, piece.rows)).collect();
     pieces.sort_unstable();
@@ -80,13 +76,13 @@ pub fn replay<'a>(
     ranges: impl Iterator<Item = &'a Range>,
     done: impl Fn(u64) -> bool,
 ) -> Result<Found, SegmentError> {
-    let Context { rules, needs, segments, .. } = context;
+    let Context { rules, needs, pace, segments, .. } = context;
     let failed = needs.presence || needs.known || needs.sightings;
     let wanted = Wanted { selection: &rules.selection, failed };
     let mut vocabulary = Vocabulary::default();
-    let mut contacts = TableReader::<Contact>::new(segments, wanted, first);
-    let mut progress = TableReader::<Progress>::new(segments, wanted, first);
-    let mut sightings = TableReader::<Sighting>::new(segments, wanted, first);
+    let mut contacts = TableReader::<Contact>::new(segments, wanted, pace.holds, first);
+    let mut progress = TableReader::<Progress>::new(segments, wanted, pace.holds, first);
+    let mut sightings = TableReader::<Sighting>::new(segments, wanted, pace.holds, first);
     let mut rows = Rows::default();
     let mut found = Found::default();
     for range in ranges {

@@ -1,11 +1,11 @@
 //! Raw rows as the replay holds them: small, without allocations, and with texts as numbers of [`Names`].
 
-use std::{collections::HashMap, fmt};
+use std::{cmp::Ordering, collections::HashMap, fmt};
 
 use schema::table::{ContactOutcome, ProgressKind, Source};
 
 /// A text of up to 40 bytes in place: an address; a longer text is no address and is cut.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Eq, Hash)]
 pub struct Address([u8; Self::CAPACITY]);
 
 impl Address {
@@ -25,10 +25,33 @@ impl Address {
         Self(bytes)
     }
 
+    /// Its bytes as numbers in the same order: keys are compared again and again.
+    fn words(&self) -> impl Iterator<Item = u64> {
+        self.0.as_chunks().0.iter().map(|chunk| u64::from_be_bytes(*chunk))
+    }
+
     /// Its text.
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(Self::CAPACITY);
         std::str::from_utf8(self.0.get(..length).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.words().eq(other.words())
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(other.words())
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

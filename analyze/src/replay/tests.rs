@@ -216,8 +216,8 @@ proptest! {
     ) {
         let events = events(&visits);
         let whole = Cut { files: 1, group_rows: 1 << 20, backwards: false };
-        let expected = found(&events, whole, Pace { range_rows: 1 << 30, threads: 1 }, identity);
+        let expected = found(&events, whole, Pace { range_rows: 1 << 30, threads: 1, holds: true }, identity);
         let cut = Cut { files, group_rows, backwards };
-        prop_assert_eq!(found(&events, cut, Pace { range_rows, threads }, identity), expected);
+        prop_assert_eq!(found(&events, cut, Pace { range_rows, threads, holds: true }, identity), expected);
     }
 }

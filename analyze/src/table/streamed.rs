@@ -33,6 +33,14 @@ impl Streamed {
     ///
     /// Peers come in the order of torrents and addresses, and no address is in two parts.
     pub fn of(definition: &'static Definition, peers: &Spool) -> PolarsResult<Option<Self>> {
+        Self::in_parts(definition, peers, PART_BYTES)
+    }
+
+    fn in_parts(
+        definition: &'static Definition,
+        peers: &Spool,
+        part_bytes: usize,
+    ) -> PolarsResult<Option<Self>> {
         let of_peers: fn(LazyFrame) -> LazyFrame = match definition.name {
             "confirmed_downloads" => confirmed_downloads::of_peers,
             "flagged" => flagged::of_peers,
@@ -48,7 +56,7 @@ impl Streamed {
             let first = highest(definition, &rows)?;
             Ok((rows, drawn, first))
         };
-        let mut rows = Spool::new(PART_BYTES);
+        let mut rows = Spool::new(part_bytes);
         let mut all_drawn = definition.empty()?.select(drawn(definition))?;
         let mut firsts = definition.empty()?;
         workers::in_order(&peers.parts()?, look, |(part, drawn, first)| -> Result<(), PolarsError> {
@@ -180,7 +188,7 @@ mod tests {
         ];
         for (definition, of_peers) in tables {
             assert!(Streamed::of(definition, &few).unwrap().is_none());
-            let streamed = Streamed::of(definition, &many).unwrap().unwrap();
+            let streamed = Streamed::in_parts(definition, &many, 1).unwrap().unwrap();
             let whole = definition.finish(of_peers(few.lazy().unwrap().unwrap())).unwrap();
             assert!(streamed.parts().unwrap().len() > 1 && whole.height() > 10);
             assert_eq!(streamed.drawn.height(), whole.height());

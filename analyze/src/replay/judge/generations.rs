@@ -42,6 +42,7 @@ pub(super) struct Generations {
 /// A contact, as far as its observations tell.
 #[derive(Clone, Copy, Debug, Default)]
 struct Contact {
+    number: u32,
     opened_at: i64,
     peer_id: Option<PeerId>,
     /// Its first observation.
@@ -50,7 +51,40 @@ struct Contact {
     told: Option<u32>,
 }
 
-type Contacts = SmallMap<u32, Contact>;
+/// Contacts in the order of their first observations, found by their numbers.
+#[derive(Clone, Debug, Default)]
+struct Contacts {
+    list: Vec<Contact>,
+    /// The place of each number in the list, plus 1; 0 for one that is not there. Numbers are small: those of a unit's
+    /// contacts in their order.
+    places: Vec<u32>,
+}
+
+impl Contacts {
+    fn clear(&mut self) {
+        for contact in self.list.drain(..) {
+            if let Some(place) = self.places.get_mut(contact.number as usize) {
+                *place = 0;
+            }
+        }
+    }
+
+    fn get_mut(&mut self, number: u32) -> Option<&mut Contact> {
+        let place = self.places.get(number as usize)?.checked_sub(1)?;
+        self.list.get_mut(place as usize)
+    }
+
+    fn push(&mut self, contact: Contact) {
+        self.list.push(contact);
+        let number = contact.number as usize;
+        if number >= self.places.len() {
+            self.places.resize(number + 1, 0);
+        }
+        if let Some(place) = self.places.get_mut(number) {
+            *place = u32::try_from(self.list.len()).unwrap_or(0);
+        }
+    }
+}
 
 impl Generations {
     /// Sorts observations, which are in order of time, by generation; those that were sorted before are forgotten.
@@ -64,7 +98,7 @@ impl Generations {
         ends.resize(last + 1, 0);
         let mut current = 0;
         for row in rows {
-            let of = contacts.entry(row.contact);
+            let Some(of) = contacts.get_mut(row.contact) else { continue };
             current = current.max(of.generation);
             if of.generation < current {
                 continue;
@@ -117,10 +151,11 @@ fn find_contacts(rows: &[Observation], opening: impl Fn(u32) -> Opening, contact
             continue;
         }
         last = Some(row.contact);
-        if contacts.get(&row.contact).is_none() {
+        if contacts.get_mut(row.contact).is_none() {
             let Opening { handshake_at, peer_id } = opening(row.contact);
             let opened_at = handshake_at.unwrap_or(row.time - SETTLE_US);
-            contacts.insert(row.contact, Contact { opened_at, peer_id, first, ..Contact::default() });
+            let number = row.contact;
+            contacts.push(Contact { number, opened_at, peer_id, first, ..Contact::default() });
         }
     }
 }
@@ -133,8 +168,8 @@ fn number(contacts: &mut Contacts, rows: &[Observation]) -> usize {
     }
     starts.sort_unstable();
     let mut last = 0;
-    for (key, contact) in contacts.iter_mut() {
-        let order = (contact.opened_at, *key);
+    for contact in &mut contacts.list {
+        let order = (contact.opened_at, contact.number);
         contact.generation = starts.partition_point(|start| *start <= order);
         last = last.max(contact.generation);
     }
@@ -143,7 +178,7 @@ fn number(contacts: &mut Contacts, rows: &[Observation]) -> usize {
 
 /// When each contact was opened that starts over, and which it is.
 fn starting_over(contacts: &Contacts, rows: &[Observation]) -> Vec<(i64, u32)> {
-    let ids = || contacts.iter().filter_map(|(_, contact)| contact.peer_id);
+    let ids = || contacts.list.iter().filter_map(|contact| contact.peer_id);
     let first = ids().next();
     if ids().all(|id| Some(id) == first) {
         return Vec::new();
@@ -160,13 +195,13 @@ fn starting_over(contacts: &Contacts, rows: &[Observation]) -> Vec<(i64, u32)> {
     };
     let mut seen: HashSet<PeerId> = HashSet::new();
     let mut found = Vec::new();
-    for (key, contact) in contacts.iter() {
+    for contact in &contacts.list {
         let (Some(id), Some(first)) = (contact.peer_id, rows.get(contact.first)) else { continue };
         let is_another = !seen.is_empty() && !seen.contains(&id);
         seen.insert(id);
         let known = known_before(contact.opened_at);
         if is_another && first.settled && known.is_some_and(|known| first.pieces < known) {
-            found.push((contact.opened_at, *key));
+            found.push((contact.opened_at, contact.number));
         }
     }
     found

@@ -2,21 +2,18 @@
 -- only a report knows: places, and the names of clients.
 --
 -- The least that gives the same rows there: who is who (a peer ID at an address is one peer), what is ours, who crossed the
--- threshold when, how fast each peer was, and whom nobody believes. What such a log has no case of is left out: contacts
--- whose rows were lost, peers that follow one another at an endpoint, counts of a burst that was not over, observations
--- less than five seconds apart. `schema/sql/views.sql` is right on any log.
-CREATE TEMP VIEW named AS
-SELECT
-    run, contact, peer_id,
-    coalesce(
-        min(CASE WHEN direction = 'out' THEN port END) OVER same_id, min(listen_port) OVER same_id,
-        CASE WHEN direction = 'out' THEN port ELSE listen_port END, -1
-    ) AS peer_port
+-- threshold when, how fast each peer was, and whom nobody believes. What such a log has no case of is left out: a second
+-- run, contacts whose rows were lost, peers that follow one another at an endpoint, counts of a burst that was not over,
+-- observations less than five seconds apart. `schema/sql/views.sql` is right on any log.
+CREATE TEMP VIEW met AS
+SELECT run, contact, info_hash, ip, peer_id, CASE WHEN direction = 'out' THEN port END AS out_port, listen_port
 FROM read_parquet('{{data}}/contacts/**/*.parquet', hive_partitioning = false, union_by_name = true)
 WHERE outcome IN (
         'closed_by_remote', 'idle_timed_out', 'our_limit', 'protocol_error', 'reset', 'shutdown', 'visit_done'
-    ) AND NOT (peer_id >= '-SW'::BLOB AND peer_id < '-SX'::BLOB)
-WINDOW same_id AS (PARTITION BY info_hash, ip, peer_id);
+    ) AND NOT (peer_id >= '-SW'::BLOB AND peer_id < '-SX'::BLOB);
+
+CREATE TEMP VIEW named AS
+SELECT info_hash, ip, peer_id, coalesce(min(out_port), min(listen_port), -1) AS port FROM met GROUP BY info_hash, ip, peer_id;
 
 CREATE TEMP VIEW torrents AS
 SELECT
@@ -27,11 +24,12 @@ GROUP BY info_hash;
 
 CREATE TEMP VIEW observations AS
 SELECT
-    p.info_hash, p.ip, n.peer_port AS port, n.peer_id, p.run, p.contact, p.kind, p.pieces,
+    p.info_hash, p.ip, m.peer_id, p.contact, p.kind IN ('bitfield', 'have_all') AND p.pieces > 0 AS claims, p.pieces,
     epoch_us(p.time) AS time_us
 FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false) p
-JOIN named n ON n.run = p.run AND n.contact = p.contact;
+JOIN met m ON m.run = p.run AND m.contact = p.contact;
 
+SET preserve_insertion_order=false;
 CREATE TEMP TABLE peers AS
 SELECT
     *,
@@ -42,16 +40,16 @@ SELECT
     CASE WHEN end_bytes > begin_bytes THEN highest_speed END AS max_speed_bytes_per_s
 FROM (
     SELECT
-        info_hash, ip, port,
-        any_value(peer_id) AS peer_id, any_value(piece_count) AS piece_count,
+        info_hash, ip, peer_id,
+        any_value(piece_count) AS piece_count,
         max(crosses) AS crossed,
         max(CASE WHEN crosses = 1 THEN before_us END) AS below_us,
         max(CASE WHEN crosses = 1 THEN before END) AS below_pieces,
         max(CASE WHEN crosses = 1 THEN time_us END) AS confirmed_us,
         max(CASE WHEN crosses = 1 THEN pieces END) AS confirmed_pieces,
-        max(CASE WHEN crosses = 1 AND run = before_run AND contact = before_contact THEN 1 ELSE 0 END) AS live,
+        max(CASE WHEN crosses = 1 AND contact = before_contact THEN 1 ELSE 0 END) AS live,
         max(CASE WHEN pieces < before THEN 1 ELSE 0 END) AS backwards,
-        bool_or(kind IN ('bitfield', 'have_all') AND pieces > 0) AS claimed,
+        bool_or(claims) AS claimed,
         bool_or(pieces > 0 AND pieces < piece_count) AS partly,
         min(time_us) AS begin_us,
         min(bytes) AS begin_bytes,
@@ -68,21 +66,22 @@ FROM (
                 AS before_bytes
         FROM (
             SELECT
-                *,
+                info_hash, ip, peer_id, contact, claims, pieces, time_us,
                 lag(pieces) OVER peer AS before, lag(time_us) OVER peer AS before_us,
-                lag(run) OVER peer AS before_run, lag(contact) OVER peer AS before_contact
+                lag(contact) OVER peer AS before_contact
             FROM observations
-            WINDOW peer AS (PARTITION BY info_hash, ip, port ORDER BY time_us, pieces)
+            WINDOW peer AS (PARTITION BY info_hash, ip, peer_id ORDER BY time_us, pieces)
         ) ordered
         JOIN torrents USING (info_hash)
     ) compared
-    GROUP BY info_hash, ip, port
+    GROUP BY info_hash, ip, peer_id
 ) observed;
 
-CREATE TEMP VIEW believed AS
+CREATE TEMP TABLE believed AS
 SELECT *
 FROM peers
-WHERE backwards = 0 AND NOT have_only
+JOIN named USING (info_hash, ip, peer_id)
+WHERE backwards = 0 AND NOT have_only AND (crossed = 1 OR mean_speed_bytes_per_s IS NOT NULL)
     AND coalesce(max_speed_bytes_per_s, 0) <= 125000000 AND coalesce(mean_speed_bytes_per_s, 0) <= 125000000;
 
 COPY (
