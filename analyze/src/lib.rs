@@ -17,6 +17,7 @@ pub mod log;
 pub mod map;
 pub mod number;
 pub mod place;
+pub mod quantiles;
 pub mod raw;
 pub mod remote;
 pub mod replay;

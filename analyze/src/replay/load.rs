@@ -119,7 +119,8 @@ impl<'a, T: Decode> TableReader<'a, T> {
             }
         }
         if !loaded.runs.is_sorted_by_key(|run| run.key) {
-            loaded.runs.sort_by_key(|run| run.key);
+            // In place, and so that rows of one key stay in the order of the files.
+            loaded.runs.sort_unstable_by_key(|run| (run.key, run.first));
         }
         Ok(())
     }

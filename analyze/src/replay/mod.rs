@@ -199,16 +199,24 @@ fn replay_at(
     geo: &Geo,
     progress: &dyn Fn(u64, u64),
 ) -> PolarsResult<Replay> {
-    let tables = [Table::Contacts, Table::Progress, Table::Sightings];
-    let mut segments = Segment::open_all(log, &tables).map_err(|error| compute_error(&error))?;
+    let tables: &[Table] = if needs.sightings || needs.presence {
+        &[Table::Contacts, Table::Progress, Table::Sightings]
+    } else {
+        &[Table::Contacts, Table::Progress]
+    };
+    let mut segments = Segment::open_all(log, tables).map_err(|error| compute_error(&error))?;
     let (book, looked_up) = (Book::of(log, geo)?, looked_up(log, &rules.selection)?);
     loop {
         let overview = Overview::of(log, &segments, rules, needs)?;
         let chosen = chosen(&segments, needs, &rules.selection);
+        let pace = pace.for_segments(&chosen);
+        if !pace.holds {
+            tracing::info!("many files: `analyze compact` makes reports of this log several times as fast");
+        }
         let context = Context {
             rules,
             needs,
-            pace: pace.for_segments(&chosen),
+            pace,
             segments: &chosen,
             overview: &overview,
             book: &book,

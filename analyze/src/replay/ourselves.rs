@@ -62,7 +62,7 @@ impl Ourselves {
     /// Finds the others in every contact, whatever the selection: an address is ours at any time.
     ///
     /// Only what tells them apart is read of all rows, and the rest where some row shows one of us.
-    pub fn find(&mut self, segments: &[Segment]) -> Result<(), SegmentError> {
+    pub fn find(&mut self, log: &Log, segments: &[Segment]) -> Result<(), SegmentError> {
         let groups = workers::row_groups(segments, &[Table::Contacts]);
         let found = workers::each(&groups, |(segment, pieces)| own_rows(segment, pieces))?;
         let mut ips: HashSet<Address> = self.ports.keys().copied().collect();
@@ -70,14 +70,20 @@ impl Ourselves {
             ips.insert(own.ip);
             self.add(&own);
         }
-        if ips.is_empty() { Ok(()) } else { self.find_called_from(segments, &ips) }
+        if ips.is_empty() { Ok(()) } else { self.find_called_from(log, segments, &ips) }
     }
 
     /// Finds ports at addresses of ours that nobody but peers named, and where nobody else was met.
     ///
     /// A peer that shares an address of ours, and that neither any other source names nor any contact reached, is left out.
-    fn find_called_from(&mut self, segments: &[Segment], ips: &HashSet<Address>) -> Result<(), SegmentError> {
-        let groups = workers::row_groups(segments, &[Table::Sightings]);
+    fn find_called_from(
+        &mut self,
+        log: &Log,
+        segments: &[Segment],
+        ips: &HashSet<Address>,
+    ) -> Result<(), SegmentError> {
+        let sightings = Segment::open_all(log, &[Table::Sightings])?;
+        let groups = workers::row_groups(&sightings, &[Table::Sightings]);
         let mut by_peers: HashMap<(Address, i32), bool> = HashMap::new();
         for found in workers::each(&groups, |(segment, pieces)| named_at(segment, pieces, ips))? {
             for (endpoint, only_by_peers) in found {

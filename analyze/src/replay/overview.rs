@@ -38,7 +38,7 @@ impl Overview {
     pub fn of(log: &Log, segments: &[Segment], rules: &Rules, needs: Needs) -> PolarsResult<Self> {
         let torrents = torrents::read(log, &rules.selection, segments)?;
         let mut ourselves = Ourselves::listening(log)?;
-        ourselves.find(segments).map_err(|error| compute_error(&error))?;
+        ourselves.find(log, segments).map_err(|error| compute_error(&error))?;
         let (mut watched, mut rounds) = (HashMap::new(), Rounds::default());
         if needs.presence {
             watched = watches(segments, &rules.selection).map_err(|error| compute_error(&error))?;

@@ -8,6 +8,7 @@
 use schema::table::Table;
 
 use super::{
+    load::Run,
     rows::{Contact, Progress, Sighting},
     segments::Segment,
     workers,
@@ -19,11 +20,14 @@ const ROWS_AT_ONCE: usize = 800_000;
 /// Raw rows of a range at least: each costs something, whatever its length.
 const FEWEST_ROWS: usize = 50_000;
 
-/// Bytes that may be held for the next ranges if of every file a whole piece were held; mostly it is half of that.
-const HELD_BYTES: usize = 768 << 20;
+/// Bytes that may be held for the next ranges, if of every file a whole piece were held.
+const HELD_BYTES: usize = 400 << 20;
 
-/// Raw rows of a range, and threads, where pieces are decoded anew.
-const LONG_RANGE: (usize, usize) = (2_000_000, 2);
+/// Threads from which on holding is worth more than long ranges.
+const FEW_THREADS: usize = 2;
+
+/// Raw rows of a range where pieces are decoded anew.
+const LONG_RANGE_ROWS: usize = 1_400_000;
 
 /// How much is replayed at once; nothing that is found depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +52,25 @@ impl Pace {
     #[must_use]
     pub fn for_segments(self, segments: &[Segment]) -> Self {
         let held: usize = segments.iter().filter(|segment| segment.is_sorted).map(held_bytes).sum();
-        let threads = HELD_BYTES.checked_div(held).unwrap_or(self.threads).min(self.threads);
-        let (long_rows, few_threads) = LONG_RANGE;
-        if threads == 0 {
-            let threads = self.threads.min(few_threads);
-            return Self { range_rows: self.range_rows.max(long_rows), threads, holds: false };
+        let holders = HELD_BYTES.checked_div(held).unwrap_or(self.threads).min(self.threads);
+        let few = self.threads.min(FEW_THREADS);
+        let long = self.range_rows.max(LONG_RANGE_ROWS);
+        if holders < few {
+            return Self { range_rows: long, threads: few, holds: false };
         }
         let is_sorted = segments.iter().all(|segment| segment.is_sorted);
-        let range_rows = if is_sorted { self.range_rows } else { self.range_rows.max(long_rows) };
-        Self { range_rows, threads, holds: true }
+        let range_rows = if is_sorted { self.range_rows } else { long };
+        Self { range_rows, threads: holders, holds: true }
     }
 }
 
-/// Bytes of a segment's largest piece once it is decoded.
+/// Bytes of a segment's largest piece once it is decoded, if half of its rows have a key of their own.
 fn held_bytes(segment: &Segment) -> usize {
-    let row = match segment.table {
-        Table::Contacts => size_of::<Contact>(),
-        Table::Progress => size_of::<Progress>(),
-        _ => size_of::<Sighting>(),
-    };
+    let row = size_of::<Run>() / 2
+        + match segment.table {
+            Table::Contacts => size_of::<Contact>(),
+            Table::Progress => size_of::<Progress>(),
+            _ => size_of::<Sighting>(),
+        };
     segment.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0) * row
 }

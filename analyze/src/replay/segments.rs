@@ -200,12 +200,17 @@ fn merged(pieces: &[Piece]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// The file's footer and page index; its texts are to be read as views, which copies none.
+/// Rows of a row group from which on its pages are worth an index: a shorter one is read whole.
+const INDEXED_ROWS: i64 = 32 * 1024;
+
+/// The file's footer, and the page index of one with long row groups; its texts are to be read as views, which copies none.
 fn metadata(reader: &Reader) -> Result<ArrowReaderMetadata, ParquetError> {
-    let options = ArrowReaderOptions::new()
-        .with_skip_arrow_metadata(true)
-        .with_page_index_policy(PageIndexPolicy::Optional);
-    let found = ArrowReaderMetadata::load(reader, options.clone())?;
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let mut found = ArrowReaderMetadata::load(reader, options.clone())?;
+    if found.metadata().row_groups().iter().any(|group| group.num_rows() > INDEXED_ROWS) {
+        let indexed = options.clone().with_page_index_policy(PageIndexPolicy::Optional);
+        found = ArrowReaderMetadata::load(reader, indexed)?;
+    }
     let as_view = |field: &Arc<Field>| -> Arc<Field> {
         match field.data_type() {
             DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),

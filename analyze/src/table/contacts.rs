@@ -1,13 +1,16 @@
 //! `contacts`: how contacts ended and how long they took.
 
-use polars::prelude::{DataFrame, Expr, PolarsResult, SortMultipleOptions, col, len, lit, when};
-use schema::table::Table;
+mod tally;
 
+use polars::prelude::{DataFrame, IntoColumn as _, NamedFrom, PolarsResult, Series};
+use schema::table::ContactOutcome;
+
+use self::tally::{Group, QUANTILES, Tally};
 use super::{
     Input,
     definition::{Definition, Kind, column},
-    requests::quantile,
 };
+use crate::replay::{compute_error, rows::Address};
 
 /// What `contacts` holds.
 pub const DEFINITION: Definition = Definition {
@@ -37,48 +40,61 @@ pub const DEFINITION: Definition = Definition {
     ],
 };
 
-/// Counts contacts by outcome.
-pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
+/// Contacts by outcome; and the same by torrent, over directions, transports and encryptions (`info_hash`, `outcome`,
+/// `contacts`, how many of them are `later` ones, `success`).
+pub fn build(input: &Input<'_>) -> PolarsResult<(DataFrame, DataFrame)> {
+    let tally = Tally::of(input.log, &input.rules.selection).map_err(|error| compute_error(&error))?;
     let group = ["direction", "transport", "encryption", "attempt"];
-    let later = when(is_later()).then(lit("later")).otherwise(lit("first"));
-    let outcomes = input
-        .log
-        .select(Table::Contacts, &input.rules.selection)?
-        .with_column(later.alias("attempt"))
-        .group_by([group.as_slice(), &["outcome"]].concat().into_iter().map(col).collect::<Vec<_>>())
-        .agg([
-            len().alias("contacts"),
-            quantile("connect_us", 0.5, "median_connect_us"),
-            quantile("connect_us", 0.95, "p95_connect_us"),
-            quantile("handshake_us", 0.5, "median_handshake_us"),
-            quantile("handshake_us", 0.95, "p95_handshake_us"),
-            quantile("open_us", 0.5, "median_open_us"),
-            quantile("open_us", 0.95, "p95_open_us"),
-        ])
-        .with_column(success())
-        .collect()?;
-    DEFINITION.finish(super::with_share(&outcomes, "contacts", &group))
+    let rows = DEFINITION.finish(super::with_share(&outcomes(&tally)?, "contacts", &group))?;
+    Ok((rows, of_torrents(&tally)?))
 }
 
-/// Contacts by torrent and outcome, over directions, transports and encryptions, and how many of them are `later` ones.
-pub fn of_torrents(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    input
-        .log
-        .select(Table::Contacts, &input.rules.selection)?
-        .group_by(["info_hash", "outcome"].map(col))
-        .agg([len().alias("contacts"), is_later().sum().alias("later")])
-        .with_column(success())
-        .sort(["info_hash", "outcome"], SortMultipleOptions::default())
-        .collect()
+fn outcomes<'a>(tally: &'a Tally) -> PolarsResult<DataFrame> {
+    let groups = tally.groups();
+    let text = |name: &str, read: &dyn Fn(&Group) -> Option<&'a str>| {
+        Series::new(name.into(), groups.iter().map(read).collect::<Vec<_>>())
+    };
+    let mut columns = vec![
+        text("direction", &|group| tally.text(group.direction)),
+        text("transport", &|group| tally.text(group.transport)),
+        text("encryption", &|group| tally.text(group.encryption)),
+        text("attempt", &|group| Some(if group.later { "later" } else { "first" })),
+        text("outcome", &|group| tally.text(group.outcome)),
+        Series::new(
+            "success".into(),
+            groups.iter().map(|group| tally.text(group.outcome).map(has_handshake)).collect::<Vec<_>>(),
+        ),
+        Series::new("contacts".into(), groups.iter().map(|group| tally.contacts(group)).collect::<Vec<_>>()),
+    ];
+    for (place, (name, ..)) in QUANTILES.iter().enumerate() {
+        let values = groups.iter().map(|group| tally.quantile(group, place).map(|value| value as f64));
+        columns.push(Series::new((*name).into(), values.collect::<Vec<_>>()));
+    }
+    DataFrame::new_infer_height(columns.into_iter().map(|column| column.into_column()).collect())
 }
 
-/// Whether it was not the first contact with its peer.
-fn is_later() -> Expr {
-    col("attempt").gt(lit(1))
+fn of_torrents(tally: &Tally) -> PolarsResult<DataFrame> {
+    let torrents = tally.torrents();
+    let outcome = |outcome: u32| tally.text(outcome);
+    let columns = [
+        Series::new(
+            "info_hash".into(),
+            torrents
+                .iter()
+                .map(|((info_hash, _), _)| info_hash.as_ref().map(Address::as_str))
+                .collect::<Vec<_>>(),
+        ),
+        Series::new("outcome".into(), torrents.iter().map(|((_, of), _)| outcome(*of)).collect::<Vec<_>>()),
+        Series::new("contacts".into(), torrents.iter().map(|(_, counts)| counts.0).collect::<Vec<_>>()),
+        Series::new("later".into(), torrents.iter().map(|(_, counts)| counts.1).collect::<Vec<_>>()),
+        Series::new(
+            "success".into(),
+            torrents.iter().map(|((_, of), _)| outcome(*of).map(has_handshake)).collect::<Vec<_>>(),
+        ),
+    ];
+    DataFrame::new_infer_height(columns.into_iter().map(|column| column.into_column()).collect())
 }
 
-/// Whether an outcome has a handshake.
-fn success() -> Expr {
-    let outcomes = crate::log::handshake_outcomes();
-    outcomes.fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome)))).alias("success")
+fn has_handshake(outcome: &str) -> bool {
+    outcome.parse().is_ok_and(ContactOutcome::has_handshake)
 }

@@ -217,7 +217,7 @@ impl Tables {
 /// Computes the tables whose names `wanted` tells.
 pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsResult<Tables> {
     type Build = fn(&Input<'_>) -> PolarsResult<DataFrame>;
-    let builders: [(&'static Definition, Build); 22] = [
+    let builders: [(&'static Definition, Build); 21] = [
         (&summary::DEFINITION, summary::build),
         (&confirmed_downloads::DEFINITION, confirmed_downloads::build),
         (&confirmed_hourly::DEFINITION, confirmed_hourly::build),
@@ -235,13 +235,17 @@ pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsR
         (&sources::DEFINITION, sources::build),
         (&sources_hourly::DEFINITION, sources_hourly::build),
         (&requests::DEFINITION, requests::build),
-        (&contacts::DEFINITION, contacts::build),
         (&clients::DEFINITION, clients::build),
         (&visits::DEFINITION, visits::build),
         (&sessions::DEFINITION, sessions::build),
         (&health::DEFINITION, health::build),
     ];
     let mut tables = Tables::default();
+    if wanted(&contacts::DEFINITION) {
+        let (rows, of_torrents) = contacts::build(input)?;
+        tables.insert(&contacts::DEFINITION, rows);
+        tables.insert_of_torrents(&contacts::DEFINITION, of_torrents);
+    }
     for (definition, build) in builders {
         let possible = match definition.name {
             "cities" => input.has_cities,
@@ -252,7 +256,6 @@ pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsR
             continue;
         }
         let of_torrents: Option<Build> = match definition.name {
-            "contacts" => Some(contacts::of_torrents),
             "requests" => Some(requests::of_torrents),
             "sources" => Some(sources::of_torrents),
             _ => None,
