@@ -153,12 +153,23 @@ impl<T: Copy> Loaded<T> {
     /// Appends a row of a key to the run of that key, or to a new one.
     fn push(&mut self, row: T, begin: Option<Key>) {
         let at = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        grow(&mut self.rows);
         self.rows.push(row);
         match (begin, self.runs.last_mut()) {
             (None, Some(run)) => run.end = at + 1,
-            (Some(key), _) => self.runs.push(Run { key, first: at, end: at + 1 }),
+            (Some(key), _) => {
+                grow(&mut self.runs);
+                self.runs.push(Run { key, first: at, end: at + 1 });
+            }
             (None, None) => {}
         }
+    }
+}
+
+/// Makes room for more where there is none, but not for twice as much: rows are most of what is in memory.
+fn grow<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 4 + 1_024);
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod arrival;
 pub mod calls;
 pub mod columns;
+pub mod cuts;
 pub mod decode;
 pub mod found;
 pub mod identity;
@@ -236,7 +237,7 @@ fn replay_at(
 /// Replays every range on all threads.
 fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
     let pace = context.pace;
-    let ranges = range::ranges(context.segments, context.rules.identity, pace.range_rows);
+    let ranges = cuts::ranges(context.segments, context.rules.identity, pace.range_rows)?;
     let all = ranges.iter().map(|range| range.rows).sum();
     progress(0, all);
     let shares = Shares::of(&ranges, pace.threads);

@@ -21,13 +21,13 @@ const ROWS_AT_ONCE: usize = 800_000;
 const FEWEST_ROWS: usize = 50_000;
 
 /// Bytes that may be held for the next ranges, if of every file a whole piece were held.
-const HELD_BYTES: usize = 400 << 20;
+const HELD_BYTES: usize = 768 << 20;
 
 /// Threads from which on holding is worth more than long ranges.
 const FEW_THREADS: usize = 2;
 
 /// Raw rows of a range where pieces are decoded anew.
-const LONG_RANGE_ROWS: usize = 1_400_000;
+const LONG_RANGE_ROWS: usize = 2_000_000;
 
 /// How much is replayed at once; nothing that is found depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use super::{
     Needs, Rules,
     decode::Wanted,
     found::Found,
-    identity::Identity,
     judging::Judging,
     load::TableReader,
     overview::Overview,
@@ -48,25 +47,6 @@ pub struct Context<'a> {
     pub book: &'a Book<'a>,
     /// Addresses whose peers are to be told one by one.
     pub looked_up: &'a HashSet<Address>,
-}
-
-/// Cuts the keys so that each range has about so many rows; at least one range.
-pub fn ranges(segments: &[Segment], identity: Identity, target: usize) -> Vec<Range> {
-    let mut pieces: Vec<(Key, usize)> =
-        segments.iter().flat_map(|segment| &segment.pieces).map(|piece| (piece.low, piece.rows)).collect();
-    pieces.sort_unstable();
-    let mut ranges: Vec<Range> = Vec::new();
-    let (mut low, mut rows) = (Key::FIRST, 0);
-    for (key, more) in pieces {
-        let cut = if identity == Identity::PeerId { Key { ip: Address::FIRST, ..key } } else { key };
-        if rows > 0 && rows + more > target && cut > low {
-            ranges.push(Range { low, high: cut, rows: rows as u64 });
-            (low, rows) = (cut, 0);
-        }
-        rows += more;
-    }
-    ranges.push(Range { low, high: Key::LAST, rows: rows as u64 });
-    ranges
 }
 
 /// Replays ranges that follow one another, the first of which begins at `first`; `done` is told how many rows each had.

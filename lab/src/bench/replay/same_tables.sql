@@ -5,6 +5,8 @@
 -- threshold when, how fast each peer was, and whom nobody believes. What such a log has no case of is left out: a second
 -- run, contacts whose rows were lost, peers that follow one another at an endpoint, counts of a burst that was not over,
 -- observations less than five seconds apart. `schema/sql/views.sql` is right on any log.
+SET preserve_insertion_order = false;
+
 CREATE TEMP VIEW met AS
 SELECT run, contact, info_hash, ip, peer_id, CASE WHEN direction = 'out' THEN port END AS out_port, listen_port
 FROM read_parquet('{{data}}/contacts/**/*.parquet', hive_partitioning = false, union_by_name = true)
@@ -29,7 +31,6 @@ SELECT
 FROM read_parquet('{{data}}/progress/**/*.parquet', hive_partitioning = false) p
 JOIN met m ON m.run = p.run AND m.contact = p.contact;
 
-SET preserve_insertion_order=false;
 CREATE TEMP TABLE peers AS
 SELECT
     *,
