@@ -13,7 +13,10 @@ use super::{
 };
 
 /// Rows of the pieces that are sampled, about.
-const SAMPLED_ROWS: usize = 1_000_000;
+const SAMPLED_ROWS: usize = 4_000_000;
+
+/// Files of which the same piece is sampled at least, so that no keys are left out between those of two pieces.
+const SAMPLED_FILES: usize = 4;
 
 /// Rows from one sampled key to the next.
 const STEP: usize = 128;
@@ -47,7 +50,8 @@ fn sampled(segments: &[Segment]) -> Result<Vec<Key>, SegmentError> {
         .collect();
     pieces.sort_by_key(|(nth, ..)| *nth);
     let rows: usize = pieces.iter().map(|(.., piece)| piece.rows).sum();
-    let chosen: Vec<_> = pieces.into_iter().step_by(rows.div_ceil(SAMPLED_ROWS).max(1)).collect();
+    let every = rows.div_ceil(SAMPLED_ROWS).min(segments.len() / SAMPLED_FILES).max(1);
+    let chosen: Vec<_> = pieces.into_iter().step_by(every).collect();
     let found = workers::each(&chosen, |(_, segment, piece)| keys_of(segment, piece))?;
     Ok(found.into_iter().flatten().collect())
 }

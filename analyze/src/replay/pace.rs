@@ -21,7 +21,7 @@ const ROWS_AT_ONCE: usize = 800_000;
 const FEWEST_ROWS: usize = 50_000;
 
 /// Bytes that may be held for the next ranges, if of every file a whole piece were held.
-const HELD_BYTES: usize = 768 << 20;
+const HELD_BYTES: usize = 400 << 20;
 
 /// Threads from which on holding is worth more than long ranges.
 const FEW_THREADS: usize = 2;
