@@ -113,20 +113,26 @@ mod tests {
             let (one, other) = values.split_at(cut.min(values.len()));
             let spread = |values: &[i64]| {
                 let mut spread = Spread::default();
-                values.iter().for_each(|value| spread.add(*value));
+                for value in values {
+                    spread.add(*value);
+                }
                 spread
             };
             let mut all = spread(one);
             all.merge(&spread(other));
             let found = all.locate(share).map(|sought| {
                 let [mut first, mut second] = [sought.clone(), sought];
-                one.iter().for_each(|value| first.add(*value));
-                other.iter().for_each(|value| second.add(*value));
+                for value in one {
+                    first.add(*value);
+                }
+                for value in other {
+                    second.add(*value);
+                }
                 first.merge(&second);
                 first.found().unwrap()
             });
             values.sort_unstable();
-            let rank = ((values.len().max(1) - 1) as f64 * share).round() as usize;
+            let rank = crate::number::whole_usize(((values.len().max(1) - 1) as f64 * share).round());
             prop_assert_eq!(found, values.get(rank).copied());
         }
     }

@@ -34,7 +34,9 @@ pub fn ranges(segments: &[Segment], identity: Identity, target: usize) -> Result
             pieces().map(|piece| piece.low).collect()
         };
     if identity == Identity::PeerId {
-        keys.iter_mut().for_each(|key| key.ip = Address::FIRST);
+        for key in &mut keys {
+            key.ip = Address::FIRST;
+        }
     }
     keys.push(Key::FIRST);
     keys.sort_unstable();

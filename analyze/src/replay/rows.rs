@@ -1,11 +1,16 @@
 //! Raw rows as the replay holds them: small, without allocations, and with texts as numbers of [`Names`].
 
-use std::{cmp::Ordering, collections::HashMap, fmt};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use schema::table::{ContactOutcome, ProgressKind, Source};
 
 /// A text of up to 40 bytes in place: an address; a longer text is no address and is cut.
-#[derive(Clone, Copy, Eq, Hash)]
+#[derive(Clone, Copy, Eq)]
 pub struct Address([u8; Self::CAPACITY]);
 
 impl Address {
@@ -40,6 +45,12 @@ impl Address {
 impl PartialEq for Address {
     fn eq(&self, other: &Self) -> bool {
         self.words().eq(other.words())
+    }
+}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

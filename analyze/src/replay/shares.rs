@@ -57,7 +57,7 @@ impl<'a> Shares<'a> {
     /// Makes a share of the latter half of what is left of the longest one; `None` where nothing is left that is worth it.
     pub fn part(&self) -> Option<usize> {
         let mut left = self.left();
-        let longest = left.iter_mut().max_by_key(|share| share.len())?;
+        let longest = left.iter_mut().max_by_key(|share| share.end - share.start)?;
         if longest.len() < FEWEST_PARTED {
             return None;
         }

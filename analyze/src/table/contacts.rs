@@ -2,7 +2,7 @@
 
 mod tally;
 
-use polars::prelude::{DataFrame, IntoColumn as _, NamedFrom, PolarsResult, Series};
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, PolarsResult, Series};
 use schema::table::ContactOutcome;
 
 use self::tally::{Group, QUANTILES, Tally};
@@ -70,7 +70,7 @@ fn outcomes<'a>(tally: &'a Tally) -> PolarsResult<DataFrame> {
         let values = groups.iter().map(|group| tally.quantile(group, place).map(|value| value as f64));
         columns.push(Series::new((*name).into(), values.collect::<Vec<_>>()));
     }
-    DataFrame::new_infer_height(columns.into_iter().map(|column| column.into_column()).collect())
+    DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())
 }
 
 fn of_torrents(tally: &Tally) -> PolarsResult<DataFrame> {
@@ -92,7 +92,7 @@ fn of_torrents(tally: &Tally) -> PolarsResult<DataFrame> {
             torrents.iter().map(|((_, of), _)| outcome(*of).map(has_handshake)).collect::<Vec<_>>(),
         ),
     ];
-    DataFrame::new_infer_height(columns.into_iter().map(|column| column.into_column()).collect())
+    DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())
 }
 
 fn has_handshake(outcome: &str) -> bool {

@@ -16,6 +16,9 @@ const FIRST_ROWS: usize = 100;
 /// Bytes of a part's rows, about: some parts are in memory at once when they are read on all cores.
 const PART_BYTES: usize = 8 << 20;
 
+/// What makes a table's rows of peers.
+type OfPeers = fn(LazyFrame) -> LazyFrame;
+
 /// A table whose rows are made once, part by part, and read when they are asked for.
 #[derive(Debug)]
 pub struct Streamed {
@@ -41,7 +44,7 @@ impl Streamed {
         peers: &Spool,
         part_bytes: usize,
     ) -> PolarsResult<Option<Self>> {
-        let of_peers: fn(LazyFrame) -> LazyFrame = match definition.name {
+        let of_peers: OfPeers = match definition.name {
             "confirmed_downloads" => confirmed_downloads::of_peers,
             "flagged" => flagged::of_peers,
             "speeds" => speeds::measured,
@@ -181,7 +184,7 @@ mod tests {
             few.push(some_peers(part * ROWS)).unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
-        let tables: [(&'static Definition, fn(LazyFrame) -> LazyFrame); 3] = [
+        let tables: [(&'static Definition, OfPeers); 3] = [
             (&confirmed_downloads::DEFINITION, confirmed_downloads::of_peers),
             (&flagged::DEFINITION, flagged::of_peers),
             (&speeds::DEFINITION, speeds::measured),

@@ -44,8 +44,11 @@ pub struct Group {
     pub outcome: u32,
 }
 
+/// A torrent and how contacts ended.
+pub type OfTorrent = (Option<Address>, u32);
+
 /// Contacts, and how many of them are later ones, by torrent and outcome.
-type Torrents = HashMap<(Option<Address>, u32), (u64, u64)>;
+type Torrents = HashMap<OfTorrent, (u64, u64)>;
 
 /// The contacts of a log, counted.
 #[derive(Debug, Default)]
@@ -101,7 +104,7 @@ impl Tally {
     }
 
     /// Contacts and later contacts, by torrent and outcome, in the order of their texts.
-    pub fn torrents(&self) -> Vec<((Option<Address>, u32), (u64, u64))> {
+    pub fn torrents(&self) -> Vec<(OfTorrent, (u64, u64))> {
         let mut torrents: Vec<_> = self.torrents.iter().map(|(key, counts)| (*key, *counts)).collect();
         torrents.sort_by_key(|((info_hash, outcome), _)| (*info_hash, self.text(*outcome)));
         torrents
