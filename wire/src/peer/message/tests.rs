@@ -1,3 +1,5 @@
+//! Messages survive the round trip, and malformed ones are refused.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Datagrams of UDP trackers survive the round trip, and malformed ones are refused.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Answers of HTTP trackers: what is read, and what is refused.
+
 use proptest::{option, prelude::*};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The exchange with a UDP tracker on a simulated clock.
+
 use proptest::prelude::*;
 
 use super::*;
