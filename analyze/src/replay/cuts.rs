@@ -24,9 +24,8 @@ const STEP: usize = 128;
 /// Cuts the keys so that each range has about so many rows; at least one range.
 pub fn ranges(segments: &[Segment], identity: Identity, target: usize) -> Result<Vec<Range>, SegmentError> {
     let pieces = || segments.iter().flat_map(|segment| &segment.pieces);
-    let widest = |segment: &Segment| segment.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0);
     // What may lie between two keys at which pieces begin.
-    let between: usize = segments.iter().map(widest).sum();
+    let between: usize = segments.iter().map(Segment::longest_piece).sum();
     let mut keys: Vec<Key> =
         if between > target / 2 && pieces().map(|piece| piece.rows).sum::<usize>() > target {
             sampled(segments)?
@@ -121,7 +120,8 @@ mod tests {
     }
 
     fn piece(low: u32, high: u32, rows: usize) -> Piece {
-        Piece { group: 0, first_row: 0, rows, low: key(low), high: key(high) }
+        let (low, high) = (key(low), key(high));
+        Piece { group: 0, first_row: 0, rows, torrents: (low.info_hash, high.info_hash), low, high }
     }
 
     #[test]

@@ -104,19 +104,19 @@ impl<'a, T: Decode> TableReader<'a, T> {
                 high,
                 chosen: &self.chosen,
                 beyond: file.holds.then_some(&mut file.held),
+                is_sorted: file.segment.is_sorted,
                 key: None,
                 place: Place::Nowhere,
             };
-            let mut last = file.last;
+            let mut last = if file.holds { file.last } else { pieces.first().map(|piece| piece.low) };
             file.segment.read(&self.columns, &pieces, |batch| {
                 sink.take(batch, loaded, self.wanted, &mut last, vocabulary)
             })?;
-            if file.holds {
-                if pieces.last().is_some_and(|piece| last > Some(piece.high)) {
-                    return Err(file.segment.unsorted());
-                }
-                file.last = last;
+            // What the pieces of a sorted file lie between is true only if its rows are in order.
+            if file.segment.is_sorted && pieces.last().is_some_and(|piece| last > Some(piece.high)) {
+                return Err(file.segment.unsorted());
             }
+            file.last = last;
         }
         if !loaded.runs.is_sorted_by_key(|run| run.key) {
             // In place, and so that rows of one key stay in the order of the files.
@@ -196,6 +196,7 @@ struct Sink<'a, T> {
     high: Key,
     chosen: &'a [Address],
     beyond: Option<&'a mut Loaded<T>>,
+    is_sorted: bool,
     key: Option<Key>,
     place: Place,
 }
@@ -230,7 +231,7 @@ impl<T: Decode> Sink<'_, T> {
                     ip: Address::new(ip.as_bytes()),
                 });
                 if key != self.key {
-                    if self.beyond.is_some() && key < *last {
+                    if self.is_sorted && key < *last {
                         return Err(UNSORTED.to_owned());
                     }
                     *last = key;

@@ -212,7 +212,7 @@ fn replay_at(
         let chosen = chosen(&segments, needs, &rules.selection);
         let pace = pace.for_segments(&chosen);
         if !pace.holds {
-            tracing::info!("many files: `analyze compact` makes reports of this log several times as fast");
+            tracing::info!("many files: `analyze compact` makes reports of this log faster");
         }
         let context = Context {
             rules,
@@ -318,7 +318,7 @@ fn chosen(segments: &[Segment], needs: Needs, selection: &Selection) -> Vec<Segm
         selection.info_hashes.iter().map(|info_hash| Address::new(info_hash.as_bytes())).collect();
     for segment in &mut needed {
         segment.pieces.retain(|piece| {
-            let within = piece.low.info_hash..=piece.high.info_hash;
+            let within = piece.torrents.0..=piece.torrents.1;
             info_hashes.iter().any(|info_hash| within.contains(info_hash))
         });
     }

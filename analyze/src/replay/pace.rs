@@ -48,9 +48,12 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The pace at which some segments can be replayed, if it is to be this one where possible.
+    /// The pace at which some segments can be replayed, if it is to be this one where possible; one that holds nothing is.
     #[must_use]
     pub fn for_segments(self, segments: &[Segment]) -> Self {
+        if !self.holds {
+            return self;
+        }
         let held: usize = segments.iter().filter(|segment| segment.is_sorted).map(held_bytes).sum();
         let holders = HELD_BYTES.checked_div(held).unwrap_or(self.threads).min(self.threads);
         let few = self.threads.min(FEW_THREADS);
@@ -72,5 +75,5 @@ fn held_bytes(segment: &Segment) -> usize {
             Table::Progress => size_of::<Progress>(),
             _ => size_of::<Sighting>(),
         };
-    segment.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0) * row
+    segment.longest_piece() * row
 }

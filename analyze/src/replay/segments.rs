@@ -79,6 +79,8 @@ pub struct Piece {
     pub first_row: usize,
     /// How many rows.
     pub rows: usize,
+    /// No info-hash is lower than the one or higher than the other, in whatever order the rows are.
+    pub torrents: (Address, Address),
     /// No key is lower.
     pub low: Key,
     /// No key is higher.
@@ -88,7 +90,7 @@ pub struct Piece {
 impl Piece {
     /// Whether it has rows of its lowest and its highest key.
     fn is_exact(&self) -> bool {
-        self.low.info_hash == self.high.info_hash
+        self.torrents.0 == self.torrents.1
     }
 }
 
@@ -107,6 +109,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Rows of its longest piece.
+    pub fn longest_piece(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.rows).max().unwrap_or(0)
+    }
+
     /// Remembers that a file's keys do not ascend, if it is this one.
     pub fn is_out_of_order(&mut self, file: &Path) {
         if self.path == file {
@@ -287,6 +294,7 @@ fn spanning(
         group,
         first_row: rows.start,
         rows: rows.end.saturating_sub(rows.start),
+        torrents: (hash_low, hash_high),
         low: Key { info_hash: hash_low, ip: if one { ip_low } else { Address::FIRST } },
         high: Key { info_hash: hash_high, ip: if one { ip_high } else { Address::LAST } },
     }
@@ -305,12 +313,12 @@ fn in_order(pieces: &[Piece]) -> Option<Vec<Piece>> {
         lowest = if piece.is_exact() { piece.high } else { piece.low };
     }
     let mut highest = Key::LAST;
-    for (piece, known) in found.iter_mut().zip(pieces).rev() {
+    for piece in found.iter_mut().rev() {
         piece.high = piece.high.min(highest);
         if piece.low > piece.high {
             return None;
         }
-        highest = if known.is_exact() { piece.low } else { piece.high };
+        highest = if piece.is_exact() { piece.low } else { piece.high };
     }
     Some(found)
 }

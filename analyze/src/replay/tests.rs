@@ -189,7 +189,7 @@ fn reordered(bytes: Vec<u8>, group_rows: usize, order: Order) -> Vec<u8> {
 }
 
 /// Everything that is found, as text.
-fn found(events: &[Event], cut: Cut, pace: Pace, identity: Identity) -> String {
+fn found(events: &[Event], cut: Cut, pace: Pace, rules: &Rules) -> String {
     let folder = tempfile::tempdir().unwrap();
     write(events, cut, folder.path());
     let log = Log::open(&[folder.path().to_path_buf()]).unwrap();
@@ -205,14 +205,14 @@ fn found(events: &[Event], cut: Cut, pace: Pace, identity: Identity) -> String {
         sightings: true,
         thresholds: true,
     };
-    let rules = Rules { identity, ..Rules::default() };
     let geo = Geo::default();
-    let replay = replay_at(pace, &log, &rules, needs, &geo, &|_, _| ()).unwrap();
+    let replay = replay_at(pace, &log, rules, needs, &geo, &|_, _| ()).unwrap();
     let mut peers = Vec::new();
     let frame =
         replay.peers.lazy().unwrap().map_or_else(|| peers::empty().unwrap(), |rows| rows.collect().unwrap());
     for row in 0..frame.height() {
-        peers.push(format!("{:?}", frame.get(row)));
+        let values = frame.get(row).unwrap().into_iter().map(polars::prelude::AnyValue::into_static);
+        peers.push(format!("{:?}", values.collect::<Vec<_>>()));
     }
     let text = |frame: &DataFrame| {
         (0..frame.height()).map(|row| format!("{:?}", frame.get(row))).collect::<Vec<_>>()
@@ -237,6 +237,8 @@ proptest! {
         group_rows in 1..9_usize,
         range_rows in 1..30_usize,
         threads in 1..4_usize,
+        holds: bool,
+        only in proptest::option::of(0..2_u8),
         order in prop_oneof![
             Just(Order::Ascending),
             Just(Order::Descending),
@@ -245,9 +247,12 @@ proptest! {
         identity in prop_oneof![Just(Identity::Endpoint), Just(Identity::Ip), Just(Identity::PeerId)],
     ) {
         let events = events(&visits);
+        let info_hashes = only.map(|torrent| InfoHash([torrent; 20]).to_string()).into_iter().collect();
+        let selection = Selection { info_hashes, ..Selection::default() };
+        let rules = &Rules { selection, identity, ..Rules::default() };
         let whole = Cut { files: 1, group_rows: 1 << 20, order: Order::Ascending };
-        let expected = found(&events, whole, Pace { range_rows: 1 << 30, threads: 1, holds: true }, identity);
+        let expected = found(&events, whole, Pace { range_rows: 1 << 30, threads: 1, holds: true }, rules);
         let cut = Cut { files, group_rows, order };
-        prop_assert_eq!(found(&events, cut, Pace { range_rows, threads, holds: true }, identity), expected);
+        prop_assert_eq!(found(&events, cut, Pace { range_rows, threads, holds }, rules), expected);
     }
 }

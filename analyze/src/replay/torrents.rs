@@ -74,8 +74,10 @@ fn observed(
 ) -> Result<HashMap<Address, Option<i64>>, SegmentError> {
     let groups = workers::row_groups(segments, &[Table::Progress]);
     let of_group = |(segment, pieces): &(&Segment, &[Piece])| {
-        let may_tell =
-            |piece: &&Piece| piece.low.info_hash != piece.high.info_hash || asked_for(&piece.low.info_hash);
+        let may_tell = |piece: &&Piece| {
+            let (low, high) = piece.torrents;
+            low != high || asked_for(&low)
+        };
         let pieces: Vec<Piece> = pieces.iter().filter(may_tell).copied().collect();
         of_pieces(segment, &pieces)
     };
