@@ -1,17 +1,17 @@
 //! A result table as a CSV file: RFC 4180 with `\n`, absent values empty, every number in one fixed format.
 
 use std::{
-    fmt::Write as _,
     fs::File,
     io::{BufWriter, Write},
     path::Path,
 };
 
 use polars::prelude::{
-    AnyValue, DataFrame, Float64Chunked, PolarsError, Series, StringChunked, UInt64Chunked,
+    AnyValue, DataFrame, Float64Chunked, Int64Chunked, PolarsError, Series, StringChunked, UInt64Chunked,
 };
 
 use crate::{
+    digits,
     replay::workers,
     table::{Definition, Kind},
     time,
@@ -67,15 +67,13 @@ pub fn part(definition: &Definition, rows: &DataFrame) -> Result<Vec<u8>, CsvErr
     let mut csv = csv::Writer::from_writer(Vec::new());
     let columns = definition.columns.iter().map(|column| {
         let values = rows.column(column.name)?.as_materialized_series().rechunk();
-        Ok((Cells::of(&values), column.kind))
+        Ok((Cells::of(&values, column.kind), column.kind))
     });
     let columns = columns.collect::<Result<Vec<_>, PolarsError>>()?;
-    let mut text = String::new();
+    let mut room = String::new();
     for row in 0..rows.height() {
         for (cells, kind) in &columns {
-            text.clear();
-            cells.push(row, *kind, &mut text)?;
-            csv.write_field(&text)?;
+            csv.write_field(cells.text(row, *kind, &mut room)?)?;
         }
         csv.write_record(None::<&[u8]>)?;
     }
@@ -88,48 +86,52 @@ fn into_lines(csv: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, CsvError> {
 
 /// A column's values: those of the types that have many rows without a detour.
 enum Cells {
-    Floats(Float64Chunked),
+    /// Written with so many decimals.
+    Floats(Float64Chunked, usize),
     Numbers(UInt64Chunked),
     Others(Series),
     Texts(StringChunked),
+    Times(Int64Chunked),
 }
 
 impl Cells {
-    fn of(values: &Series) -> Self {
-        if let Ok(floats) = values.f64() {
-            Self::Floats(floats.clone())
-        } else if let Ok(numbers) = values.u64() {
+    fn of(values: &Series, kind: Kind) -> Self {
+        if let (Ok(floats), Some(decimals)) = (values.f64(), decimals(kind)) {
+            Self::Floats(floats.clone(), decimals)
+        } else if let (Ok(numbers), None) = (values.u64(), decimals(kind)) {
             Self::Numbers(numbers.clone())
         } else if let Ok(texts) = values.str() {
             Self::Texts(texts.clone())
+        } else if let (Ok(times), Kind::Time) = (values.datetime(), kind) {
+            Self::Times(times.physical().clone())
         } else {
             Self::Others(values.clone())
         }
     }
 
-    fn push(&self, row: usize, kind: Kind, out: &mut String) -> Result<(), PolarsError> {
-        // Writing to a String cannot fail.
+    /// A row's text, for which `room` may be used.
+    fn text<'a>(&'a self, row: usize, kind: Kind, room: &'a mut String) -> Result<&'a str, PolarsError> {
+        room.clear();
         match self {
-            Self::Floats(floats) => {
+            Self::Texts(texts) => return Ok(texts.get(row).unwrap_or_default()),
+            Self::Floats(floats, decimals) => {
                 if let Some(value) = floats.get(row) {
-                    match decimals(kind) {
-                        Some(decimals) => write!(out, "{value:.decimals$}").unwrap_or_default(),
-                        None => out.push_str(&text(&AnyValue::Float64(value), kind)),
-                    }
+                    digits::push_fixed(value, *decimals, room);
                 }
             }
             Self::Numbers(numbers) => {
                 if let Some(value) = numbers.get(row) {
-                    match decimals(kind) {
-                        Some(_) => out.push_str(&text(&AnyValue::UInt64(value), kind)),
-                        None => write!(out, "{value}").unwrap_or_default(),
-                    }
+                    digits::push(value, 1, room);
                 }
             }
-            Self::Texts(texts) => out.push_str(texts.get(row).unwrap_or_default()),
-            Self::Others(values) => out.push_str(&text(&values.get(row)?, kind)),
+            Self::Times(times) => {
+                if let Some(value) = times.get(row) {
+                    time::push_rfc3339(value, room);
+                }
+            }
+            Self::Others(values) => room.push_str(&text(&values.get(row)?, kind)),
         }
-        Ok(())
+        Ok(room)
     }
 }
 

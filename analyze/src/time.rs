@@ -1,6 +1,10 @@
 //! Times and durations as text: RFC 3339 in UTC ↔ microseconds since the Unix epoch, and `30s`, `15m`, `2h`, `1d`.
 
+use std::fmt::Write as _;
+
 use schema::{Timestamp, layout::Date};
+
+use crate::digits;
 
 /// Microseconds in a second.
 pub const SECOND_US: i64 = 1_000_000;
@@ -8,12 +12,24 @@ const DAY_S: i64 = 86_400;
 
 /// A time as RFC 3339 in UTC with microseconds, e.g. `2026-01-02T03:04:05.000006Z`.
 pub fn rfc3339(time_us: i64) -> String {
+    let mut text = String::with_capacity(27);
+    push_rfc3339(time_us, &mut text);
+    text
+}
+
+/// Appends it to a text.
+pub fn push_rfc3339(time_us: i64, out: &mut String) {
     let seconds = time_us.div_euclid(SECOND_US);
     let micros = time_us.rem_euclid(SECOND_US);
     let date = Date::of(Timestamp(time_us));
     let second_of_day = seconds.rem_euclid(DAY_S);
     let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-    format!("{date}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    // Writing to a String cannot fail.
+    write!(out, "{date}T").unwrap_or_default();
+    for (part, width, end) in [(hour, 2, ':'), (minute, 2, ':'), (second, 2, '.'), (micros, 6, 'Z')] {
+        digits::push(part.unsigned_abs(), width, out);
+        out.push(end);
+    }
 }
 
 /// Reads `2026-01-02`, `2026-01-02T03:04`, `2026-01-02T03:04:05` or with a fraction, UTC with or without `Z`.

@@ -14,11 +14,15 @@ use super::{
     workers,
 };
 
-/// Raw rows of the ranges that all threads replay at a time.
-const ROWS_AT_ONCE: usize = 800_000;
+/// Raw rows of the ranges that all threads replay at a time. Each range opens every file anew and reads its dictionaries
+/// again, so that shorter ones take longer, the more the more files there are.
+const ROWS_AT_ONCE: usize = 3_200_000;
 
 /// Raw rows of a range at least: each costs something, whatever its length.
 const FEWEST_ROWS: usize = 50_000;
+
+/// Ranges of each thread at least where there are rows enough, so that all are done at about the same time.
+const RANGES_OF_A_THREAD: usize = 8;
 
 /// Bytes that may be held for the next ranges, if of every file a whole piece were held.
 const HELD_BYTES: usize = 400 << 20;
@@ -54,6 +58,8 @@ impl Pace {
         if !self.holds {
             return self;
         }
+        let rows: usize = segments.iter().flat_map(|segment| &segment.pieces).map(|piece| piece.rows).sum();
+        let even = (rows / (self.threads * RANGES_OF_A_THREAD).max(1)).max(FEWEST_ROWS);
         let held: usize = segments.iter().filter(|segment| segment.is_sorted).map(held_bytes).sum();
         let holders = HELD_BYTES.checked_div(held).unwrap_or(self.threads).min(self.threads);
         let few = self.threads.min(FEW_THREADS);
@@ -62,7 +68,7 @@ impl Pace {
             return Self { range_rows: long, threads: few, holds: false };
         }
         let is_sorted = segments.iter().all(|segment| segment.is_sorted);
-        let range_rows = if is_sorted { self.range_rows } else { long };
+        let range_rows = if is_sorted { self.range_rows.min(even) } else { long };
         Self { range_rows, threads: holders, holds: true }
     }
 }

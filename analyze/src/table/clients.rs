@@ -1,6 +1,6 @@
 //! `clients`: which programs the peers run.
 
-use polars::prelude::{DataFrame, DataType, PolarsResult, coalesce, col, len, lit};
+use polars::prelude::{DataFrame, DataType, PolarsResult, coalesce, col, lit};
 
 use super::{
     Input,
@@ -30,15 +30,12 @@ pub const DEFINITION: Definition = Definition {
 
 /// Counts contacted peers by program.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let peers = input.peers()?;
+    let software = coalesce(&[col("software_of_id"), col("software_of_v")]);
+    let each = col("ip").is_not_null();
+    let rows = input.sums(
+        &[("software", software), ("peer_id_prefix", col("peer_id_prefix")), ("client", col("client"))],
+        &[("peers", each), ("confirmed_downloads", col("confirmed"))],
+    )?;
     let all = lit(input.replay.peers.height() as f64);
-    let rows = peers
-        .with_column(coalesce(&[col("software_of_id"), col("software_of_v")]).alias("software"))
-        .group_by([col("software"), col("peer_id_prefix"), col("client")])
-        .agg([
-            len().alias("peers"),
-            col("confirmed").cast(DataType::UInt64).sum().alias("confirmed_downloads"),
-        ])
-        .with_column((col("peers").cast(DataType::Float64) / all).alias("share"));
-    DEFINITION.finish(rows)
+    DEFINITION.finish(rows.with_column((col("peers").cast(DataType::Float64) / all).alias("share")))
 }

@@ -1,6 +1,6 @@
 //! `confirmed_hourly`: confirmed downloads over time.
 
-use polars::prelude::{DataFrame, PolarsResult, col, len, lit};
+use polars::prelude::{DataFrame, PolarsResult, col, lit};
 
 use super::{
     Input,
@@ -23,11 +23,8 @@ pub const DEFINITION: Definition = Definition {
 /// Counts confirmed downloads by bucket and torrent.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let at = || col("reached_at");
-    let rows = input
-        .peers()?
-        .filter(col("confirmed"))
-        .with_column((at() - at() % lit(input.rules.bucket_us)).alias("hour"))
-        .group_by([col("hour"), col("info_hash")])
-        .agg([len().alias("confirmed_downloads")]);
-    DEFINITION.finish(rows)
+    let hour = at() - at() % lit(input.rules.bucket_us);
+    let by = [("hour", hour), ("info_hash", col("info_hash"))];
+    let rows = input.sums(&by, &[("confirmed_downloads", col("confirmed"))])?;
+    DEFINITION.finish(rows.filter(col("confirmed_downloads").gt(lit(0_u64))))
 }

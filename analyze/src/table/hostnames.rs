@@ -41,9 +41,9 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
         return DEFINITION.empty();
     }
     let confirmed = input
-        .peers()?
+        .of_parts(|part| part.filter(col("confirmed")).select([col("ip")]))?
         .group_by([col("ip")])
-        .agg([col("confirmed").cast(DataType::UInt64).sum().alias("confirmed_downloads")]);
+        .agg([len().cast(DataType::UInt64).alias("confirmed_downloads")]);
     let by_ip = || [col("ip")];
     let rows = looked_up
         .lazy()

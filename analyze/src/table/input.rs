@@ -1,11 +1,13 @@
 //! What the tables are made of: the replay, and the log for tables of raw rows.
 
-use polars::prelude::{DataFrame, DataType, IntoLazy, LazyFrame, PolarsResult, col, lit};
+use polars::prelude::{
+    DataFrame, DataType, Expr, IntoLazy, LazyFrame, PolarsResult, UnionArgs, col, concat, lit,
+};
 
 use crate::{
     geo::Geo,
     log::Log,
-    replay::{Replay, Rules, identity::left_join, peers},
+    replay::{Replay, Rules, identity::left_join, peers, workers},
 };
 
 /// The info-hash of incoming contacts that failed before they named one.
@@ -35,6 +37,29 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The same in parts that fit into memory, one after the other in the order of torrents and addresses; at least one.
+    pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
+        let parts = self.replay.peers.parts()?;
+        if parts.is_empty() { Ok(vec![peers::empty()?.lazy()]) } else { Ok(parts) }
+    }
+
+    /// What `make` makes of the peers, part by part, in one frame: what is far smaller than all peers.
+    pub fn of_parts(&self, make: impl Fn(LazyFrame) -> LazyFrame + Sync) -> PolarsResult<LazyFrame> {
+        let found = workers::each(&self.parts()?, |part| make(part.clone()).collect())?;
+        concat(found.into_iter().map(IntoLazy::lazy).collect::<Vec<_>>(), UnionArgs::default())
+    }
+
+    /// Named sums of numbers over the peers, by what `by` tells of them under names.
+    pub fn sums(&self, by: &[(&str, Expr)], numbers: &[(&str, Expr)]) -> PolarsResult<LazyFrame> {
+        let named = |(name, expr): &(&str, Expr)| expr.clone().alias(*name);
+        let sum = |number: Expr| number.cast(DataType::UInt64).sum();
+        let key: Vec<Expr> = by.iter().map(named).collect();
+        let sums: Vec<Expr> = numbers.iter().map(|number| sum(named(number))).collect();
+        let of_parts = self.of_parts(|part| part.group_by(&key).agg(&sums))?;
+        let key: Vec<Expr> = by.iter().map(|(name, _)| col(*name)).collect();
+        Ok(of_parts.group_by(key).agg(numbers.iter().map(|(name, _)| sum(col(*name))).collect::<Vec<_>>()))
+    }
+
     /// What the replay found, and whether its places are known well enough for the tables of places.
     pub fn new(log: &'a Log, rules: &'a Rules, replay: &'a Replay, geo: &Geo) -> PolarsResult<Self> {
         let has_cities = geo.has_cities();
@@ -54,14 +79,18 @@ pub fn by_place(input: &Input<'_>, by: &[&str]) -> PolarsResult<LazyFrame> {
         .lazy()
         .group_by(key.clone())
         .agg([col("peers").sum(), col("contacted_peers").sum()]);
-    let trusted = || col("flagged").not();
-    let peers = input.peers()?.group_by(key.clone()).agg([
-        col("confirmed").cast(DataType::UInt64).sum().alias("confirmed_downloads"),
-        col("mean_speed_bytes_per_s").filter(trusted()).median().alias("median_speed_bytes_per_s"),
-        col("max_speed_bytes_per_s").filter(trusted()).max(),
+    let nulls_meet = || polars::prelude::JoinArgs { nulls_equal: true, ..left_join() };
+    let named: Vec<_> = by.iter().map(|name| (*name, col(*name))).collect();
+    let confirmed = input.sums(&named, &[("confirmed_downloads", col("confirmed"))])?;
+    let speeds = [col("mean_speed_bytes_per_s"), col("max_speed_bytes_per_s")];
+    let shown = [&key[..], &speeds].concat();
+    let speeds = input.of_parts(|part| super::speeds::measured(part).select(&shown))?;
+    let speeds = speeds.group_by(key.clone()).agg([
+        col("mean_speed_bytes_per_s").median().alias("median_speed_bytes_per_s"),
+        col("max_speed_bytes_per_s").max(),
     ]);
-    let nulls_meet = polars::prelude::JoinArgs { nulls_equal: true, ..left_join() };
-    let rows = counts.join(peers, key.clone(), key, nulls_meet);
+    let rows = counts.join(confirmed, key.clone(), key.clone(), nulls_meet());
+    let rows = rows.join(speeds, key.clone(), key, nulls_meet());
     Ok(rows.with_column(col("confirmed_downloads").fill_null(lit(0_u64))))
 }
 

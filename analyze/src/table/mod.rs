@@ -27,6 +27,7 @@ pub mod thresholds;
 pub mod trackers;
 pub mod visits;
 
+mod by_torrent;
 mod input;
 mod streamed;
 

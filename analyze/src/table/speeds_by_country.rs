@@ -28,7 +28,8 @@ pub const DEFINITION: Definition = Definition {
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let speed = || col("mean_speed_bytes_per_s");
     let quantile = |share: f64| speed().quantile(lit(share), QuantileMethod::Linear);
-    let rows = super::speeds::measured(input.peers()?).group_by([col("country")]).agg([
+    let measured = input.of_parts(|part| super::speeds::measured(part).select([col("country"), speed()]))?;
+    let rows = measured.group_by([col("country")]).agg([
         len().alias("peers"),
         speed().min().alias("min_speed_bytes_per_s"),
         quantile(0.25).alias("q1_speed_bytes_per_s"),

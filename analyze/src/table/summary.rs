@@ -1,14 +1,15 @@
 //! `summary`: one row per torrent, and one for all of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 use polars::prelude::{
-    DataFrame, DataType, IntoColumn, IntoLazy, NULL, NamedFrom, PolarsResult, Series, UnionArgs, col, concat,
-    lit,
+    DataFrame, DataType, IntoColumn, IntoLazy, LazyFrame, NULL, NamedFrom, PolarsResult, Series, UnionArgs,
+    col, concat, lit,
 };
 
 use super::{
     Input,
+    by_torrent::{ByTorrent, grouped},
     definition::{Definition, Kind, column},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         departure::Stay,
         detection::{self, Pattern, Watch},
     },
-    replay::scrape,
+    replay::{Threshold, scrape},
     time::SECOND_US,
 };
 
@@ -81,29 +82,25 @@ pub const DEFINITION: Definition = Definition {
 
 /// Counts peers, downloads and flags per torrent, and over all of them.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let truth = |name: &str| col(name).cast(DataType::UInt64).sum();
-    let counts = || {
-        [
-            truth("confirmed").alias("confirmed_downloads"),
-            truth("already_complete"),
-            truth("flagged"),
-            col("mean_speed_bytes_per_s")
-                .filter(col("flagged").not())
-                .median()
-                .alias("median_speed_bytes_per_s"),
-        ]
-    };
+    const COUNTED: [(&str, &str); 3] = [
+        ("confirmed_downloads", "confirmed"),
+        ("already_complete", "already_complete"),
+        ("flagged", "flagged"),
+    ];
     let by = || [col("info_hash")];
+    let counted = COUNTED.map(|(name, truth)| (name, col(truth)));
+    let counts = input.sums(&[("info_hash", col("info_hash"))], &counted)?.collect()?.lazy();
+    let medians = medians(input)?.lazy();
     let join = super::left_join;
     let full = super::full_join;
     let torrents = input.replay.torrents.clone().lazy();
     let swarms = input.replay.swarms.clone().lazy().filter(col("info_hash").neq(lit(super::NO_INFO_HASH)));
     let rows = torrents
         .join(swarms.clone(), by(), by(), full())
-        .join(input.peers()?.group_by(by()).agg(counts()), by(), by(), join())
+        .join(counts.clone(), by(), by(), join())
         .join(scraped(input)?.lazy(), by(), by(), join());
     let estimates = estimates(input)?;
-    let all = input.peers()?.select(counts()).with_columns([
+    let all = counts.select(COUNTED.map(|(name, _)| col(name).sum())).with_columns([
         lit(ALL).alias("info_hash"),
         lit(NULL).cast(DataType::String).alias("name"),
         lit(NULL).alias("size_bytes"),
@@ -122,6 +119,7 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let columns = |rows: polars::prelude::LazyFrame| {
         let count = |name: &str| col(name).cast(DataType::UInt64).fill_null(lit(0_u64));
         let estimate = |name: &str| col(name).cast(DataType::UInt64);
+        let rows = rows.join(medians.clone(), by(), by(), join());
         rows.join(estimates.clone().lazy(), by(), by(), join()).select([
             col("info_hash"),
             col("name"),
@@ -158,12 +156,11 @@ fn scraped(input: &Input<'_>) -> PolarsResult<DataFrame> {
 
 /// The estimated downloads of each torrent with a confirmed one, and of all: the rates are learnt from all of them.
 fn estimates(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let patterns = patterns(input)?;
-    let all: Vec<Pattern> = patterns.values().flatten().copied().collect();
+    let watched = ByTorrent::of(input, |part| patterns(part, input.rules.threshold))?;
     let mut estimates: Vec<(&str, Estimate)> = Vec::new();
-    if let Some(watch) = Watch::of(&all) {
-        estimates.push((ALL, watch.downloads(&all)));
-        estimates.extend(patterns.iter().map(|(info_hash, own)| (info_hash.as_str(), watch.downloads(own))));
+    if let Some(watch) = Watch::of(&watched.values) {
+        estimates.push((ALL, watch.downloads(&watched.values)));
+        estimates.extend(watched.iter().map(|(info_hash, own)| (info_hash, watch.downloads(own))));
     }
     let count = |name: &str, read: fn(&Estimate) -> f64| {
         // Downloads are whole, and no end of the interval may lie inside of it.
@@ -186,9 +183,28 @@ fn estimates(input: &Input<'_>) -> PolarsResult<DataFrame> {
     ])
 }
 
-/// How each confirmed download was watched, by torrent; times in seconds since the swarm's watch began.
-fn patterns(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Pattern>>> {
-    const NUMBERS: [&str; 11] = [
+/// The median of the mean speeds of each torrent's peers, and that of all.
+fn medians(input: &Input<'_>) -> PolarsResult<DataFrame> {
+    const SPEED: &str = "mean_speed_bytes_per_s";
+    let speeds = ByTorrent::of(input, |part| {
+        let measured = super::speeds::measured(part).select(["info_hash", SPEED].map(col)).collect()?;
+        let hashes = measured.column("info_hash")?.str()?;
+        Ok(grouped(hashes.iter().zip(measured.column(SPEED)?.f64()?.iter())))
+    })?;
+    let median = |speeds: &[f64]| Series::new("".into(), speeds).median();
+    let (info_hashes, medians): (Vec<&str>, Vec<Option<f64>>) = iter::once((ALL, &speeds.values[..]))
+        .chain(speeds.iter())
+        .map(|(info_hash, own)| (info_hash, median(own)))
+        .unzip();
+    DataFrame::new_infer_height(vec![
+        Series::new("info_hash".into(), info_hashes).into_column(),
+        Series::new("median_speed_bytes_per_s".into(), medians).into_column(),
+    ])
+}
+
+/// How each confirmed download among some peers was watched, torrent by torrent.
+fn patterns(peers: LazyFrame, threshold: Threshold) -> PolarsResult<Vec<(String, Vec<Pattern>)>> {
+    const NUMBERS: [&str; 10] = [
         "watched_from",
         "came_after",
         "first_at",
@@ -199,51 +215,36 @@ fn patterns(input: &Input<'_>) -> PolarsResult<BTreeMap<String, Vec<Pattern>>> {
         "piece_count",
         "stayed_us",
         "gone_us",
-        "peer_port",
     ];
-    let confirmed = input
-        .peers()?
-        .filter(col("confirmed"))
-        .sort(
-            ["info_hash", "ip", "peer_port", "alias", "first_at"],
-            polars::prelude::SortMultipleOptions::default().with_nulls_last(true),
-        )
-        .select([NUMBERS.map(col).to_vec(), vec![col("info_hash"), col("live")]].concat())
-        .collect()?;
+    let shown = [NUMBERS.map(col).to_vec(), vec![col("info_hash"), col("live")]].concat();
+    let confirmed = peers.filter(col("confirmed")).select(shown).collect()?;
     let columns = NUMBERS
         .iter()
         .map(|name| Ok((*name, confirmed.column(name)?.i64()?.iter().collect::<Vec<_>>())))
         .collect::<PolarsResult<BTreeMap<_, _>>>()?;
-    let hashes = confirmed.column("info_hash")?.str()?.iter();
-    let mut patterns: BTreeMap<String, Vec<Pattern>> = BTreeMap::new();
-    for (row, (info_hash, live)) in hashes.zip(confirmed.column("live")?.bool()?.iter()).enumerate() {
+    let patterns = confirmed.column("live")?.bool()?.iter().enumerate().map(|(row, live)| {
         let number = |name: &str| columns.get(name)?.get(row).copied().flatten();
-        let pattern = || {
-            let first_at = number("first_at")?;
-            let watched_from = number("watched_from").unwrap_or(first_at).min(first_at);
-            let needed = input.rules.threshold.pieces(u32::try_from(number("piece_count")?).ok()?);
-            let earliest_at =
-                number("came_after").map_or(watched_from, |came| came.clamp(watched_from, first_at));
-            let since = |time: i64| (time - watched_from) as f64 / SECOND_US as f64;
-            let share = |pieces: i64| pieces as f64 / f64::from(needed);
-            let seconds = |us: i64| us as f64 / SECOND_US as f64;
-            Some(Pattern {
-                earliest_at: since(earliest_at),
-                first_at: since(first_at),
-                first_share: share(number("first_pieces")?),
-                below_at: since(number("below_at")?),
-                below_share: share(number("below_pieces")?),
-                confirmed_at: since(number("reached_at")?),
-                live: live.unwrap_or_default(),
-                stay: Stay {
-                    at_least: number("stayed_us").map_or(0.0, seconds),
-                    gone_by: number("gone_us").map(seconds),
-                },
-            })
-        };
-        if let (Some(info_hash), Some(pattern)) = (info_hash, pattern()) {
-            patterns.entry(info_hash.to_owned()).or_default().push(pattern);
-        }
-    }
-    Ok(patterns)
+        let first_at = number("first_at")?;
+        let watched_from = number("watched_from").unwrap_or(first_at).min(first_at);
+        let needed = threshold.pieces(u32::try_from(number("piece_count")?).ok()?);
+        let earliest_at =
+            number("came_after").map_or(watched_from, |came| came.clamp(watched_from, first_at));
+        let since = |time: i64| (time - watched_from) as f64 / SECOND_US as f64;
+        let share = |pieces: i64| pieces as f64 / f64::from(needed);
+        let seconds = |us: i64| us as f64 / SECOND_US as f64;
+        Some(Pattern {
+            earliest_at: since(earliest_at),
+            first_at: since(first_at),
+            first_share: share(number("first_pieces")?),
+            below_at: since(number("below_at")?),
+            below_share: share(number("below_pieces")?),
+            confirmed_at: since(number("reached_at")?),
+            live: live.unwrap_or_default(),
+            stay: Stay {
+                at_least: number("stayed_us").map_or(0.0, seconds),
+                gone_by: number("gone_us").map(seconds),
+            },
+        })
+    });
+    Ok(grouped(confirmed.column("info_hash")?.str()?.iter().zip(patterns)))
 }
