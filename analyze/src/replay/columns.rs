@@ -1,47 +1,62 @@
 //! Columns of a Parquet batch, read row by row whatever version of the schema wrote them; one that is not there is null.
 
 use arrow::{
-    array::{
-        Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Int64Array, RecordBatch, StringViewArray,
-    },
+    array::{Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Int64Array, StringViewArray},
     compute::cast,
     datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType},
 };
 
+use super::batch::Batch;
+
 /// A column of texts; the few different ones of a column such as `kind` are looked at once a batch.
 pub struct Texts<'a> {
     array: Option<&'a StringViewArray>,
+    /// What every row has.
+    constant: Option<&'a str>,
     seen: Vec<(u128, u32)>,
 }
 
 impl<'a> Texts<'a> {
     /// The column of a batch; one that is not there is null throughout.
-    pub fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, String> {
+    pub fn of(batch: &'a Batch, name: &str) -> Result<Self, String> {
         let array = match batch.column_by_name(name) {
             None => None,
             Some(column) => Some(column.as_string_view_opt().ok_or_else(|| wrong(name))?),
         };
-        Ok(Self { array, seen: Vec::new() })
+        Ok(Self { array, constant: batch.constant(name), seen: Vec::new() })
     }
 
     /// A row's text.
     pub fn text(&self, row: usize) -> Option<&'a str> {
+        if self.constant.is_some() {
+            return self.constant;
+        }
         let array = self.array?;
         (row < array.len() && array.is_valid(row)).then(|| array.value(row))
     }
 
     /// What says whether two rows of this batch have the same text without looking at it; it may differ nevertheless.
     pub fn view(&self, row: usize) -> Option<u128> {
+        if self.constant.is_some() {
+            return Some(0);
+        }
         self.array?.views().get(row).copied()
     }
 
     /// Whether a text of the batch may begin so: a glance at all rows, after which few batches are left to be read.
     pub fn some_may_begin(&self, start: &[u8]) -> bool {
-        self.array.is_some_and(|array| some_begins(array.views(), start))
+        self.constant.is_some_and(|text| text.as_bytes().starts_with(start))
+            || self.array.is_some_and(|array| some_begins(array.views(), start))
     }
 
     /// What `code` makes of a row's text, which is asked once for most texts; 0 for null.
     pub fn code(&mut self, row: usize, code: impl FnOnce(&str) -> u32) -> u32 {
+        if let Some(text) = self.constant {
+            return match self.seen.first() {
+                Some((_, code)) => *code,
+                None => self.see(0, code(text)),
+            };
+        }
         let Some(array) = self.array.filter(|array| row < array.len() && array.is_valid(row)) else {
             return 0;
         };
@@ -49,11 +64,14 @@ impl<'a> Texts<'a> {
         if let Some((_, code)) = self.seen.iter().find(|(seen, _)| seen == view) {
             return *code;
         }
-        let code = code(array.value(row));
+        self.see(*view, code(array.value(row)))
+    }
+
+    fn see(&mut self, view: u128, code: u32) -> u32 {
         if self.seen.len() >= 16 {
             self.seen.clear();
         }
-        self.seen.push((*view, code));
+        self.seen.push((view, code));
         code
     }
 }
@@ -79,7 +97,7 @@ pub struct Numbers(Option<Int64Array>);
 
 impl Numbers {
     /// The column of a batch.
-    pub fn of(batch: &RecordBatch, name: &str) -> Result<Self, String> {
+    pub fn of(batch: &Batch, name: &str) -> Result<Self, String> {
         let Some(column) = batch.column_by_name(name) else { return Ok(Self(None)) };
         let cast_to = |to: &DataType| cast(column, to).map_err(|error| format!("column {name}: {error}"));
         let micros = |times: &ArrayRef| {
@@ -117,7 +135,7 @@ pub struct Bytes<'a>(Option<&'a BinaryViewArray>);
 
 impl<'a> Bytes<'a> {
     /// The column of a batch.
-    pub fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, String> {
+    pub fn of(batch: &'a Batch, name: &str) -> Result<Self, String> {
         let Some(column) = batch.column_by_name(name) else { return Ok(Self(None)) };
         Ok(Self(Some(column.as_binary_view_opt().ok_or_else(|| wrong(name))?)))
     }
@@ -139,7 +157,7 @@ pub struct Truths<'a>(Option<&'a BooleanArray>);
 
 impl<'a> Truths<'a> {
     /// The column of a batch.
-    pub fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, String> {
+    pub fn of(batch: &'a Batch, name: &str) -> Result<Self, String> {
         let Some(column) = batch.column_by_name(name) else { return Ok(Self(None)) };
         Ok(Self(Some(column.as_boolean_opt().ok_or_else(|| wrong(name))?)))
     }

@@ -1,9 +1,9 @@
 //! Batches of raw tables → rows of [`super::rows`].
 
-use arrow::array::RecordBatch;
 use schema::table::{ContactOutcome, Direction, ProgressKind, Table};
 
 use super::{
+    batch::Batch,
     columns::{Bytes, Numbers, Texts, Truths},
     ourselves::{CLIENT, is_our_id},
     rows::{Contact, PeerId, Progress, Sighting, Vocabulary},
@@ -29,7 +29,7 @@ pub trait Decode: Sized + Copy {
     type Columns<'a>;
 
     /// Finds the columns.
-    fn columns(batch: &RecordBatch) -> Result<Self::Columns<'_>, String>;
+    fn columns(batch: &Batch) -> Result<Self::Columns<'_>, String>;
 
     /// The row at a place; `None` for one that does not count.
     fn row(
@@ -85,7 +85,7 @@ impl Decode for Contact {
     ];
     type Columns<'a> = ContactColumns<'a>;
 
-    fn columns(batch: &RecordBatch) -> Result<Self::Columns<'_>, String> {
+    fn columns(batch: &Batch) -> Result<Self::Columns<'_>, String> {
         Ok(ContactColumns {
             time: Numbers::of(batch, "time")?,
             run: Texts::of(batch, "run")?,
@@ -156,7 +156,7 @@ impl Decode for Progress {
         &["time", "run", "contact", "port", "direction", "kind", "settled", "pieces"];
     type Columns<'a> = ProgressColumns<'a>;
 
-    fn columns(batch: &RecordBatch) -> Result<Self::Columns<'_>, String> {
+    fn columns(batch: &Batch) -> Result<Self::Columns<'_>, String> {
         Ok(ProgressColumns {
             time: Numbers::of(batch, "time")?,
             run: Texts::of(batch, "run")?,
@@ -209,7 +209,7 @@ impl Decode for Sighting {
     const COLUMNS: &'static [&'static str] = &["time", "run", "port", "source"];
     type Columns<'a> = SightingColumns<'a>;
 
-    fn columns(batch: &RecordBatch) -> Result<Self::Columns<'_>, String> {
+    fn columns(batch: &Batch) -> Result<Self::Columns<'_>, String> {
         Ok(SightingColumns {
             time: Numbers::of(batch, "time")?,
             run: Texts::of(batch, "run")?,

@@ -1,8 +1,7 @@
 //! Raw rows of a range of keys: which rows of the files are in it, and which of them have one key.
 
-use arrow::array::RecordBatch;
-
 use super::{
+    batch::Batch,
     columns::Texts,
     decode::{Decode, Wanted},
     rows::{Address, Vocabulary},
@@ -204,7 +203,7 @@ struct Sink<'a, T> {
 impl<T: Decode> Sink<'_, T> {
     fn take(
         &mut self,
-        batch: &RecordBatch,
+        batch: &Batch,
         loaded: &mut Loaded<T>,
         wanted: Wanted<'_>,
         last: &mut Option<Key>,

@@ -5,6 +5,7 @@
 //! sightings that are judged together, and memory follows the size of ranges and not that of the log.
 
 pub mod arrival;
+pub mod batch;
 pub mod calls;
 pub mod columns;
 pub mod cuts;

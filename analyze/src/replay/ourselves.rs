@@ -14,6 +14,7 @@ use schema::table::{ContactOutcome, Source, Table};
 use serde_json::Value;
 
 use super::{
+    batch::Batch,
     columns::{Bytes, Numbers, Texts},
     decode,
     rows::{Address, Contact, PeerId},
@@ -199,7 +200,7 @@ struct Showing<'a> {
 }
 
 impl<'a> Showing<'a> {
-    fn of(batch: &'a arrow::array::RecordBatch) -> Result<Self, String> {
+    fn of(batch: &'a Batch) -> Result<Self, String> {
         Ok(Self {
             outcome: Texts::of(batch, "outcome")?,
             handshake: Texts::of(batch, "outcome")?,

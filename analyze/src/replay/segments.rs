@@ -11,10 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{DataType, Field, Schema},
-};
+use arrow::datatypes::{DataType, Field, Schema};
 use parquet::{
     arrow::{
         ProjectionMask,
@@ -30,7 +27,10 @@ use parquet::{
 };
 use schema::{disk::Reader, segment::guarded, table::Table};
 
-use super::rows::Address;
+use super::{
+    batch::{Batch, constants},
+    rows::Address,
+};
 use crate::log::Log;
 
 /// What is wrong with a file whose rows are out of order: it is to be read otherwise.
@@ -148,23 +148,29 @@ impl Segment {
         Ok(Self { table, path: path.to_path_buf(), reader, metadata, pieces, is_sorted })
     }
 
-    /// Reads columns of some pieces, which are in order, batch by batch; a column the file lacks is not in the batches.
+    /// Reads columns of some pieces, which are in order, batch by batch; a column the file lacks is not in the batches, and of
+    /// texts that all rows of a row group have only one is.
     pub fn read(
         &self,
         columns: &[&str],
         pieces: &[Piece],
-        batch: impl FnMut(&RecordBatch) -> Result<(), String>,
+        batch: impl FnMut(&Batch) -> Result<(), String>,
     ) -> Result<(), SegmentError> {
         let read = guarded(|| self.read_groups(columns, pieces, batch));
         read.unwrap_or_else(|error| Err(error.to_string()))
             .map_err(|problem| SegmentError { file: self.path.clone(), problem })
     }
 
+    fn is_text(&self, column: &str) -> bool {
+        let field = self.metadata.schema().field_with_name(column);
+        field.is_ok_and(|field| *field.data_type() == DataType::Utf8View)
+    }
+
     fn read_groups(
         &self,
         columns: &[&str],
         pieces: &[Piece],
-        mut batch: impl FnMut(&RecordBatch) -> Result<(), String>,
+        mut batch: impl FnMut(&Batch) -> Result<(), String>,
     ) -> Result<(), String> {
         let mut rest = pieces;
         while let Some(group) = rest.first().map(|piece| piece.group) {
@@ -176,7 +182,11 @@ impl Segment {
             let all = usize::try_from(rows).unwrap_or(0);
             let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), all);
             let schema = self.metadata.metadata().file_metadata().schema_descr();
-            let mask = ProjectionMask::columns(schema, columns.iter().copied());
+            let texts = columns.iter().copied().filter(|name| self.is_text(name));
+            let constants = constants(self.metadata.metadata().row_group(group), texts);
+            let decoded = columns.iter().copied();
+            let decoded = decoded.filter(|name| constants.iter().all(|constant| constant.name != *name));
+            let mask = ProjectionMask::columns(schema, decoded);
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
                 self.reader.clone(),
                 self.metadata.clone(),
@@ -188,7 +198,7 @@ impl Segment {
             .build()
             .map_err(|error| error.to_string())?;
             for rows in reader {
-                batch(&rows.map_err(|error| error.to_string())?)?;
+                batch(&Batch::new(rows.map_err(|error| error.to_string())?, Arc::clone(&constants)))?;
             }
         }
         Ok(())
@@ -336,7 +346,11 @@ fn bounds(group: &RowGroupMetaData, column: Option<usize>) -> (Address, Address)
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
+
     use super::*;
+    use crate::replay::columns::Texts;
 
     fn key(info_hash: &str, ip: &str) -> Key {
         Key { info_hash: Address::new(info_hash.as_bytes()), ip: Address::new(ip.as_bytes()) }
@@ -379,5 +393,62 @@ mod tests {
         for pieces in [&[][..], &[low, high], &[both, both], &[low, both, high], &[both, low, high]] {
             assert!(in_order(pieces).is_some(), "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn texts_that_all_rows_of_a_row_group_have_are_read_as_written() {
+        let long = "x".repeat(200);
+        let groups: [[Option<&str>; 4]; 6] = [
+            [Some("one"); 4],
+            [Some("two"); 4],
+            [Some("one"), Some("one"), Some("two"), Some("one")],
+            [Some("one"), None, Some("one"), Some("one")],
+            [None; 4],
+            [Some(&long); 4],
+        ];
+        let texts: Vec<Option<&str>> = groups.concat();
+        let ips: Vec<String> = (0..texts.len()).map(|row| format!("10.0.0.{}", 100 + row)).collect();
+        let columns: [(&str, ArrayRef); 3] = [
+            ("info_hash", Arc::new(StringArray::from(vec!["a"; texts.len()]))),
+            ("ip", Arc::new(StringArray::from_iter_values(&ips))),
+            ("run", Arc::new(StringArray::from(texts.clone()))),
+        ];
+        let rows =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, values)| (name, values, true)));
+        let rows = rows.unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(4)).build();
+        let mut writer =
+            ArrowWriter::try_new(file.reopen().unwrap(), rows.schema(), Some(properties)).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+
+        let segment = Segment::open(Table::Progress, file.path()).unwrap();
+        let (mut found, mut codes, mut constant) = (Vec::new(), Vec::new(), Vec::new());
+        let read = segment.read(&["info_hash", "ip", "run"], &segment.pieces, |batch| {
+            let (mut run, ip) = (Texts::of(batch, "run")?, Texts::of(batch, "ip")?);
+            constant.push((batch.constant("info_hash").is_some(), batch.constant("run").is_some()));
+            for row in 0..batch.num_rows() {
+                found.push((ip.text(row).map(str::to_owned), run.text(row).map(str::to_owned)));
+                codes.push(run.code(row, |text| u32::try_from(text.len()).unwrap()));
+            }
+            Ok(())
+        });
+        read.unwrap();
+        let expected = ips.iter().zip(&texts).map(|(ip, text)| (Some(ip.clone()), text.map(str::to_owned)));
+        assert_eq!(found, expected.collect::<Vec<_>>());
+        let lengths = texts.iter().map(|text| text.map_or(0, |text| u32::try_from(text.len()).unwrap()));
+        assert_eq!(codes, lengths.collect::<Vec<_>>());
+        let expected =
+            [(true, true), (true, true), (true, false), (true, false), (true, false), (true, false)];
+        assert_eq!(constant, expected);
+        // A file of which nothing is left to be decoded still has its rows.
+        let mut rows = 0;
+        let read = segment.read(&["info_hash"], &segment.pieces, |batch| {
+            rows += batch.num_rows();
+            Ok(())
+        });
+        read.unwrap();
+        assert_eq!(rows, texts.len());
     }
 }
