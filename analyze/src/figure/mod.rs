@@ -54,7 +54,8 @@ use polars::prelude::{DataFrame, PolarsError, PolarsResult};
 
 use crate::facts::Facts;
 use crate::map::Atlas;
-use crate::table::Tables;
+use crate::replay::workers;
+use crate::table::{Definition, Tables};
 use svg::{Anchor, Drawing, rect, text as svg_text};
 
 /// Why a figure could not be made.
@@ -219,13 +220,12 @@ pub fn draw_all(tables: &Tables, facts: &Facts, out: &Path) -> Result<Vec<Figure
 /// Draws every table worth looking at, in the order of the report, and writes nothing.
 pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> {
     let names = Names::of(tables.get("summary"))?;
-    let atlas = std::cell::LazyCell::new(Atlas::load);
+    let atlas = std::sync::LazyLock::new(Atlas::load);
     let atlas = || match &*atlas {
         Ok(atlas) => Ok(atlas),
         Err(error) => Err(PolarsError::ComputeError(error.to_string().into())),
     };
-    let mut figures = Vec::new();
-    for (definition, rows) in tables.iter() {
+    let draw = |(definition, rows): &(&'static Definition, &DataFrame)| {
         let drawn = match definition.name {
             "cities" => atlas().and_then(|atlas| Ok(vec![cities::draw(rows, atlas)?])),
             "clients" => one(clients::draw(rows)),
@@ -251,11 +251,12 @@ pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> 
             "thresholds" => one(thresholds::draw(rows, facts)),
             "trackers" => one(trackers::draw(rows)),
             "visits" => one(visits::draw(rows)),
-            _ => continue,
+            _ => Ok(Vec::new()),
         };
-        figures.extend(drawn.map_err(|source| FigureError::Table { stem: definition.name, source })?);
-    }
-    Ok(figures)
+        drawn.map_err(|source| FigureError::Table { stem: definition.name, source })
+    };
+    let drawn = workers::each(&tables.iter().collect::<Vec<_>>(), draw)?;
+    Ok(drawn.into_iter().flatten().collect())
 }
 
 fn one(figure: PolarsResult<Figure>) -> PolarsResult<Vec<Figure>> {

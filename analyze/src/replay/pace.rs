@@ -22,7 +22,7 @@ const ROWS_AT_ONCE: usize = 3_200_000;
 const FEWEST_ROWS: usize = 50_000;
 
 /// Ranges of each thread at least where there are rows enough, so that all are done at about the same time.
-const RANGES_OF_A_THREAD: usize = 8;
+const RANGES_OF_A_THREAD: usize = 24;
 
 /// Bytes that may be held for the next ranges, if of every file a whole piece were held.
 const HELD_BYTES: usize = 400 << 20;

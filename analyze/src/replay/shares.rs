@@ -11,8 +11,8 @@ use std::{
 
 use super::range::Range;
 
-/// Ranges that must be left to a share that gives half of them away: a share's beginning costs about as much as one or two.
-const FEWEST_PARTED: usize = 4;
+/// Ranges that must be left to a share that gives half of them away.
+const FEWEST_PARTED: usize = 2;
 
 /// A log's ranges and who replays which.
 #[derive(Debug)]
@@ -103,7 +103,11 @@ mod tests {
         assert_eq!(places(&shares, third), [16, 17, 18, 19]);
         let fourth = shares.part().unwrap();
         assert_eq!(places(&shares, fourth), [14, 15]);
-        assert_eq!(shares.part(), None, "three are left, and not worth it");
-        assert_eq!(places(&shares, 1), [11, 12, 13]);
+        let fifth = shares.part().unwrap();
+        assert_eq!(places(&shares, fifth), [13]);
+        let sixth = shares.part().unwrap();
+        assert_eq!(places(&shares, sixth), [12]);
+        assert_eq!(shares.part(), None, "the last one left is its own share's next");
+        assert_eq!(places(&shares, 1), [11]);
     }
 }

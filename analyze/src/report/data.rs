@@ -2,7 +2,10 @@
 //!
 //! Torrents are numbered by their confirmed downloads; −1 stands for all of them together. Times are microseconds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    thread,
+};
 
 use polars::prelude::{AnyValue, DataFrame, IdxCa, IntoLazy as _, PolarsResult};
 use serde::Serialize;
@@ -57,15 +60,19 @@ impl Data {
         let order = order(tables, &rows_of)?;
         let places: HashMap<&str, usize> =
             order.iter().enumerate().map(|(place, (hash, _))| (hash.as_str(), place)).collect();
-        let mut stored = BTreeMap::new();
-        for (definition, _) in tables.iter() {
+        let store = |(definition, _): &(&'static Definition, &DataFrame)| {
             let of = rows_of.get(definition.name).into_iter().flatten();
             let of = of.filter_map(|(hash, rows)| Some((*places.get(hash.as_str())?, *rows))).collect();
             let table = store(definition, tables, &places, of).map_err(in_table(definition.name))?;
-            stored.insert(definition.name, table);
-        }
+            Ok::<_, ReportError>((definition.name, table))
+        };
         let in_figure = |source| ReportError::Table { table: "of single torrents", source };
-        let figures = OfTorrents::of(tables, facts, &places).map_err(in_figure)?;
+        let (figures, stored) = thread::scope(|scope| {
+            let figures = scope.spawn(|| OfTorrents::of(tables, facts, &places).map_err(in_figure));
+            let stored = workers::each(&tables.iter().collect::<Vec<_>>(), store);
+            (figures.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), stored)
+        });
+        let (figures, stored) = (figures?, stored?.into_iter().collect());
         let torrents = order.iter().map(|(hash, confirmed)| Torrent {
             hash: visible(hash),
             name: names.known(hash).unwrap_or_default(),

@@ -10,7 +10,7 @@ use super::ReportError;
 /// Packs data as text without characters that mean anything to HTML.
 pub fn pack(data: &impl Serialize) -> Result<String, ReportError> {
     let json = serde_json::to_vec(data).map_err(ReportError::Data)?;
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&json).map_err(ReportError::Pack)?;
     let packed = encoder.finish().map_err(ReportError::Pack)?;
     Ok(data_encoding::BASE64.encode(&packed))
