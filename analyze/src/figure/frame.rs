@@ -1,6 +1,9 @@
 //! Columns of a table's data frame as plain vectors, whatever integer or float width they have.
 
-use polars::prelude::{Column, DataFrame, DataType, PolarsResult, TimeUnit};
+use polars::prelude::{
+    Column, DataFrame, DataType, IdxCa, IdxSize, IntoColumn as _, NamedFrom as _, PolarsResult, Series,
+    TimeUnit,
+};
 
 /// A column of text; null stays `None`.
 pub fn texts(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<String>>> {
@@ -44,4 +47,14 @@ pub fn column_times(column: &Column) -> PolarsResult<Vec<Option<i64>>> {
         _ => column.cast(&DataType::Int64)?,
     };
     Ok(column.i64()?.iter().collect())
+}
+
+/// Some rows by their places, with texts of their own: a text that is merely taken keeps those of all rows in memory.
+pub fn take(frame: &DataFrame, places: Vec<IdxSize>) -> PolarsResult<DataFrame> {
+    let taken = frame.take(&IdxCa::from_vec("row".into(), places))?;
+    let columns = taken.columns().iter().map(|column| match column.str() {
+        Ok(texts) => Series::new(column.name().clone(), texts.iter().collect::<Vec<_>>()).into_column(),
+        Err(_) => column.clone(),
+    });
+    DataFrame::new(taken.height(), columns.collect())
 }

@@ -7,13 +7,13 @@ use std::{
     thread,
 };
 
-use polars::prelude::{AnyValue, DataFrame, IdxCa, IntoLazy as _, PolarsResult};
+use polars::prelude::{AnyValue, DataFrame, IntoLazy as _, PolarsResult};
 use serde::Serialize;
 use serde_json::{Value, value::to_value};
 
 use super::{ReportError, cell, rows};
 use crate::facts::Facts;
-use crate::figure::frame::{counts, numbers, texts};
+use crate::figure::frame::{self, counts, numbers, texts};
 use crate::figure::{Names, text::visible, torrents::OfTorrents};
 use crate::replay::workers;
 use crate::table::{Column, Definition, Kind, Tables};
@@ -146,7 +146,7 @@ fn held(definition: &Definition, tables: &Tables, torrents: usize) -> PolarsResu
     let hold = |rows: DataFrame| {
         let ordered = rows::in_order(definition, &rows)?;
         let held = rows::held(definition, &rows, ordered, torrents)?;
-        rows.take(&IdxCa::from_vec("row".into(), held))
+        frame::take(&rows, held)
     };
     let parts = tables.parts(definition.name)?;
     let mut of_parts = workers::each(&parts, |part| hold(part.clone().collect()?))?.into_iter();

@@ -1,6 +1,6 @@
 //! What the template is given: tables, facts and figures → texts, escaped by the template unless named otherwise.
 
-use polars::prelude::{DataFrame, IdxCa, PolarsResult};
+use polars::prelude::{DataFrame, PolarsResult};
 use serde::Serialize;
 
 use super::ReportError;
@@ -16,7 +16,7 @@ use super::rows;
 use super::sections::{GROUPS, Group, OTHERS, order};
 use super::shapes::Shapes;
 use crate::facts::Facts;
-use crate::figure::frame::texts;
+use crate::figure::frame::{self, texts};
 use crate::figure::text::visible;
 use crate::figure::{self, Figure, Names};
 use crate::number::{count, number_of};
@@ -233,7 +233,7 @@ fn table(made: &Made<'_>, definition: &'static Definition, rows: &DataFrame) -> 
     let whole = made.tables.streamed(definition.name).map_or(rows, |table| &table.first);
     let ordered = rows::in_order(definition, whole)?;
     let first = ordered.into_iter().take(rows::SHOWN).collect();
-    let shown = whole.take(&IdxCa::from_vec("row".into(), first))?;
+    let shown = frame::take(whole, first)?;
     // Where the name has a column of its own, the info-hash is shown as such.
     let no_names = Names::default();
     let has_name = definition.columns.iter().any(|column| column.name == "name");

@@ -1,12 +1,10 @@
 //! Tables with a row per peer, kept in files where all rows at once may be more than memory holds.
 
-use polars::prelude::{
-    DataFrame, IdxCa, IdxSize, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar,
-};
+use polars::prelude::{DataFrame, IdxSize, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar};
 
 use super::{Definition, Kind, confirmed_downloads, flagged, speeds};
 use crate::{
-    figure::frame::column_numbers,
+    figure::frame::{column_numbers, take},
     replay::{spool::Spool, workers},
 };
 
@@ -119,7 +117,7 @@ fn highest(definition: &Definition, rows: &DataFrame) -> PolarsResult<DataFrame>
     }
     places.sort_unstable();
     places.dedup();
-    rows.take(&IdxCa::from_vec("row".into(), places))
+    take(rows, places)
 }
 
 #[cfg(test)]
