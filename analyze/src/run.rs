@@ -22,7 +22,7 @@ use crate::{
     remote::Data,
     replay::{self, Rules},
     report,
-    table::{self, Input, Tables},
+    table::{self, Input, Kept, Tables},
     table_file,
     time::{SECOND_US, rfc3339},
 };
@@ -137,13 +137,15 @@ fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) ->
     let bucket_us = options.bucket.unwrap_or_else(|| bucket::fitting(span));
     let rules = &Rules { bucket_us, ..rules.clone() };
     let bar = progress_bar();
-    let replay = match table::needs(&wanted) {
-        Some(needs) => replay::replay(log, rules, needs, geo, &|rows, all| show(&bar, rows, all))?,
-        None => replay::Replay::empty(replay::torrents(log, rules)?)?,
+    let keep = || Kept::of(wanted);
+    let (replay, kept) = match table::needs(&wanted) {
+        Some(needs) => replay::replay(log, rules, needs, geo, &keep, &|rows, all| show(&bar, rows, all))?,
+        None => (replay::Replay::empty(replay::torrents(log, rules)?)?, keep()),
     };
     bar.finish_and_clear();
-    let input = Input::new(log, rules, &replay, geo)?;
-    let tables = table::build(&input, &|definition| wanted(definition.name))?;
+    let peers = kept.peers.unwrap_or_default();
+    let input = Input::new(log, rules, &replay, &peers, geo)?;
+    let tables = table::build(&input, kept.rows, &|definition| wanted(definition.name))?;
     let torrents = replay.torrents.height() as u64;
     let mut facts = facts(log, rules, options, geo, torrents, span)?;
     if bucket_us != options.bucket.unwrap_or(bucket::HOUR_US) && TABLES_OVER_TIME.into_iter().any(wanted) {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use polars::prelude::PolarsResult;
+
 use super::{
     AtThreshold,
+    keep::Keep,
     presence::Sessions,
     rows::Address,
     sightings::{NamedPeers, SourceSet, Tallies},
-    spool::Spool,
     threshold_series,
 };
 use crate::geo::Place;
@@ -33,10 +35,10 @@ impl Count {
 pub type SourceSetKey = (Address, u8, [bool; 3]);
 
 /// What the replay of a range found, or that of several.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Frames of [`super::peers::COLUMNS`].
-    pub peers: Spool,
+#[derive(Debug)]
+pub struct Found<K> {
+    /// The peers, or what is kept of them.
+    pub peers: K,
     /// At each of [`threshold_series`].
     pub thresholds: Vec<AtThreshold>,
     /// By torrent.
@@ -59,11 +61,30 @@ pub struct Found {
     pub reached: BTreeMap<u64, u64>,
 }
 
-impl Found {
+impl<K> Found<K> {
+    /// Nothing yet.
+    pub fn new(peers: K) -> Self {
+        Self {
+            peers,
+            thresholds: vec![AtThreshold::default(); threshold_series().len()],
+            swarms: BTreeMap::new(),
+            places: HashMap::new(),
+            addresses: BTreeMap::new(),
+            source_sets: HashMap::new(),
+            tallies: Tallies::default(),
+            seeders: BTreeMap::new(),
+            sessions: Sessions::default(),
+            tried: BTreeMap::new(),
+            reached: BTreeMap::new(),
+        }
+    }
+
     /// Adds what the next range found.
-    pub fn merge(&mut self, other: Self) {
-        self.peers.append(other.peers);
-        self.thresholds.resize(threshold_series().len(), AtThreshold::default());
+    pub fn merge(&mut self, other: Self) -> PolarsResult<()>
+    where
+        K: Keep,
+    {
+        self.peers.append(other.peers)?;
         for (sum, at) in self.thresholds.iter_mut().zip(other.thresholds) {
             sum.confirmed += at.confirmed;
             sum.already_complete += at.already_complete;
@@ -91,6 +112,7 @@ impl Found {
                 *sums.entry(contacts).or_default() += peers;
             }
         }
+        Ok(())
     }
 
     /// Peers by torrent, by who named them and by how they answered.

@@ -7,6 +7,7 @@ use super::{
     found::{Count, Found, PlaceKey, place_key},
     identity::{Identities, NO_PORT, Who},
     judge::{Judge, Reached, Verdict},
+    keep::Keep,
     observations::{self, Observed},
     peers::{self, Peer, Seen},
     presence::Presence,
@@ -21,7 +22,7 @@ use super::{
 use crate::geo::Place;
 
 /// The judgement of one range.
-pub struct Judging<'a> {
+pub struct Judging<'a, K> {
     context: &'a Context<'a>,
     names: &'a Names,
     thresholds: Vec<super::Threshold>,
@@ -34,17 +35,16 @@ pub struct Judging<'a> {
     peers: Vec<Peer>,
     places: Vec<Place>,
     place_numbers: HashMap<PlaceKey, u32>,
-    found: Found,
+    found: Found<K>,
 }
 
-impl<'a> Judging<'a> {
+impl<'a, K: Keep> Judging<'a, K> {
     /// What follows adds to what was found before; `names` are those of the range's rows.
-    pub fn new(context: &'a Context<'a>, names: &'a Names, mut found: Found) -> Self {
+    pub fn new(context: &'a Context<'a>, names: &'a Names, found: Found<K>) -> Self {
         let mut thresholds = vec![context.rules.threshold];
         if context.needs.thresholds {
             thresholds.extend(threshold_series());
         }
-        found.thresholds.resize(threshold_series().len(), AtThreshold::default());
         Self {
             context,
             names,
@@ -61,9 +61,9 @@ impl<'a> Judging<'a> {
     }
 
     /// What was found, with the range's peers.
-    pub fn finish(mut self) -> Result<Found, SegmentError> {
+    pub fn finish(mut self) -> Result<Found<K>, SegmentError> {
         let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs);
-        let kept = frame.and_then(|frame| self.found.peers.push(frame));
+        let kept = frame.and_then(|frame| self.found.peers.take(frame));
         kept.map_err(peers::failed)?;
         Ok(self.found)
     }

@@ -10,10 +10,12 @@ pub mod calls;
 pub mod columns;
 pub mod cuts;
 pub mod decode;
+pub mod dictionary;
 pub mod found;
 pub mod identity;
 pub mod judge;
 pub mod judging;
+pub mod keep;
 pub mod load;
 pub mod observations;
 pub mod ourselves;
@@ -56,13 +58,13 @@ use crate::{
     place::Book,
 };
 use found::{Count, Found};
+use keep::Keep;
 use overview::Overview;
 use pace::Pace;
 use range::Context;
 use rows::Address;
 use segments::{Segment, SegmentError};
 use shares::Shares;
-use spool::Spool;
 
 pub use identity::Identity;
 pub use threshold::Threshold;
@@ -142,8 +144,6 @@ pub fn threshold_series() -> Vec<Threshold> {
 pub struct Replay {
     /// One row per torrent; see [`torrents::read`].
     pub torrents: DataFrame,
-    /// One row per peer that a table tells of; see [`peers::COLUMNS`].
-    pub peers: Spool,
     /// `info_hash`, `peers`, `contacted_peers`.
     pub swarms: DataFrame,
     /// `ip`, `peers`, `contacted_peers` of addresses whose host name was looked up: peers are counted once per torrent.
@@ -182,25 +182,28 @@ pub(crate) fn compute_error(error: &SegmentError) -> PolarsError {
     PolarsError::ComputeError(error.to_string().into())
 }
 
-/// Replays the log; `progress` is told how many raw rows are done, and of how many.
-pub fn replay(
+/// Replays the log. What `keep` makes takes the peers that a table tells of; `progress` is told how many raw rows are done,
+/// and of how many.
+pub fn replay<K: Keep>(
     log: &Log,
     rules: &Rules,
     needs: Needs,
     geo: &Geo,
+    keep: &(dyn Fn() -> K + Sync),
     progress: &dyn Fn(u64, u64),
-) -> PolarsResult<Replay> {
-    replay_at(Pace::default(), log, rules, needs, geo, progress)
+) -> PolarsResult<(Replay, K)> {
+    replay_at(Pace::default(), log, rules, needs, geo, keep, progress)
 }
 
-fn replay_at(
+fn replay_at<K: Keep>(
     pace: Pace,
     log: &Log,
     rules: &Rules,
     needs: Needs,
     geo: &Geo,
+    keep: &(dyn Fn() -> K + Sync),
     progress: &dyn Fn(u64, u64),
-) -> PolarsResult<Replay> {
+) -> PolarsResult<(Replay, K)> {
     let tables: &[Table] = if needs.sightings || needs.presence {
         &[Table::Contacts, Table::Progress, Table::Sightings]
     } else {
@@ -224,7 +227,7 @@ fn replay_at(
             book: &book,
             looked_up: &looked_up,
         };
-        match judge_all(&context, progress) {
+        match judge_all(&context, keep, progress) {
             Err(error) if error.problem == segments::UNSORTED => {
                 for segment in &mut segments {
                     segment.is_out_of_order(&error.file);
@@ -236,7 +239,11 @@ fn replay_at(
 }
 
 /// Replays every range on all threads.
-fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found, SegmentError> {
+fn judge_all<K: Keep>(
+    context: &Context<'_>,
+    keep: &(dyn Fn() -> K + Sync),
+    progress: &dyn Fn(u64, u64),
+) -> Result<Found<K>, SegmentError> {
     let pace = context.pace;
     let ranges = cuts::ranges(context.segments, context.rules.identity, pace.range_rows)?;
     let all = ranges.iter().map(|range| range.rows).sum();
@@ -251,7 +258,7 @@ fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found
                 let send = send.clone();
                 scope.spawn(move || {
                     let goes_on = |rows| send.send(rows).is_ok() && !stopped.load(Ordering::Relaxed);
-                    let found = judge_shares(context, shares, share, goes_on);
+                    let found = judge_shares(context, keep, shares, share, goes_on);
                     stopped.fetch_or(found.is_err(), Ordering::Relaxed);
                     found
                 })
@@ -267,30 +274,32 @@ fn judge_all(context: &Context<'_>, progress: &dyn Fn(u64, u64)) -> Result<Found
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         let found = judging.into_iter().map(join);
-        found.collect::<Result<Vec<Vec<(usize, Found)>>, SegmentError>>()
+        found.collect::<Result<Vec<Vec<(usize, Found<K>)>>, SegmentError>>()
     })?;
-    let mut found: Vec<(usize, Found)> = found.into_iter().flatten().collect();
+    let mut found: Vec<(usize, Found<K>)> = found.into_iter().flatten().collect();
     found.sort_by_key(|(place, _)| *place);
-    let mut all_found = Found::default();
+    let mut all_found = Found::new(keep());
     for (_, part) in found {
-        all_found.merge(part);
+        all_found.merge(part).map_err(peers::failed)?;
     }
     Ok(all_found)
 }
 
 /// Replays a share, and then halves of others'; gives what was found of each, with the place of its first range.
-fn judge_shares(
+fn judge_shares<K: Keep>(
     context: &Context<'_>,
+    keep: &(dyn Fn() -> K + Sync),
     shares: &Shares<'_>,
     own: usize,
     goes_on: impl Fn(u64) -> bool,
-) -> Result<Vec<(usize, Found)>, SegmentError> {
+) -> Result<Vec<(usize, Found<K>)>, SegmentError> {
     let mut found = Vec::new();
     let mut share = Some(own);
     while let Some(number) = share {
         if let Some((place, first)) = shares.next(number) {
             let rest = iter::from_fn(|| shares.next(number)).map(|(_, range)| range);
-            let of_share = range::replay(context, first.low, iter::once(first).chain(rest), &goes_on)?;
+            let of_share =
+                range::replay(context, keep(), first.low, iter::once(first).chain(rest), &goes_on)?;
             found.push((place, of_share));
         }
         share = if goes_on(0) { shares.part() } else { None };
@@ -349,10 +358,11 @@ where
 impl Replay {
     /// What a log without rows holds.
     pub fn empty(torrents: DataFrame) -> PolarsResult<Self> {
-        Self::of(torrents, Found::default())
+        Ok(Self::of(torrents, Found::new(()))?.0)
     }
 
-    fn of(torrents: DataFrame, mut found: Found) -> PolarsResult<Self> {
+    /// What was found, and what was kept of the peers.
+    fn of<K>(torrents: DataFrame, mut found: Found<K>) -> PolarsResult<(Self, K)> {
         let frame = |columns: Vec<Series>| {
             DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())
         };
@@ -379,8 +389,7 @@ impl Replay {
                 .collect();
         let new = |key: &(i64, String)| signed(tallies.new.get(key).copied().unwrap_or_default());
         let received = &tallies.received;
-        let thresholds = std::mem::take(&mut found.thresholds);
-        Ok(Self {
+        let replay = Self {
             torrents,
             swarms: by_address("info_hash", &found.swarms)?,
             addresses: by_address("ip", &found.addresses)?,
@@ -394,12 +403,8 @@ impl Replay {
                 series("peers", places.iter().map(|(_, count)| signed(count.peers))),
                 series("contacted_peers", places.iter().map(|(_, count)| signed(count.contacted))),
             ])?,
-            thresholds: if thresholds.is_empty() {
-                vec![AtThreshold::default(); threshold_series().len()]
-            } else {
-                thresholds
-            },
             source_sets: found.source_sets(),
+            thresholds: std::mem::take(&mut found.thresholds),
             rounds: frame(vec![
                 series("info_hash", rounds.iter().map(|(info_hash, ..)| info_hash.as_str())),
                 series("rounds", rounds.iter().map(|(_, rounds, _)| *rounds)),
@@ -419,8 +424,8 @@ impl Replay {
             ])?,
             visits: (std::mem::take(&mut found.tried), std::mem::take(&mut found.reached)),
             sessions: std::mem::take(&mut found.sessions),
-            peers: std::mem::take(&mut found.peers),
-        })
+        };
+        Ok((replay, found.peers))
     }
 }
 

@@ -190,6 +190,10 @@ struct Own {
 /// The columns that show us.
 const SHOWING: [&str; 3] = ["outcome", "peer_id", "client"];
 
+/// What those of one of us begin with, in each of them.
+const STARTS: [&[u8]; 3] =
+    [ContactOutcome::SelfConnection.as_str().as_bytes(), PEER_ID_PREFIX, CLIENT.as_bytes()];
+
 /// What shows us in a batch.
 struct Showing<'a> {
     outcome: Texts<'a>,
@@ -222,9 +226,10 @@ impl<'a> Showing<'a> {
 
     /// Whether a row of the batch may show one of us.
     fn may_show(&self) -> bool {
-        self.outcome.some_may_begin(ContactOutcome::SelfConnection.as_str().as_bytes())
-            || self.peer_id.some_may_begin(PEER_ID_PREFIX)
-            || self.client.some_may_begin(CLIENT.as_bytes())
+        let [outcome, peer_id, client] = STARTS;
+        self.outcome.some_may_begin(outcome)
+            || self.peer_id.some_may_begin(peer_id)
+            || self.client.some_may_begin(client)
     }
 
     fn shows(&mut self, row: usize) -> bool {
@@ -292,6 +297,12 @@ fn named_at(
 
 /// The contacts of some pieces that were with one of us.
 fn own_rows(segment: &Segment, pieces: &[Piece]) -> Result<Vec<Own>, SegmentError> {
+    let may_show = |group: usize| {
+        SHOWING.iter().zip(STARTS).any(|(column, start)| segment.some_may_begin(group, column, start))
+    };
+    if !pieces.iter().map(|piece| piece.group).collect::<BTreeSet<_>>().into_iter().any(may_show) {
+        return Ok(Vec::new());
+    }
     let mut any = false;
     segment.read(&SHOWING, pieces, |batch| {
         let mut showing = Showing::of(batch)?;

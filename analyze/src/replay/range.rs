@@ -10,6 +10,7 @@ use super::{
     decode::Wanted,
     found::Found,
     judging::Judging,
+    keep::Keep,
     load::TableReader,
     overview::Overview,
     pace::Pace,
@@ -49,13 +50,15 @@ pub struct Context<'a> {
     pub looked_up: &'a HashSet<Address>,
 }
 
-/// Replays ranges that follow one another, the first of which begins at `first`; `done` is told how many rows each had.
-pub fn replay<'a>(
+/// Replays ranges that follow one another, the first of which begins at `first`; `keep` takes the peers, and `done` is told
+/// how many rows each range had.
+pub fn replay<'a, K: Keep>(
     context: &Context<'_>,
+    keep: K,
     first: Key,
     ranges: impl Iterator<Item = &'a Range>,
     done: impl Fn(u64) -> bool,
-) -> Result<Found, SegmentError> {
+) -> Result<Found<K>, SegmentError> {
     let Context { rules, needs, pace, segments, .. } = context;
     let failed = needs.presence || needs.known || needs.sightings;
     let wanted = Wanted { selection: &rules.selection, failed };
@@ -64,7 +67,7 @@ pub fn replay<'a>(
     let mut progress = TableReader::<Progress>::new(segments, wanted, pace.holds, first);
     let mut sightings = TableReader::<Sighting>::new(segments, wanted, pace.holds, first);
     let mut rows = Rows::default();
-    let mut found = Found::default();
+    let mut found = Found::new(keep);
     for range in ranges {
         let keys = (range.low, range.high);
         contacts.read(keys, &mut vocabulary, &mut rows.contacts)?;

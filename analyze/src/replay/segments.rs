@@ -29,6 +29,7 @@ use schema::{disk::Reader, segment::guarded, table::Table};
 
 use super::{
     batch::{Batch, constants},
+    dictionary,
     rows::Address,
 };
 use crate::log::Log;
@@ -159,6 +160,15 @@ impl Segment {
         let read = guarded(|| self.read_groups(columns, pieces, batch));
         read.unwrap_or_else(|error| Err(error.to_string()))
             .map_err(|problem| SegmentError { file: self.path.clone(), problem })
+    }
+
+    /// Whether some row of a row group may have a value in a column that begins so: false is certain, and found without
+    /// decoding rows.
+    pub fn some_may_begin(&self, group: usize, column: &str, start: &[u8]) -> bool {
+        let group = self.metadata.metadata().row_group(group);
+        let found = guarded(|| dictionary::some_may_begin(self.reader.clone(), group, column, start));
+        // What is damaged is told by whoever reads the rows.
+        !matches!(found, Ok(Ok(false)))
     }
 
     fn is_text(&self, column: &str) -> bool {

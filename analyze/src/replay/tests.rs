@@ -17,7 +17,7 @@ use schema::{
     },
 };
 
-use super::*;
+use super::{spool::Spool, *};
 
 const START: i64 = 1_767_225_600_000_000;
 const PIECES: u32 = 100;
@@ -206,10 +206,9 @@ fn found(events: &[Event], cut: Cut, pace: Pace, rules: &Rules) -> String {
         thresholds: true,
     };
     let geo = Geo::default();
-    let replay = replay_at(pace, &log, rules, needs, &geo, &|_, _| ()).unwrap();
+    let (replay, kept) = replay_at(pace, &log, rules, needs, &geo, &Spool::default, &|_, _| ()).unwrap();
     let mut peers = Vec::new();
-    let frame =
-        replay.peers.lazy().unwrap().map_or_else(|| peers::empty().unwrap(), |rows| rows.collect().unwrap());
+    let frame = kept.lazy().unwrap().map_or_else(|| peers::empty().unwrap(), |rows| rows.collect().unwrap());
     for row in 0..frame.height() {
         let values = frame.get(row).unwrap().into_iter().map(polars::prelude::AnyValue::into_static);
         peers.push(format!("{:?}", values.collect::<Vec<_>>()));

@@ -1,11 +1,8 @@
 //! `confirmed_downloads`: one row per confirmed download, with the interval that dates it.
 
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col, lit, when};
+use polars::prelude::{LazyFrame, col, lit, when};
 
-use super::{
-    Input,
-    definition::{Definition, Kind, column},
-};
+use super::definition::{Definition, Kind, column};
 
 /// What `confirmed_downloads` holds.
 pub const DEFINITION: Definition = Definition {
@@ -53,11 +50,6 @@ pub const DEFINITION: Definition = Definition {
         column("asn", Kind::Number, "Autonomous system number; empty where unknown."),
     ],
 };
-
-/// The confirmed peers.
-pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    DEFINITION.finish(of_peers(input.peers()?))
-}
 
 /// Those of some peers.
 pub fn of_peers(peers: LazyFrame) -> LazyFrame {

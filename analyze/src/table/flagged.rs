@@ -1,11 +1,8 @@
 //! `flagged`: peers whose counts cannot be trusted, and why.
 
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col};
+use polars::prelude::{LazyFrame, col};
 
-use super::{
-    Input,
-    definition::{Definition, Kind, column},
-};
+use super::definition::{Definition, Kind, column};
 
 /// What `flagged` holds.
 pub const DEFINITION: Definition = Definition {
@@ -40,11 +37,6 @@ pub const DEFINITION: Definition = Definition {
         column("max_speed_bytes_per_s", Kind::BytesPerSecond, "Its highest speed; empty where not measured."),
     ],
 };
-
-/// The flagged peers.
-pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    DEFINITION.finish(of_peers(input.peers()?))
-}
 
 /// Those of some peers.
 pub fn of_peers(peers: LazyFrame) -> LazyFrame {

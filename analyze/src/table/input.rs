@@ -7,7 +7,7 @@ use polars::prelude::{
 use crate::{
     geo::Geo,
     log::Log,
-    replay::{Replay, Rules, identity::left_join, peers, workers},
+    replay::{Replay, Rules, identity::left_join, peers, spool::Spool, workers},
 };
 
 /// The info-hash of incoming contacts that failed before they named one.
@@ -22,6 +22,8 @@ pub struct Input<'a> {
     pub rules: &'a Rules,
     /// What the replay found.
     pub replay: &'a Replay,
+    /// The peers that it found; see [`peers::COLUMNS`]. None where no table asked for sums over them.
+    pub peers: &'a Spool,
     /// Whether cities are known.
     pub has_cities: bool,
     /// Whether networks are known.
@@ -29,17 +31,9 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The replay's peers.
-    pub fn peers(&self) -> PolarsResult<LazyFrame> {
-        match self.replay.peers.lazy()? {
-            Some(peers) => Ok(peers),
-            None => Ok(peers::empty()?.lazy()),
-        }
-    }
-
-    /// The same in parts that fit into memory, one after the other in the order of torrents and addresses; at least one.
+    /// The peers in parts that fit into memory, one after the other in the order of torrents and addresses; at least one.
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
-        let parts = self.replay.peers.parts()?;
+        let parts = self.peers.parts()?;
         if parts.is_empty() { Ok(vec![peers::empty()?.lazy()]) } else { Ok(parts) }
     }
 
@@ -61,11 +55,17 @@ impl<'a> Input<'a> {
     }
 
     /// What the replay found, and whether its places are known well enough for the tables of places.
-    pub fn new(log: &'a Log, rules: &'a Rules, replay: &'a Replay, geo: &Geo) -> PolarsResult<Self> {
+    pub fn new(
+        log: &'a Log,
+        rules: &'a Rules,
+        replay: &'a Replay,
+        peers: &'a Spool,
+        geo: &Geo,
+    ) -> PolarsResult<Self> {
         let has_cities = geo.has_cities();
         let networks = replay.places.column("asn")?;
         let has_networks = geo.has_networks() || networks.null_count() < networks.len();
-        Ok(Self { log, rules, replay, has_cities, has_networks })
+        Ok(Self { log, rules, replay, peers, has_cities, has_networks })
     }
 }
 
@@ -84,7 +84,7 @@ pub fn by_place(input: &Input<'_>, by: &[&str]) -> PolarsResult<LazyFrame> {
     let confirmed = input.sums(&named, &[("confirmed_downloads", col("confirmed"))])?;
     let speeds = [col("mean_speed_bytes_per_s"), col("max_speed_bytes_per_s")];
     let shown = [&key[..], &speeds].concat();
-    let speeds = input.of_parts(|part| super::speeds::measured(part).select(&shown))?;
+    let speeds = input.of_parts(|part| super::speeds::of_peers(part).select(&shown))?;
     let speeds = speeds.group_by(key.clone()).agg([
         col("mean_speed_bytes_per_s").median().alias("median_speed_bytes_per_s"),
         col("max_speed_bytes_per_s").max(),

@@ -29,6 +29,7 @@ pub mod visits;
 
 mod by_torrent;
 mod input;
+mod kept;
 mod streamed;
 
 use std::collections::BTreeMap;
@@ -38,7 +39,9 @@ use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, PolarsResult, col};
 pub use definition::{Column, Definition, Kind};
 pub use input::Input;
 use input::{NO_INFO_HASH, by_place, with_share};
+pub use kept::Kept;
 pub use streamed::Streamed;
+use streamed::{Made, Rows};
 
 use crate::replay::{
     Needs, Whose,
@@ -215,19 +218,20 @@ impl Tables {
     }
 }
 
-/// Computes the tables whose names `wanted` tells.
-pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsResult<Tables> {
+/// Computes the tables whose names `wanted` tells; `rows` are those of tables with a row per peer.
+pub fn build(
+    input: &Input<'_>,
+    rows: Vec<Rows>,
+    wanted: &dyn Fn(&Definition) -> bool,
+) -> PolarsResult<Tables> {
     type Build = fn(&Input<'_>) -> PolarsResult<DataFrame>;
-    let builders: [(&'static Definition, Build); 21] = [
+    let builders: [(&'static Definition, Build); 18] = [
         (&summary::DEFINITION, summary::build),
-        (&confirmed_downloads::DEFINITION, confirmed_downloads::build),
         (&confirmed_hourly::DEFINITION, confirmed_hourly::build),
         (&thresholds::DEFINITION, thresholds::build),
-        (&flagged::DEFINITION, flagged::build),
         (&population::DEFINITION, population::build),
         (&seeders_hourly::DEFINITION, seeders_hourly::build),
         (&trackers::DEFINITION, trackers::build),
-        (&speeds::DEFINITION, speeds::build),
         (&speeds_by_country::DEFINITION, speeds_by_country::build),
         (&countries::DEFINITION, countries::build),
         (&cities::DEFINITION, cities::build),
@@ -242,6 +246,13 @@ pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsR
         (&health::DEFINITION, health::build),
     ];
     let mut tables = Tables::default();
+    for rows in rows {
+        let definition = rows.definition;
+        match rows.made()? {
+            Made::Whole(rows) => tables.insert(definition, rows),
+            Made::Streamed(table) => tables.insert_streamed(table),
+        }
+    }
     if wanted(&contacts::DEFINITION) {
         let (rows, of_torrents) = contacts::build(input)?;
         tables.insert(&contacts::DEFINITION, rows);
@@ -264,10 +275,7 @@ pub fn build(input: &Input<'_>, wanted: &dyn Fn(&Definition) -> bool) -> PolarsR
         if let Some(build) = of_torrents {
             tables.insert_of_torrents(definition, build(input)?);
         }
-        match Streamed::of(definition, &input.replay.peers)? {
-            Some(table) => tables.insert_streamed(table),
-            None => tables.insert(definition, build(input)?),
-        }
+        tables.insert(definition, build(input)?);
     }
     Ok(tables)
 }

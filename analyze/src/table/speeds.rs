@@ -1,11 +1,8 @@
 //! `speeds`: how fast each peer downloaded while it was watched.
 
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col};
+use polars::prelude::{LazyFrame, col};
 
-use super::{
-    Input,
-    definition::{Definition, Kind, column},
-};
+use super::definition::{Definition, Kind, column};
 
 /// What `speeds` holds.
 pub const DEFINITION: Definition = Definition {
@@ -33,13 +30,8 @@ pub const DEFINITION: Definition = Definition {
     ],
 };
 
-/// The peers with a measured speed.
-pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    DEFINITION.finish(measured(input.peers()?))
-}
-
 /// Peers whose speed is known and can be trusted.
-pub fn measured(peers: LazyFrame) -> LazyFrame {
+pub fn of_peers(peers: LazyFrame) -> LazyFrame {
     let known = col("flagged").not().and(col("mean_speed_bytes_per_s").is_not_null());
     peers.filter(known)
 }

@@ -28,7 +28,7 @@ pub const DEFINITION: Definition = Definition {
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let speed = || col("mean_speed_bytes_per_s");
     let quantile = |share: f64| speed().quantile(lit(share), QuantileMethod::Linear);
-    let measured = input.of_parts(|part| super::speeds::measured(part).select([col("country"), speed()]))?;
+    let measured = input.of_parts(|part| super::speeds::of_peers(part).select([col("country"), speed()]))?;
     let rows = measured.group_by([col("country")]).agg([
         len().alias("peers"),
         speed().min().alias("min_speed_bytes_per_s"),

@@ -1,23 +1,44 @@
-//! Tables with a row per peer, kept in files where all rows at once may be more than memory holds.
+//! Tables with a row per peer: made while peers are found, and kept in files where all rows may be more than memory holds.
 
-use polars::prelude::{DataFrame, IdxSize, IntoLazy as _, LazyFrame, PolarsError, PolarsResult, Scalar};
+use polars::prelude::{DataFrame, IdxSize, IntoLazy as _, LazyFrame, PolarsResult, Scalar};
 
 use super::{Definition, Kind, confirmed_downloads, flagged, speeds};
 use crate::{
     figure::frame::{column_numbers, take},
-    replay::{spool::Spool, workers},
+    replay::spool::Spool,
 };
 
 /// Rows that are kept at hand by each column; a page shows fewer.
 const FIRST_ROWS: usize = 100;
 
+/// Rows from which on the first ones are chosen again.
+const MANY_FIRST_ROWS: usize = 10_000;
+
 /// Bytes of a part's rows, about: some parts are in memory at once when they are read on all cores.
 const PART_BYTES: usize = 8 << 20;
 
-/// What makes a table's rows of peers.
-type OfPeers = fn(LazyFrame) -> LazyFrame;
+/// Rows of a table while peers come.
+#[derive(Debug)]
+pub struct Rows {
+    /// The table.
+    pub definition: &'static Definition,
+    /// What makes the rows of peers.
+    of_peers: fn(LazyFrame) -> LazyFrame,
+    all: Spool,
+    drawn: Option<DataFrame>,
+    first: Option<DataFrame>,
+}
 
-/// A table whose rows are made once, part by part, and read when they are asked for.
+/// A table that was made part by part.
+#[derive(Debug)]
+pub enum Made {
+    /// Its rows were few.
+    Whole(DataFrame),
+    /// They are in files.
+    Streamed(Streamed),
+}
+
+/// A table whose rows are in files and read when they are asked for.
 #[derive(Debug)]
 pub struct Streamed {
     /// The table.
@@ -29,43 +50,60 @@ pub struct Streamed {
     pub first: DataFrame,
 }
 
-impl Streamed {
-    /// The table as one to be streamed; `None` for a table of another kind, and where the peers are few.
-    ///
-    /// Peers come in the order of torrents and addresses, and no address is in two parts.
-    pub fn of(definition: &'static Definition, peers: &Spool) -> PolarsResult<Option<Self>> {
-        Self::in_parts(definition, peers, PART_BYTES)
+impl Rows {
+    /// No rows of a table yet; `None` for a table without a row per peer.
+    pub fn of(definition: &'static Definition) -> Option<Self> {
+        Self::in_parts(definition, PART_BYTES)
     }
 
-    fn in_parts(
-        definition: &'static Definition,
-        peers: &Spool,
-        part_bytes: usize,
-    ) -> PolarsResult<Option<Self>> {
-        let of_peers: OfPeers = match definition.name {
+    fn in_parts(definition: &'static Definition, part_bytes: usize) -> Option<Self> {
+        let of_peers: fn(LazyFrame) -> LazyFrame = match definition.name {
             "confirmed_downloads" => confirmed_downloads::of_peers,
             "flagged" => flagged::of_peers,
-            "speeds" => speeds::measured,
-            _ => return Ok(None),
+            "speeds" => speeds::of_peers,
+            _ => return None,
         };
-        if !peers.is_spilled() {
-            return Ok(None);
+        Some(Self { definition, of_peers, all: Spool::new(part_bytes), drawn: None, first: None })
+    }
+
+    /// Takes peers; see [`crate::replay::keep::Keep::take`].
+    pub fn take(&mut self, peers: &DataFrame) -> PolarsResult<()> {
+        let rows = self.definition.finish((self.of_peers)(peers.clone().lazy()))?;
+        put_below(&mut self.drawn, rows.select(drawn(self.definition))?)?;
+        self.put_first(highest(self.definition, &rows)?)?;
+        self.all.push(rows)
+    }
+
+    fn put_first(&mut self, rows: DataFrame) -> PolarsResult<()> {
+        put_below(&mut self.first, rows)?;
+        if let Some(rows) = self.first.take_if(|rows| rows.height() > MANY_FIRST_ROWS) {
+            self.first = Some(highest(self.definition, &rows)?);
         }
-        let look = |part: &LazyFrame| -> PolarsResult<_> {
-            let rows = definition.finish(of_peers(part.clone()))?;
-            let drawn = rows.select(drawn(definition))?;
-            let first = highest(definition, &rows)?;
-            Ok((rows, drawn, first))
-        };
-        let mut rows = Spool::new(part_bytes);
-        let mut all_drawn = definition.empty()?.select(drawn(definition))?;
-        let mut firsts = definition.empty()?;
-        workers::in_order(&peers.parts()?, look, |(part, drawn, first)| -> Result<(), PolarsError> {
-            rows.push(part)?;
-            all_drawn.vstack_mut(&drawn)?;
-            firsts.vstack_mut(&first)?;
-            Ok(())
-        })?;
+        Ok(())
+    }
+
+    /// See [`crate::replay::keep::Keep::settle`].
+    pub fn settle(&mut self) -> PolarsResult<()> {
+        self.all.settle()
+    }
+
+    /// Adds rows of later peers.
+    pub fn append(&mut self, later: Self) -> PolarsResult<()> {
+        self.all.append(later.all);
+        if let Some(rows) = later.drawn {
+            put_below(&mut self.drawn, rows)?;
+        }
+        later.first.map_or(Ok(()), |rows| self.put_first(rows))
+    }
+
+    /// The table, once all peers were taken.
+    pub fn made(self) -> PolarsResult<Made> {
+        let Self { definition, all: rows, .. } = self;
+        if !rows.is_spilled() {
+            let whole = rows.lazy()?.map_or_else(|| definition.empty(), |rows| definition.finish(rows))?;
+            return Ok(Made::Whole(whole));
+        }
+        let all_drawn = self.drawn.map_or_else(|| definition.empty(), Ok)?;
         let height = all_drawn.height();
         let columns = definition.columns.iter().map(|column| match all_drawn.column(column.name) {
             Ok(values) => values.clone(),
@@ -75,14 +113,26 @@ impl Streamed {
                 height,
             ),
         });
-        Ok(Some(Self {
+        Ok(Made::Streamed(Streamed {
             definition,
             rows,
             drawn: DataFrame::new(height, columns.collect())?,
-            first: highest(definition, &firsts)?,
+            first: highest(definition, &self.first.map_or_else(|| definition.empty(), Ok)?)?,
         }))
     }
+}
 
+/// Adds rows to others.
+fn put_below(rows: &mut Option<DataFrame>, more: DataFrame) -> PolarsResult<()> {
+    if let Some(rows) = rows {
+        rows.vstack_mut(&more)?;
+    } else {
+        *rows = Some(more);
+    }
+    Ok(())
+}
+
+impl Streamed {
     /// The rows in parts, one after the other in the table's order; at least one.
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
         let parts = self.rows.parts()?;
@@ -176,27 +226,35 @@ mod tests {
 
     #[test]
     fn a_streamed_table_is_the_table() {
-        let (mut many, mut few) = (Spool::new(1), Spool::default());
-        for part in 0..5 {
-            many.push(some_peers(part * ROWS)).unwrap();
-            few.push(some_peers(part * ROWS)).unwrap();
-        }
+        let parts: Vec<DataFrame> = (0..5).map(|part| some_peers(part * ROWS)).collect();
         let folder = tempfile::tempdir().unwrap();
-        let tables: [(&'static Definition, OfPeers); 3] = [
-            (&confirmed_downloads::DEFINITION, confirmed_downloads::of_peers),
-            (&flagged::DEFINITION, flagged::of_peers),
-            (&speeds::DEFINITION, speeds::measured),
-        ];
-        for (definition, of_peers) in tables {
-            assert!(Streamed::of(definition, &few).unwrap().is_none());
-            let streamed = Streamed::in_parts(definition, &many, 1).unwrap().unwrap();
-            let whole = definition.finish(of_peers(few.lazy().unwrap().unwrap())).unwrap();
+        for definition in [&confirmed_downloads::DEFINITION, &flagged::DEFINITION, &speeds::DEFINITION] {
+            let made = |part_bytes: usize| {
+                let rows = || Rows::in_parts(definition, part_bytes).unwrap();
+                let (mut earlier, mut later) = (rows(), rows());
+                for (part, peers) in parts.iter().enumerate() {
+                    let rows = if part < 3 { &mut earlier } else { &mut later };
+                    rows.take(peers).unwrap();
+                }
+                earlier.append(later).unwrap();
+                earlier.made().unwrap()
+            };
+            let (Made::Streamed(streamed), Made::Whole(whole)) = (made(1), made(1 << 20)) else {
+                panic!("{} in files or not", definition.name);
+            };
+            let mut all = parts[0].clone();
+            for part in &parts[1..] {
+                all.vstack_mut(part).unwrap();
+            }
+            let of_peers = Rows::of(definition).unwrap().of_peers;
+            assert!(whole.equals_missing(&definition.finish(of_peers(all.lazy())).unwrap()));
             assert!(streamed.parts().unwrap().len() > 1 && whole.height() > 10);
             assert_eq!(streamed.drawn.height(), whole.height());
             for name in drawn(definition) {
                 let (drawn, column) = (streamed.drawn.column(name).unwrap(), whole.column(name).unwrap());
                 assert!(drawn.equals_missing(column), "{name}");
             }
+            assert!(streamed.first.equals_missing(&highest(definition, &whole).unwrap()));
             assert!(draw(definition, &streamed.drawn) == draw(definition, &whole), "{}", definition.name);
             for format in [Format::Csv, Format::Json] {
                 let [one, other] = ["one", "other"].map(|name| folder.path().join(name));

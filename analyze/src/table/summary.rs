@@ -187,7 +187,7 @@ fn estimates(input: &Input<'_>) -> PolarsResult<DataFrame> {
 fn medians(input: &Input<'_>) -> PolarsResult<DataFrame> {
     const SPEED: &str = "mean_speed_bytes_per_s";
     let speeds = ByTorrent::of(input, |part| {
-        let measured = super::speeds::measured(part).select(["info_hash", SPEED].map(col)).collect()?;
+        let measured = super::speeds::of_peers(part).select(["info_hash", SPEED].map(col)).collect()?;
         let hashes = measured.column("info_hash")?.str()?;
         Ok(grouped(hashes.iter().zip(measured.column(SPEED)?.f64()?.iter())))
     })?;
