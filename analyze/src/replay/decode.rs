@@ -51,6 +51,8 @@ pub struct ContactColumns<'a> {
     open_us: Numbers,
     peer_id: Bytes<'a>,
     client: Texts<'a>,
+    /// The last client's number, and whether it is our program.
+    last_client: (u32, bool),
     listen_port: Numbers,
 }
 
@@ -96,6 +98,7 @@ impl Decode for Contact {
             open_us: Numbers::of(batch, "open_us")?,
             peer_id: Bytes::of(batch, "peer_id")?,
             client: Texts::of(batch, "client")?,
+            last_client: (0, false),
             listen_port: Numbers::of(batch, "listen_port")?,
         })
     }
@@ -111,10 +114,14 @@ impl Decode for Contact {
             columns.outcome.code(at, |text| member(ContactOutcome::ALL, text, ContactOutcome::as_str));
         let outcome = of_code(ContactOutcome::ALL, outcome);
         let client = columns.client.code(at, |text| vocabulary.words.number(text));
+        if client != columns.last_client.0 {
+            let text = vocabulary.words.text(client);
+            columns.last_client = (client, text.is_some_and(|text| text.starts_with(CLIENT)));
+        }
         let peer_id = columns.peer_id.get(at);
         let shows_us = outcome == Some(ContactOutcome::SelfConnection)
             || peer_id.is_some_and(is_our_id)
-            || vocabulary.words.text(client).is_some_and(|client| client.starts_with(CLIENT));
+            || columns.last_client.1;
         let met = shows_us || peer_id.is_some() || outcome.is_some_and(ContactOutcome::has_handshake);
         if !wanted.failed && !met {
             return None;

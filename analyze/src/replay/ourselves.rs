@@ -24,17 +24,15 @@ use super::{
 };
 use crate::log::Log;
 
-/// Our peer IDs begin with this (BEP 20), and are below [`PEER_ID_END`] in the order of bytes.
+/// Our peer IDs begin with this (BEP 20).
 const PEER_ID_PREFIX: &[u8] = b"-SW";
-/// Our peer IDs are below this.
-const PEER_ID_END: &[u8] = b"-SX";
 
 /// The program's name in the extended handshake's `v`.
 pub const CLIENT: &str = "Swarmtally ";
 
 /// Whether a peer ID is one that our program makes up.
 pub fn is_our_id(id: &[u8]) -> bool {
-    id >= PEER_ID_PREFIX && id < PEER_ID_END
+    id.starts_with(PEER_ID_PREFIX)
 }
 
 /// Our endpoints and peer IDs.
