@@ -102,3 +102,66 @@ pub fn with_share(rows: &DataFrame, count: &str, group: &[&str]) -> LazyFrame {
     let share = col(count).cast(DataType::Float64) / col("all").cast(DataType::Float64);
     rows.clone().lazy().join(all, by.clone(), by, nulls_meet).with_column(share.alias("share"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use polars::prelude::{NamedFrom as _, Series, SortMultipleOptions};
+
+    use super::*;
+    use crate::table::by_torrent::{ByTorrent, grouped};
+
+    /// Peers of two torrents, the first of which is in all parts but the last.
+    fn some_peers(part: i64) -> DataFrame {
+        let rows = part * 10..part * 10 + 10;
+        let hash = |row: i64| if row < 45 { "a" } else { "b" };
+        let country = |row: i64| ["SE", "FI", ""].into_iter().nth(usize::try_from(row % 4).unwrap());
+        let columns = [
+            Series::new("info_hash".into(), rows.clone().map(hash).collect::<Vec<_>>()),
+            Series::new("country".into(), rows.clone().map(country).collect::<Vec<_>>()),
+            Series::new("confirmed".into(), rows.clone().map(|row| row % 3 == 0).collect::<Vec<_>>()),
+            Series::new("first_at".into(), rows.collect::<Vec<_>>()),
+        ];
+        DataFrame::new(10, columns.map(polars::prelude::IntoColumn::into_column).to_vec()).unwrap()
+    }
+
+    /// What is summed and listed of peers that are held in memory up to so many bytes.
+    fn told(limit: usize) -> String {
+        let mut peers = Spool::new(limit);
+        for part in 0..6 {
+            peers.push(some_peers(part)).unwrap();
+        }
+        assert_eq!(peers.parts().unwrap().len() > 1, limit == 1);
+        let (log, rules) = (Log::default(), Rules::default());
+        let replay = Replay::empty(DataFrame::empty()).unwrap();
+        let input = Input::new(&log, &rules, &replay, &peers, &Geo::default()).unwrap();
+        let each = col("info_hash").is_not_null();
+        let by = [("info_hash", col("info_hash")), ("place", col("country"))];
+        let sums = input.sums(&by, &[("peers", each), ("confirmed_downloads", col("confirmed"))]).unwrap();
+        let sums = sums.sort(["info_hash", "place"], SortMultipleOptions::default()).collect().unwrap();
+        let firsts = ByTorrent::of(&input, |part| {
+            let rows = part.filter(col("confirmed")).collect()?;
+            Ok(grouped(rows.column("info_hash")?.str()?.iter().zip(rows.column("first_at")?.i64()?.iter())))
+        });
+        let firsts = firsts.unwrap();
+        let mut text = String::new();
+        for row in 0..sums.height() {
+            writeln!(text, "{:?}", sums.get(row).unwrap()).unwrap();
+        }
+        write!(text, "{:?} {:?}", firsts.values, firsts.iter().collect::<Vec<_>>()).unwrap();
+        text
+    }
+
+    #[test]
+    fn sums_and_lists_are_the_same_of_parts_and_of_all() {
+        let of_all = told(1 << 20);
+        assert_eq!(told(1), of_all);
+        let confirmed: Vec<i64> = (0..60).step_by(3).collect();
+        let (a, b) = confirmed.split_at(15);
+        assert!(of_all.ends_with(&format!("{confirmed:?} [(\"a\", {a:?}), (\"b\", {b:?})]")), "{of_all}");
+        // Of the 45 peers of the first torrent, 12 are in the first country, 4 of them confirmed.
+        assert!(of_all.contains("[String(\"a\"), String(\"SE\"), UInt64(12), UInt64(4)]"), "{of_all}");
+        assert!(of_all.contains("[String(\"a\"), Null, UInt64(11), UInt64(4)]"), "{of_all}");
+    }
+}
