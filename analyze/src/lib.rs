@@ -24,6 +24,7 @@ pub mod remote;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod scratch;
 pub mod sql;
 pub mod table;
 pub mod table_file;

@@ -17,6 +17,9 @@ fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .init();
+    if let Err(error) = analyze::scratch::goes_on_interrupt() {
+        tracing::warn!("an interrupt will leave temporary files: {error}");
+    }
     let done = match &cli.command {
         Command::Anonymize(options) => analyze::anonymize::run(options),
         Command::Compact(options) => analyze::compact::run(options),

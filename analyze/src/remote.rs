@@ -14,6 +14,8 @@ use store::{Store, Stored};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::scratch;
+
 /// Objects brought at once.
 const AT_ONCE: usize = 8;
 
@@ -38,7 +40,7 @@ impl Data {
                 brought.folders.push(place.clone());
                 continue;
             };
-            let folder = TempDir::with_prefix("swarmtally-").context("cannot make a temporary folder")?;
+            let folder = scratch::folder().context("cannot make a temporary folder")?;
             fetch(url, folder.path())?;
             brought.folders.push(folder.path().to_path_buf());
             brought.fetched.push((folder, url.to_owned()));

@@ -17,13 +17,12 @@ use schema::{
     table::Table,
 };
 use store::Stored;
-use tempfile::TempDir;
 
 use super::{
     Compaction,
     day::{Day, Done},
 };
-use crate::remote::Remote;
+use crate::{remote::Remote, scratch};
 
 /// Compacts every table's dates before a date, or all.
 ///
@@ -35,7 +34,7 @@ pub fn compact(remote: &Remote, before: Option<Date>) -> anyhow::Result<Compacti
         if objects.len() < 2 || before.is_some_and(|before| date >= before) {
             continue;
         }
-        let folder = TempDir::with_prefix("swarmtally-").context("cannot make a temporary folder")?;
+        let folder = scratch::folder().context("cannot make a temporary folder")?;
         remote.bring(&objects, folder.path())?;
         RealDisk
             .create_folder(&folder.path().join(COMPACT_FOLDER))

@@ -9,6 +9,8 @@ use polars::prelude::{
 };
 use tempfile::TempDir;
 
+use crate::scratch;
+
 /// Bytes of frames that are held in memory.
 const HELD_BYTES: usize = 24 << 20;
 
@@ -72,7 +74,7 @@ impl Spool {
     /// Writes the last part to a file.
     fn spill(&mut self) -> PolarsResult<()> {
         if self.folders.is_empty() {
-            self.folders.push(tempfile::Builder::new().prefix("swarmtally-").tempdir()?);
+            self.folders.push(scratch::folder()?);
         }
         let (Some(folder), Some(Part::Held(held))) = (self.folders.first(), self.parts.last()) else {
             return Ok(());

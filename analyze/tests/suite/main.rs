@@ -17,6 +17,7 @@ mod geo;
 mod golden;
 mod health;
 mod identity;
+mod interrupted;
 mod properties;
 mod reference;
 mod truth;
