@@ -143,8 +143,7 @@ fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) ->
         None => (replay::Replay::empty(replay::torrents(log, rules)?)?, keep()),
     };
     bar.finish_and_clear();
-    let peers = kept.peers.unwrap_or_default();
-    let input = Input::new(log, rules, &replay, &peers, geo)?;
+    let input = Input::new(log, rules, &replay, kept.peers.as_ref(), geo)?;
     let tables = table::build(&input, kept.rows, &|definition| wanted(definition.name))?;
     let torrents = replay.torrents.height() as u64;
     let mut facts = facts(log, rules, options, geo, torrents, span)?;

@@ -184,8 +184,8 @@ pub enum Bench {
     ///
     /// A realistic log is written as a capture leaves it, and compacted; then `analyze report` replays both into
     /// confirmed downloads and speeds, DuckDB runs a plain query that says less (lag over each peer, who crossed the
-    /// threshold, highest speed), and the columns that the replay reads are decoded and thrown away. Build with --release
-    /// to measure.
+    /// threshold, highest speed) and one that writes the same rows, which are compared, and the columns that the replay
+    /// reads are decoded and thrown away. Build with --release to measure.
     Replay(BenchReplay),
 }
 

@@ -36,6 +36,6 @@ pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
         &[("software", software), ("peer_id_prefix", col("peer_id_prefix")), ("client", col("client"))],
         &[("peers", each), ("confirmed_downloads", col("confirmed"))],
     )?;
-    let all = lit(input.peers.height() as f64);
+    let all = lit(input.peers()? as f64);
     DEFINITION.finish(rows.with_column((col("peers").cast(DataType::Float64) / all).alias("share")))
 }

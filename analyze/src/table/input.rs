@@ -1,7 +1,7 @@
 //! What the tables are made of: the replay, and the log for tables of raw rows.
 
 use polars::prelude::{
-    DataFrame, DataType, Expr, IntoLazy, LazyFrame, PolarsResult, UnionArgs, col, concat, lit,
+    DataFrame, DataType, Expr, IntoLazy, LazyFrame, PolarsError, PolarsResult, UnionArgs, col, concat, lit,
 };
 
 use crate::{
@@ -22,8 +22,8 @@ pub struct Input<'a> {
     pub rules: &'a Rules,
     /// What the replay found.
     pub replay: &'a Replay,
-    /// The peers that it found; see [`peers::COLUMNS`]. None where no table asked for sums over them.
-    pub peers: &'a Spool,
+    /// The peers that it found, if a table asked for is known to sum over them; see [`peers::COLUMNS`].
+    peers: Option<&'a Spool>,
     /// Whether cities are known.
     pub has_cities: bool,
     /// Whether networks are known.
@@ -31,9 +31,20 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    /// How many peers there are.
+    pub fn peers(&self) -> PolarsResult<usize> {
+        Ok(self.kept_peers()?.height())
+    }
+
+    fn kept_peers(&self) -> PolarsResult<&'a Spool> {
+        // Without them every sum would be 0.
+        self.peers
+            .ok_or_else(|| PolarsError::ComputeError("a table sums over peers, but none were kept".into()))
+    }
+
     /// The peers in parts that fit into memory, one after the other in the order of torrents and addresses; at least one.
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
-        let parts = self.peers.parts()?;
+        let parts = self.kept_peers()?.parts()?;
         if parts.is_empty() { Ok(vec![peers::empty()?.lazy()]) } else { Ok(parts) }
     }
 
@@ -59,7 +70,7 @@ impl<'a> Input<'a> {
         log: &'a Log,
         rules: &'a Rules,
         replay: &'a Replay,
-        peers: &'a Spool,
+        peers: Option<&'a Spool>,
         geo: &Geo,
     ) -> PolarsResult<Self> {
         let has_cities = geo.has_cities();
@@ -135,7 +146,7 @@ mod tests {
         assert_eq!(peers.parts().unwrap().len() > 1, limit == 1);
         let (log, rules) = (Log::default(), Rules::default());
         let replay = Replay::empty(DataFrame::empty()).unwrap();
-        let input = Input::new(&log, &rules, &replay, &peers, &Geo::default()).unwrap();
+        let input = Input::new(&log, &rules, &replay, Some(&peers), &Geo::default()).unwrap();
         let each = col("info_hash").is_not_null();
         let by = [("info_hash", col("info_hash")), ("place", col("country"))];
         let sums = input.sums(&by, &[("peers", each), ("confirmed_downloads", col("confirmed"))]).unwrap();
