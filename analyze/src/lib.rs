@@ -8,6 +8,7 @@ pub mod cli;
 pub mod client;
 pub mod compact;
 pub mod csv_file;
+mod dense;
 mod digits;
 pub mod estimate;
 pub mod facts;

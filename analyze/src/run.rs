@@ -22,7 +22,7 @@ use crate::{
     remote::Data,
     replay::{self, Rules},
     report,
-    table::{self, Input, Kept, Tables},
+    table::{self, Input, Kept, Made, Tables},
     table_file,
     time::{SECOND_US, rfc3339},
 };
@@ -66,12 +66,12 @@ pub fn report(options: &ReportOptions) -> anyhow::Result<()> {
 
 /// Writes every table in every format asked for.
 fn write_tables(tables: &Tables, options: &ReportOptions) -> anyhow::Result<()> {
-    for (definition, rows) in tables.iter() {
+    for (definition, made) in tables.iter() {
         for format in &options.format {
             let path = options.out.join(definition.name).with_extension(format.extension());
-            let written = match tables.streamed(definition.name) {
-                Some(table) => table_file::write_parts(*format, table, &path),
-                None => table_file::write(*format, definition, rows, &path),
+            let written = match made {
+                Made::Whole(rows) => table_file::write(*format, definition, rows, &path),
+                Made::Streamed(table) => table_file::write_parts(*format, table, &path),
             };
             written.with_context(|| path.display().to_string())?;
         }

@@ -18,7 +18,6 @@ NODES = [f"202.196.{224 + number % 16}.{10 + number}" for number in range(40)]
 LARGE, PEERS = "5a" * 20, 25
 SMALL = {f"{number:02x}" * 20: 3 for number in range(1, 11)}
 FOUND_WITHIN_S = 10
-JOIN_TIMEOUT_S = 120
 
 
 @dataclass

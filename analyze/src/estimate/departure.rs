@@ -5,6 +5,8 @@
 //! `Σ_left w / (e^(μw) − 1) = Σ s` with `w = f − s`; its curvature there is one over the variance. Assumes that staying
 //! longer makes leaving neither likelier nor less so. Lindsey, Ryan 1998, Statistics in Medicine 17, 219–238.
 
+use super::binned::Binned;
+
 /// How long a peer stayed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stay {
@@ -14,19 +16,34 @@ pub struct Stay {
     pub gone_by: Option<f64>,
 }
 
-/// The rate of leaving and its variance; a rate of 0 where nobody was seen to leave.
-pub fn rate(stays: &[Stay]) -> (f64, f64) {
-    let exposure: f64 = stays.iter().map(|stay| stay.at_least.max(0.0)).sum();
-    let widths: Vec<f64> =
-        stays.iter().filter_map(|stay| Some((stay.gone_by? - stay.at_least).max(SHORTEST))).collect();
-    if widths.is_empty() {
-        return (0.0, 0.0);
+/// The stays of many peers.
+#[derive(Clone, Debug, Default)]
+pub struct Stays {
+    /// How long they were there together.
+    exposure: f64,
+    /// Between which times those were seen to leave that did.
+    widths: Binned,
+}
+
+impl Stays {
+    /// Adds one.
+    pub fn add(&mut self, stay: &Stay) {
+        self.exposure += stay.at_least.max(0.0);
+        if let Some(gone_by) = stay.gone_by {
+            self.widths.add((gone_by - stay.at_least).max(SHORTEST));
+        }
     }
-    let score =
-        |rate: f64| widths.iter().map(|width| width / (rate * width).exp_m1()).sum::<f64>() - exposure;
-    let Some(rate) = super::detection::root(score, widths.len() as f64) else { return (0.0, 0.0) };
-    let information: f64 = widths.iter().map(|width| curvature(rate, *width)).sum();
-    (rate, 1.0 / information)
+
+    /// The rate of leaving and its variance; a rate of 0 where nobody was seen to leave.
+    pub fn rate(&self) -> (f64, f64) {
+        let left = self.widths.count();
+        if left == 0.0 {
+            return (0.0, 0.0);
+        }
+        let score = |rate: f64| self.widths.sum(|width| width / (rate * width).exp_m1()) - self.exposure;
+        let Some(rate) = super::detection::root(score, left) else { return (0.0, 0.0) };
+        (rate, 1.0 / self.widths.sum(|width| curvature(rate, width)))
+    }
 }
 
 /// `w² e^(μw) / (e^(μw) − 1)²`, the slope of `w / (e^(μw) − 1)` in the rate without its sign, for exponents of any size.
@@ -45,6 +62,14 @@ mod tests {
         simulation::{coverage, exponential, generator, uniform},
     };
 
+    fn rate(stays: &[Stay]) -> (f64, f64) {
+        let mut all = Stays::default();
+        for stay in stays {
+            all.add(stay);
+        }
+        all.rate()
+    }
+
     #[test]
     fn exact_departures_give_the_ratio_of_departures_to_time() {
         let stays = [2.0, 3.0, 5.0].map(|at| Stay { at_least: at, gone_by: Some(at) });
@@ -52,9 +77,9 @@ mod tests {
         let (rate, variance) = rate(&[stays.as_slice(), &[staying]].concat());
         assert!((rate - 3.0 / 20.0).abs() < 1e-4, "{rate}");
         assert!((variance - 0.15 * 0.15 / 3.0).abs() < 1e-4, "{variance}");
-        assert_eq!(super::rate(&[staying]), (0.0, 0.0));
-        assert_eq!(super::rate(&[]), (0.0, 0.0));
-        assert!(super::rate(&[Stay { at_least: 0.0, gone_by: Some(0.0) }]).0.is_finite());
+        assert_eq!(self::rate(&[staying]), (0.0, 0.0));
+        assert_eq!(self::rate(&[]), (0.0, 0.0));
+        assert!(self::rate(&[Stay { at_least: 0.0, gone_by: Some(0.0) }]).0.is_finite());
     }
 
     #[test]

@@ -23,7 +23,8 @@
 
 use super::{
     Estimate, Unseen,
-    departure::{self, Stay},
+    binned::Binned,
+    departure::{Stay, Stays, curvature},
 };
 
 /// The estimator's name in the tables.
@@ -118,66 +119,109 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Learns the rates; `None` where the delays do not tell one: there are none, or peers are found so late that any part
-    /// of them may be missed.
-    pub fn of(patterns: &[Pattern]) -> Option<Self> {
-        let known: Vec<f64> = patterns.iter().filter_map(Pattern::duration).collect();
-        let typical = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
-        let seen: Vec<Seen> = patterns.iter().filter_map(|pattern| pattern.seen(typical)).collect();
-        let finding = finding(&seen)?;
-        let leaving = departure::rate(&patterns.iter().map(|pattern| pattern.stay).collect::<Vec<_>>());
-        Some(Self { typical, finding, leaving })
-    }
-
-    /// The downloads behind these confirmed ones.
-    pub fn downloads(&self, patterns: &[Pattern]) -> Estimate {
-        let (mut sum, mut thinning) = (0.0, 0.0);
-        let (mut by_finding, mut by_leaving) = (0.0, 0.0);
-        for pattern in patterns {
-            let Some(seen) = pattern.seen(self.typical) else {
-                sum += 1.0;
-                continue;
-            };
-            let (found, found_slope) = found_in(self.finding.0, seen.window);
-            let (there, there_slope) = match seen.after {
-                After::Known(waited) => stays(self.leaving.0, waited),
-                After::Within(gap) => stays_through(self.leaving.0, gap),
-            };
-            let probability = found * there;
-            sum += 1.0 / probability;
-            thinning += (1.0 - probability) / (probability * probability);
-            by_finding -= found_slope / (found * probability);
-            by_leaving -= there_slope / (there * probability);
-        }
-        let variance =
-            thinning + by_finding * by_finding * self.finding.1 + by_leaving * by_leaving * self.leaving.1;
-        let confirmed = patterns.len() as f64;
-        Unseen { seen: confirmed, unseen: sum - confirmed, variance }.estimate()
+    /// Learns the rates of patterns that `read` gives one by one to what it is given, the same ones each time it is called;
+    /// `None` where the delays do not tell one: there are none, or peers are found so late that any part of them may be
+    /// missed.
+    pub fn learn<E>(
+        mut read: impl FnMut(&mut dyn FnMut(&Pattern)) -> Result<(), E>,
+    ) -> Result<Option<Self>, E> {
+        let (mut durations, mut known, mut stays) = (0.0, 0_u64, Stays::default());
+        read(&mut |pattern| {
+            if let Some(duration) = pattern.duration() {
+                durations += duration;
+                known += 1;
+            }
+            stays.add(&pattern.stay);
+        })?;
+        let typical = (known > 0).then(|| durations / known as f64);
+        let mut delays = Delays::default();
+        read(&mut |pattern| {
+            if let Some(seen) = pattern.seen(typical) {
+                delays.add(&seen);
+            }
+        })?;
+        Ok(delays.rate().map(|finding| Self { typical, finding, leaving: stays.rate() }))
     }
 }
 
-/// The rate at which peers are found and its variance, from delays cut off at their windows.
-fn finding(found: &[Seen]) -> Option<(f64, f64)> {
-    if found.is_empty() {
-        return None;
+/// Confirmed downloads, and what they stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Downloads {
+    confirmed: u64,
+    /// The sum of one over the probabilities.
+    sum: f64,
+    /// The variance of the thinning.
+    thinning: f64,
+    /// The sum's slopes in the rates of finding and of leaving.
+    slopes: [f64; 2],
+}
+
+impl Downloads {
+    /// Adds one.
+    pub fn add(&mut self, watch: &Watch, pattern: &Pattern) {
+        self.confirmed += 1;
+        let Some(seen) = pattern.seen(watch.typical) else {
+            self.sum += 1.0;
+            return;
+        };
+        let (found, found_slope) = found_in(watch.finding.0, seen.window);
+        let (there, there_slope) = match seen.after {
+            After::Known(waited) => stays(watch.leaving.0, waited),
+            After::Within(gap) => stays_through(watch.leaving.0, gap),
+        };
+        let probability = found * there;
+        self.sum += 1.0 / probability;
+        self.thinning += (1.0 - probability) / (probability * probability);
+        let [by_finding, by_leaving] = &mut self.slopes;
+        *by_finding -= found_slope / (found * probability);
+        *by_leaving -= there_slope / (there * probability);
     }
-    let delays: f64 = found.iter().map(|found| found.delay.clamp(0.0, found.window)).sum();
-    if delays <= 0.0 {
-        return Some((f64::INFINITY, 0.0));
+
+    /// How many downloads there were.
+    pub fn estimate(&self, watch: &Watch) -> Estimate {
+        let of_rates: f64 = self
+            .slopes
+            .iter()
+            .zip([watch.finding.1, watch.leaving.1])
+            .map(|(slope, variance)| slope * slope * variance)
+            .sum();
+        let seen = self.confirmed as f64;
+        Unseen { seen, unseen: self.sum - seen, variance: self.thinning + of_rates }.estimate()
     }
-    let score = |rate: f64| {
-        found.iter().map(|found| 1.0 / rate - found.window / (rate * found.window).exp_m1()).sum::<f64>()
-            - delays
-    };
-    // At rate 0 the delays would be half the windows.
-    let half: f64 = found.iter().map(|found| found.window / 2.0).sum();
-    if delays >= half {
-        return None;
+}
+
+/// Delays that are cut off at their windows.
+#[derive(Clone, Debug, Default)]
+struct Delays {
+    sum: f64,
+    windows: Binned,
+}
+
+impl Delays {
+    fn add(&mut self, seen: &Seen) {
+        self.sum += seen.delay.clamp(0.0, seen.window);
+        self.windows.add(seen.window);
     }
-    let rate = root(score, found.len() as f64 / delays)?;
-    let information: f64 =
-        found.iter().map(|found| 1.0 / (rate * rate) - departure::curvature(rate, found.window)).sum();
-    (information > 0.0).then_some((rate, 1.0 / information))
+
+    /// The rate at which peers are found, and its variance.
+    fn rate(&self) -> Option<(f64, f64)> {
+        let count = self.windows.count();
+        if count == 0.0 {
+            return None;
+        }
+        if self.sum <= 0.0 {
+            return Some((f64::INFINITY, 0.0));
+        }
+        // At rate 0 the delays would be half the windows.
+        if self.sum >= self.windows.sum(|window| window / 2.0) {
+            return None;
+        }
+        let score =
+            |rate: f64| self.windows.sum(|window| 1.0 / rate - window / (rate * window).exp_m1()) - self.sum;
+        let rate = root(score, count / self.sum)?;
+        let information = self.windows.sum(|window| 1.0 / (rate * rate) - curvature(rate, window));
+        (information > 0.0).then_some((rate, 1.0 / information))
+    }
 }
 
 /// The probability of being found within a window, and its slope in the rate.
@@ -236,6 +280,22 @@ mod tests {
     use super::*;
     use crate::estimate::simulation::{chance, coverage, exponential, generator, uniform};
 
+    fn learnt(patterns: &[Pattern]) -> Option<Watch> {
+        Watch::learn(|take| {
+            patterns.iter().for_each(take);
+            Ok::<_, std::convert::Infallible>(())
+        })
+        .unwrap()
+    }
+
+    fn downloads(watch: &Watch, patterns: &[Pattern]) -> Estimate {
+        let mut downloads = Downloads::default();
+        for pattern in patterns {
+            downloads.add(watch, pattern);
+        }
+        downloads.estimate(watch)
+    }
+
     const LIVE: Pattern = Pattern {
         earliest_at: 0.0,
         first_at: 10.0,
@@ -250,15 +310,15 @@ mod tests {
     #[test]
     fn what_cannot_be_missed_is_counted_as_it_is() {
         let patterns = [Pattern { first_at: 0.0, first_share: 0.0, ..LIVE }; 3];
-        let found = Watch::of(&patterns).unwrap().downloads(&patterns);
+        let found = downloads(&learnt(&patterns).unwrap(), &patterns);
         assert_eq!((found.value, found.low, found.high), (3.0, 3.0, 3.0));
     }
 
     #[test]
     fn delays_as_long_as_windows_tell_nothing() {
         let late = Pattern { first_at: 90.0, first_share: 0.9, ..LIVE };
-        assert_eq!(Watch::of(&[late; 5]), None);
-        assert_eq!(Watch::of(&[]), None);
+        assert_eq!(learnt(&[late; 5]), None);
+        assert_eq!(learnt(&[]), None);
     }
 
     #[test]
@@ -298,7 +358,7 @@ mod tests {
                 }
             })
             .collect();
-        let found = Watch::of(&patterns).unwrap().downloads(&patterns);
+        let found = downloads(&learnt(&patterns).unwrap(), &patterns);
         assert!(found.value >= 200.0 && found.high < 201.0, "{found:?}");
     }
 
@@ -311,8 +371,8 @@ mod tests {
             Pattern { earliest_at: 1e9, ..LIVE },
             Pattern { below_share: 0.0, first_share: 0.0, live: false, ..LIVE },
         ];
-        if let Some(watch) = Watch::of(&odd) {
-            let found = watch.downloads(&odd);
+        if let Some(watch) = learnt(&odd) {
+            let found = downloads(&watch, &odd);
             assert!(found.value >= 5.0 && found.low >= 5.0 && found.high.is_finite(), "{found:?}");
         }
     }
@@ -386,7 +446,7 @@ mod tests {
         let mut random = generator(7);
         coverage("horvitz_thompson", || {
             let (crossed, confirmed) = watch(&mut random);
-            (crossed, Some(Watch::of(&confirmed).unwrap().downloads(&confirmed)))
+            (crossed, Some(downloads(&learnt(&confirmed).unwrap(), &confirmed)))
         });
     }
 }

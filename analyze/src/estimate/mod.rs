@@ -2,6 +2,7 @@
 //!
 //! Plain numbers in, an [`Estimate`] with a 95 % interval out; nothing here reads a log.
 
+mod binned;
 pub mod chao2;
 pub mod chapman;
 pub mod departure;

@@ -6,6 +6,8 @@
 //! not known (left truncation). Assumes that what cuts a session off has nothing to do with its length.
 //! Kaplan, Meier 1958, J. Am. Stat. Assoc. 53, 457–481; Greenwood 1926; Kalbfleisch, Prentice 1980, p. 14.
 
+use std::collections::BTreeMap;
+
 use super::{Estimate, Z95};
 
 /// The estimator's name in the tables.
@@ -15,7 +17,7 @@ pub const METHOD: &str = "kaplan_meier";
 pub const BIAS: &str = "low: a peer that stops answering, but stays, counts as gone";
 
 /// One session: how long it was seen, in any unit, and whether it was seen to end then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
     /// From its beginning to its end, or to when it was last seen.
     pub length: i64,
@@ -38,34 +40,69 @@ pub struct Point {
     pub longer: Estimate,
 }
 
-/// The curve at the given times, which ascend; a time that no session was watched for has no point.
-pub fn curve(sessions: &[Session], times: &[i64]) -> Vec<Point> {
-    let mut sessions = sessions.to_vec();
-    // At equal lengths ends come before cuts: who was cut off was there a moment longer.
-    sessions.sort_unstable_by_key(|session| (session.length, !session.ended));
-    let mut rest = sessions.as_slice();
-    let (mut longer, mut greenwood) = (1.0_f64, 0.0_f64);
-    let (mut ended, mut censored) = (0, 0);
-    let mut points = Vec::new();
-    for at in times {
-        let at_risk = rest.iter().filter(|session| session.length >= *at).count() as u64;
-        while let Some(session) = rest.first().filter(|session| session.length <= *at) {
-            let same = rest.iter().take_while(|other| other.length == session.length).count();
-            let (group, later) = rest.split_at(same);
-            let deaths = group.iter().filter(|session| session.ended).count();
-            let (d, n) = (deaths as f64, rest.len() as f64);
-            longer *= 1.0 - d / n;
-            greenwood += if d < n { d / (n * (n - d)) } else { 0.0 };
-            ended += deaths as u64;
-            censored += (same - deaths) as u64;
-            rest = later;
-        }
-        if at_risk == 0 {
-            break;
-        }
-        points.push(Point { at: *at, at_risk, ended, censored, longer: interval(longer, greenwood) });
+/// Sessions by their lengths, of which four digits count: memory does not follow the number of sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sessions(BTreeMap<i64, Ends>);
+
+/// How many sessions of a length ended, and how many were cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ends {
+    ended: u64,
+    censored: u64,
+}
+
+impl Sessions {
+    /// Adds one.
+    pub fn add(&mut self, session: Session) {
+        let ends = self.0.entry(four_digits(session.length)).or_default();
+        *if session.ended { &mut ends.ended } else { &mut ends.censored } += 1;
     }
-    points
+
+    /// Adds others.
+    pub fn merge(&mut self, others: Self) {
+        for (length, more) in others.0 {
+            let ends = self.0.entry(length).or_default();
+            ends.ended += more.ended;
+            ends.censored += more.censored;
+        }
+    }
+
+    /// The curve at the given times, which ascend and have four digits at most; a time that no session was watched for has
+    /// no point.
+    pub fn curve(&self, times: &[i64]) -> Vec<Point> {
+        // At equal lengths ends come before cuts: who was cut off was there a moment longer.
+        let mut lengths = self.0.iter().peekable();
+        let mut left: u64 = self.0.values().map(|ends| ends.ended + ends.censored).sum();
+        let (mut longer, mut greenwood) = (1.0_f64, 0.0_f64);
+        let (mut ended, mut censored) = (0, 0);
+        let mut points = Vec::new();
+        for at in times {
+            let mut until_then = None;
+            while let Some((length, ends)) = lengths.next_if(|(length, _)| *length <= at) {
+                if length == at {
+                    until_then = Some(left);
+                }
+                let (d, n) = (ends.ended as f64, left as f64);
+                longer *= 1.0 - d / n;
+                greenwood += if d < n { d / (n * (n - d)) } else { 0.0 };
+                ended += ends.ended;
+                censored += ends.censored;
+                left -= ends.ended + ends.censored;
+            }
+            let at_risk = until_then.unwrap_or(left);
+            if at_risk == 0 {
+                break;
+            }
+            points.push(Point { at: *at, at_risk, ended, censored, longer: interval(longer, greenwood) });
+        }
+        points
+    }
+}
+
+/// A length without what is beyond its four highest digits.
+fn four_digits(length: i64) -> i64 {
+    let beyond = length.unsigned_abs().checked_ilog10().map_or(0, |digits| digits.saturating_sub(3));
+    length - length % 10_i64.pow(beyond)
 }
 
 fn interval(longer: f64, greenwood: f64) -> Estimate {
@@ -83,6 +120,27 @@ mod tests {
 
     fn session(length: i64, ended: bool) -> Session {
         Session { length, ended }
+    }
+
+    fn curve(sessions: &[Session], times: &[i64]) -> Vec<Point> {
+        let [mut all, mut later] = [Sessions::default(), Sessions::default()];
+        let (first, others) = sessions.split_at(sessions.len() / 2);
+        for session in first {
+            all.add(*session);
+        }
+        for session in others {
+            later.add(*session);
+        }
+        all.merge(later);
+        all.curve(times)
+    }
+
+    #[test]
+    fn four_digits_of_a_length_count() {
+        let lengths = [0, 7, 9_999, 10_001, 1_296_009_999, -12_345, i64::MAX];
+        let told = [0, 7, 9_999, 10_000, 1_296_000_000, -12_340, 9_223_000_000_000_000_000];
+        assert_eq!(lengths.map(four_digits), told);
+        assert_eq!(four_digits(i64::MIN), -9_223_000_000_000_000_000);
     }
 
     #[test]
@@ -104,7 +162,7 @@ mod tests {
         assert_eq!(curve.len(), 5, "nobody was watched for 9");
         assert_eq!(curve.iter().map(|point| point.at_risk).collect::<Vec<_>>(), [6, 6, 4, 2, 1]);
         assert_eq!((curve[4].ended, curve[4].censored), (4, 2));
-        assert!(super::curve(&[], &[0, 1]).is_empty());
+        assert!(self::curve(&[], &[0, 1]).is_empty());
     }
 
     #[test]

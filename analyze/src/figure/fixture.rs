@@ -233,7 +233,8 @@ const COUNTRIES: [&str; 24] = [
 pub fn ones() -> Tables {
     let many = many(1, 1);
     let mut tables = Tables::default();
-    for (definition, rows) in many.iter() {
+    for (definition, made) in many.iter() {
+        let rows = made.first();
         let is_of_peers = matches!(definition.name, "confirmed_downloads" | "flagged" | "speeds");
         let mut rows = if is_of_peers { rows.head(Some(1)) } else { rows.clone() };
         for column in definition.columns.iter().filter(|column| column.kind == Kind::Count) {

@@ -1,9 +1,12 @@
 //! Columns of a table's data frame as plain vectors, whatever integer or float width they have.
 
+use std::ops::Range;
+
 use polars::prelude::{
     Column, DataFrame, DataType, IdxCa, IdxSize, IntoColumn as _, NamedFrom as _, PolarsResult, Series,
-    TimeUnit,
+    StringChunked, TimeUnit,
 };
+use polars::series::amortized_iter::AmortSeries;
 
 /// A column of text; null stays `None`.
 pub fn texts(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<String>>> {
@@ -20,6 +23,14 @@ pub fn numbers(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<f64>>> 
 pub fn known_numbers(frame: &DataFrame, name: &str) -> PolarsResult<Vec<f64>> {
     let column = frame.column(name)?.cast(&DataType::Float64)?;
     Ok(column.f64()?.iter().flatten().filter(|value| !value.is_nan()).collect())
+}
+
+/// A column of lists: the known numbers of each.
+pub fn number_lists(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Vec<f64>>> {
+    let numbers = |list: Option<AmortSeries>| {
+        list.map_or(Ok(Vec::new()), |list| Ok(list.as_ref().f64()?.iter().flatten().collect()))
+    };
+    frame.column(name)?.list()?.amortized_iter().map(numbers).collect()
 }
 
 /// The numbers of one column; null and NaN are `None`.
@@ -47,6 +58,18 @@ pub fn column_times(column: &Column) -> PolarsResult<Vec<Option<i64>>> {
         _ => column.cast(&DataType::Int64)?,
     };
     Ok(column.i64()?.iter().collect())
+}
+
+/// Each text of a column with the rows that have it, where equal texts follow one another.
+pub fn runs(texts: &StringChunked) -> Vec<(Option<&str>, Range<usize>)> {
+    let mut runs: Vec<(Option<&str>, Range<usize>)> = Vec::new();
+    for (row, text) in texts.iter().enumerate() {
+        match runs.last_mut() {
+            Some((last, rows)) if *last == text => rows.end = row + 1,
+            _ => runs.push((text, row..row + 1)),
+        }
+    }
+    runs
 }
 
 /// Some rows by their places, with texts of their own: a text that is merely taken keeps those of all rows in memory.

@@ -55,7 +55,7 @@ use polars::prelude::{DataFrame, PolarsError, PolarsResult};
 use crate::facts::Facts;
 use crate::map::Atlas;
 use crate::replay::workers;
-use crate::table::{Definition, Tables};
+use crate::table::{Definition, Made, Tables};
 use svg::{Anchor, Drawing, rect, text as svg_text};
 
 /// Why a figure could not be made.
@@ -225,33 +225,37 @@ pub fn draw(tables: &Tables, facts: &Facts) -> Result<Vec<Figure>, FigureError> 
         Ok(atlas) => Ok(atlas),
         Err(error) => Err(PolarsError::ComputeError(error.to_string().into())),
     };
-    let draw = |(definition, rows): &(&'static Definition, &DataFrame)| {
+    let draw_rows = |table, rows: &DataFrame| match table {
+        "cities" => atlas().and_then(|atlas| Ok(vec![cities::draw(rows, atlas)?])),
+        "clients" => one(clients::draw(rows)),
+        "confirmed_hourly" => one(confirmed_hourly::draw(rows, &names, facts)),
+        "contacts" => one(contacts::draw(rows)),
+        "countries" => atlas().and_then(|atlas| Ok(vec![countries::draw(rows, atlas)?])),
+        "health" => one(health::draw(rows, facts)),
+        "hostnames" => one(hostnames::draw(rows)),
+        "networks" => one(networks::draw(rows)),
+        "population" => one(population::draw(rows)),
+        "requests" => one(requests::draw(rows)),
+        "seeders_hourly" => one(seeders_hourly::draw(rows, facts)),
+        "sessions" => one(sessions::draw(rows)),
+        "sources" => one(sources::draw(rows)),
+        "sources_hourly" => one(sources_hourly::draw(rows, facts)),
+        "speeds_by_country" => atlas().and_then(|atlas| {
+            Ok(vec![speeds_by_country::draw(rows)?, speeds_by_country_map::draw(rows, atlas)?])
+        }),
+        "summary" => summary::draw(rows).and_then(|first| Ok(vec![first, summary_compared::draw(rows)?])),
+        "thresholds" => one(thresholds::draw(rows, facts)),
+        "trackers" => one(trackers::draw(rows)),
+        "visits" => one(visits::draw(rows)),
+        _ => Ok(Vec::new()),
+    };
+    let draw = |(definition, made): &(&'static Definition, &Made)| {
         let drawn = match definition.name {
-            "cities" => atlas().and_then(|atlas| Ok(vec![cities::draw(rows, atlas)?])),
-            "clients" => one(clients::draw(rows)),
-            "confirmed_downloads" => one(confirmed_downloads::draw(rows)),
-            "confirmed_hourly" => one(confirmed_hourly::draw(rows, &names, facts)),
-            "contacts" => one(contacts::draw(rows)),
-            "countries" => atlas().and_then(|atlas| Ok(vec![countries::draw(rows, atlas)?])),
-            "flagged" => one(flagged::draw(rows)),
-            "health" => one(health::draw(rows, facts)),
-            "hostnames" => one(hostnames::draw(rows)),
-            "networks" => one(networks::draw(rows)),
-            "population" => one(population::draw(rows)),
-            "requests" => one(requests::draw(rows)),
-            "seeders_hourly" => one(seeders_hourly::draw(rows, facts)),
-            "sessions" => one(sessions::draw(rows)),
-            "sources" => one(sources::draw(rows)),
-            "sources_hourly" => one(sources_hourly::draw(rows, facts)),
-            "speeds" => one(speeds::draw(rows)),
-            "speeds_by_country" => atlas().and_then(|atlas| {
-                Ok(vec![speeds_by_country::draw(rows)?, speeds_by_country_map::draw(rows, atlas)?])
-            }),
-            "summary" => summary::draw(rows).and_then(|first| Ok(vec![first, summary_compared::draw(rows)?])),
-            "thresholds" => one(thresholds::draw(rows, facts)),
-            "trackers" => one(trackers::draw(rows)),
-            "visits" => one(visits::draw(rows)),
-            _ => Ok(Vec::new()),
+            // Their rows may be in files.
+            "confirmed_downloads" => one(confirmed_downloads::draw(tables)),
+            "flagged" => one(flagged::draw(tables)),
+            "speeds" => one(speeds::draw(tables)),
+            table => made.whole().map_or_else(|| Ok(Vec::new()), |rows| draw_rows(table, rows)),
         };
         drawn.map_err(|source| FigureError::Table { stem: definition.name, source })
     };

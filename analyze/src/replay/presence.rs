@@ -42,15 +42,15 @@ pub struct Session {
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     /// Sessions whose beginning was seen.
-    pub seen: Vec<survival::Session>,
+    pub seen: survival::Sessions,
     /// Sessions that may have begun before the watch did.
     pub left_truncated: u64,
 }
 
 impl Sessions {
     /// Adds another range's.
-    pub fn merge(&mut self, mut other: Self) {
-        self.seen.append(&mut other.seen);
+    pub fn merge(&mut self, other: Self) {
+        self.seen.merge(other.seen);
         self.left_truncated += other.left_truncated;
     }
 }
@@ -106,7 +106,7 @@ impl Presence {
             if trusted_from.is_some_and(|from| session.start < from) {
                 sessions.left_truncated += 1;
             } else {
-                sessions.seen.push(session.measured());
+                sessions.seen.add(session.measured());
             }
         }
     }

@@ -216,13 +216,11 @@ fn found(events: &[Event], cut: Cut, pace: Pace, rules: &Rules) -> String {
     let text = |frame: &DataFrame| {
         (0..frame.height()).map(|row| format!("{:?}", frame.get(row))).collect::<Vec<_>>()
     };
-    let mut sessions: Vec<String> = replay.sessions.seen.iter().map(|seen| format!("{seen:?}")).collect();
-    sessions.sort();
     let frames =
         [&replay.swarms, &replay.places, &replay.rounds, &replay.seeders, &replay.source_hours].map(text);
     format!(
-        "{peers:#?} {frames:#?} {:?} {:?} {:?} {sessions:?} {}",
-        replay.thresholds, replay.source_sets, replay.visits, replay.sessions.left_truncated
+        "{peers:#?} {frames:#?} {:?} {:?} {:?} {:?}",
+        replay.thresholds, replay.source_sets, replay.visits, replay.sessions
     )
 }
 

@@ -16,7 +16,7 @@ use crate::facts::Facts;
 use crate::figure::frame::{self, counts, numbers, texts};
 use crate::figure::{Names, text::visible, torrents::OfTorrents};
 use crate::replay::workers;
-use crate::table::{Column, Definition, Kind, Tables};
+use crate::table::{Column, Definition, Kind, Made, Tables};
 use crate::table_file;
 
 /// Everything the script is given.
@@ -60,10 +60,10 @@ impl Data {
         let order = order(tables, &rows_of)?;
         let places: HashMap<&str, usize> =
             order.iter().enumerate().map(|(place, (hash, _))| (hash.as_str(), place)).collect();
-        let store = |(definition, _): &(&'static Definition, &DataFrame)| {
+        let store = |(definition, made): &(&'static Definition, &Made)| {
             let of = rows_of.get(definition.name).into_iter().flatten();
             let of = of.filter_map(|(hash, rows)| Some((*places.get(hash.as_str())?, *rows))).collect();
-            let table = store(definition, tables, &places, of).map_err(in_table(definition.name))?;
+            let table = store(definition, made, &places, of).map_err(in_table(definition.name))?;
             Ok::<_, ReportError>((definition.name, table))
         };
         let in_figure = |source| ReportError::Table { table: "of single torrents", source };
@@ -142,13 +142,13 @@ fn rows_of_torrents(definition: &Definition, tables: &Tables) -> PolarsResult<BT
 }
 
 /// The rows that the page holds, in the page's order.
-fn held(definition: &Definition, tables: &Tables, torrents: usize) -> PolarsResult<DataFrame> {
+fn held(definition: &Definition, made: &Made, torrents: usize) -> PolarsResult<DataFrame> {
     let hold = |rows: DataFrame| {
         let ordered = rows::in_order(definition, &rows)?;
         let held = rows::held(definition, &rows, ordered, torrents)?;
         frame::take(&rows, held)
     };
-    let parts = tables.parts(definition.name)?;
+    let parts = made.parts()?;
     let mut of_parts = workers::each(&parts, |part| hold(part.clone().collect()?))?.into_iter();
     let Some(mut all) = of_parts.next() else { return definition.empty() };
     if of_parts.len() == 0 {
@@ -162,11 +162,11 @@ fn held(definition: &Definition, tables: &Tables, torrents: usize) -> PolarsResu
 
 fn store(
     definition: &Definition,
-    tables: &Tables,
+    made: &Made,
     places: &HashMap<&str, usize>,
     of: BTreeMap<usize, u64>,
 ) -> PolarsResult<Stored> {
-    let taken = held(definition, tables, places.len())?;
+    let taken = held(definition, made, places.len())?;
     let mut lines: Vec<Vec<Value>> = vec![Vec::with_capacity(definition.columns.len()); taken.height()];
     for column in definition.columns {
         let values = values(column, &taken, places)?;

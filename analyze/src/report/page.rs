@@ -20,7 +20,7 @@ use crate::figure::frame::{self, texts};
 use crate::figure::text::visible;
 use crate::figure::{self, Figure, Names};
 use crate::number::{count, number_of};
-use crate::table::{Column, Definition, Kind, Tables};
+use crate::table::{Column, Definition, Kind, Made, Tables};
 
 const STYLE: &str = concat!(
     include_str!("../../assets/page/style/theme.css"),
@@ -153,7 +153,7 @@ impl Page {
             .filter(|_| facts.first_at.is_some());
         let grouped = |name: &str| GROUPS.iter().any(|group| group.tables.contains(&name));
         let data = Data::of(tables, facts, &names)?;
-        let made = Made { tables, facts, figures, names, data };
+        let parts_of = Parts { tables, facts, figures, names, data };
         let mut shapes = Shapes::default();
         let mut groups = Vec::new();
         for group in GROUPS.iter().chain([&OTHERS]) {
@@ -161,8 +161,8 @@ impl Page {
             let listed =
                 group.tables.iter().filter_map(|name| tables.iter().find(|(found, _)| found.name == *name));
             let unlisted = tables.iter().filter(|(found, _)| group.tables.is_empty() && !grouped(found.name));
-            for (definition, rows) in listed.chain(unlisted) {
-                parts.push(part(&made, definition, rows, &mut shapes)?);
+            for (definition, table) in listed.chain(unlisted) {
+                parts.push(part(&parts_of, definition, table, &mut shapes)?);
             }
             if !parts.is_empty() {
                 let Group { id, title, .. } = *group;
@@ -184,7 +184,7 @@ impl Page {
             credits: credits(facts, !outlines.is_empty()),
             shapes: outlines,
             help: help(facts),
-            data: pack(&made.data)?,
+            data: pack(&parts_of.data)?,
             style: STYLE,
             script: SCRIPT,
         })
@@ -192,7 +192,7 @@ impl Page {
 }
 
 /// What the page is made of.
-struct Made<'a> {
+struct Parts<'a> {
     tables: &'a Tables,
     facts: &'a Facts,
     figures: &'a [Figure],
@@ -201,16 +201,16 @@ struct Made<'a> {
 }
 
 fn part(
-    made: &Made<'_>,
+    page: &Parts<'_>,
     definition: &'static Definition,
-    rows: &DataFrame,
+    made: &Made,
     shapes: &mut Shapes,
 ) -> Result<Part, ReportError> {
     let in_table = |source| ReportError::Table { table: definition.name, source };
     let figures =
-        made.figures.iter().filter(|figure| figure.draws(definition.name)).map(|figure| FigureOnPage {
+        page.figures.iter().filter(|figure| figure.draws(definition.name)).map(|figure| FigureOnPage {
             stem: figure.stem,
-            of_torrents: figure::torrents::shows(figure.stem, made.tables),
+            of_torrents: figure::torrents::shows(figure.stem, page.tables),
             bias: figure::bias::bias(figure.stem),
             missing: figure.missing.clone(),
             title: visible(&figure.title),
@@ -223,21 +223,19 @@ fn part(
         title: definition.title,
         about: with_code(definition.about),
         figures: figures.collect(),
-        table: table(made, definition, rows).map_err(in_table)?,
+        table: table(page, definition, made).map_err(in_table)?,
     })
 }
 
-fn table(made: &Made<'_>, definition: &'static Definition, rows: &DataFrame) -> PolarsResult<TableOnPage> {
-    let kept = made.data.held(definition.name);
-    // Those of a streamed table that may be shown stand apart.
-    let whole = made.tables.streamed(definition.name).map_or(rows, |table| &table.first);
-    let ordered = rows::in_order(definition, whole)?;
+fn table(page: &Parts<'_>, definition: &'static Definition, made: &Made) -> PolarsResult<TableOnPage> {
+    let kept = page.data.held(definition.name);
+    let ordered = rows::in_order(definition, made.first())?;
     let first = ordered.into_iter().take(rows::SHOWN).collect();
-    let shown = frame::take(whole, first)?;
+    let shown = frame::take(made.first(), first)?;
     // Where the name has a column of its own, the info-hash is shown as such.
     let no_names = Names::default();
     let has_name = definition.columns.iter().any(|column| column.name == "name");
-    let names = if has_name { &no_names } else { &made.names };
+    let names = if has_name { &no_names } else { &page.names };
     let mut columns = Vec::new();
     let mut said = Vec::new();
     let mut lines: Vec<Row> = (0..shown.height()).map(|_| Row { sum: false, cells: Vec::new() }).collect();
@@ -247,14 +245,14 @@ fn table(made: &Made<'_>, definition: &'static Definition, rows: &DataFrame) -> 
             cells.iter_mut().for_each(Cell::name_unknown);
         }
         // A column without any value would only make a wide table wider, and one that says the same in every row too.
-        let same = said_once(column, rows)?;
+        let same = made.whole().map_or(Ok(None), |rows| said_once(column, rows))?;
         let shown = same.is_none() && cells.iter().any(|cell| !cell.text.is_empty());
         said.extend(same.map(|text| (label(column.name), text)));
         columns.push(ColumnOnPage {
             name: column.name,
             label: match column.name {
                 "info_hash" if !has_name => "torrent".to_owned(),
-                "hour" if made.facts.bucket_s != 3_600 => "bucket (UTC)".to_owned(),
+                "hour" if page.facts.bucket_s != 3_600 => "bucket (UTC)".to_owned(),
                 name if column.kind == Kind::Time => format!("{} (UTC)", label(name)),
                 name => label(name),
             },
@@ -268,11 +266,11 @@ fn table(made: &Made<'_>, definition: &'static Definition, rows: &DataFrame) -> 
             line.cells.push(cell);
         }
     }
-    let file = format!("{}.{}", definition.name, made.facts.extension);
+    let file = format!("{}.{}", definition.name, page.facts.extension);
     Ok(TableOnPage {
-        caption: caption(definition, &file, rows.height(), kept),
+        caption: caption(definition, &file, made.height(), kept),
         file,
-        size: rows_in_words(rows.height()),
+        size: rows_in_words(made.height()),
         kept,
         of_torrents: definition.columns.iter().any(|column| column.name == "info_hash"),
         open: definition.name == "summary",

@@ -1,12 +1,20 @@
 //! What the tables are made of: the replay, and the log for tables of raw rows.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::{
-    DataFrame, DataType, Expr, IntoLazy, LazyFrame, PolarsError, PolarsResult, UnionArgs, col, concat, lit,
+    DataFrame, DataType, Expr, IntoColumn, IntoLazy, JoinArgs, LazyFrame, NamedFrom, PolarsError,
+    PolarsResult, Series, UnionArgs, col, concat, lit,
 };
 
 use crate::{
+    figure::frame::number_lists,
     geo::Geo,
     log::Log,
+    quantiles::{
+        by_group::{Found, at_ranks},
+        interpolated, ranks_around,
+    },
     replay::{Replay, Rules, identity::left_join, peers, spool::Spool, workers},
 };
 
@@ -46,6 +54,22 @@ impl<'a> Input<'a> {
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
         let parts = self.kept_peers()?.parts()?;
         if parts.is_empty() { Ok(vec![peers::empty()?.lazy()]) } else { Ok(parts) }
+    }
+
+    /// Reads the peers part by part on all cores: `take` is given what `read` makes of each part, in order.
+    pub fn read<R: Send>(
+        &self,
+        read: impl Fn(LazyFrame) -> PolarsResult<R> + Sync,
+        mut take: impl FnMut(R),
+    ) -> PolarsResult<()> {
+        workers::in_order(
+            &self.parts()?,
+            |part| read(part.clone()),
+            |found| {
+                take(found);
+                Ok(())
+            },
+        )
     }
 
     /// What `make` makes of the peers, part by part, in one frame: what is far smaller than all peers.
@@ -90,38 +114,76 @@ pub fn by_place(input: &Input<'_>, by: &[&str]) -> PolarsResult<LazyFrame> {
         .lazy()
         .group_by(key.clone())
         .agg([col("peers").sum(), col("contacted_peers").sum()]);
-    let nulls_meet = || polars::prelude::JoinArgs { nulls_equal: true, ..left_join() };
     let named: Vec<_> = by.iter().map(|name| (*name, col(*name))).collect();
     let confirmed = input.sums(&named, &[("confirmed_downloads", col("confirmed"))])?;
-    let speeds = [col("mean_speed_bytes_per_s"), col("max_speed_bytes_per_s")];
-    let shown = [&key[..], &speeds].concat();
-    let speeds = input.of_parts(|part| super::speeds::of_peers(part).select(&shown))?;
-    let speeds = speeds.group_by(key.clone()).agg([
-        col("mean_speed_bytes_per_s").median().alias("median_speed_bytes_per_s"),
-        col("max_speed_bytes_per_s").max(),
-    ]);
+    let counts = counts.with_row_index(PLACE, None).collect()?;
+    let speeds = speeds_by_place(input, &counts, by)?.lazy();
+    let counts = counts.lazy();
     let rows = counts.join(confirmed, key.clone(), key.clone(), nulls_meet());
-    let rows = rows.join(speeds, key.clone(), key, nulls_meet());
+    let rows = rows.join(speeds, [col(PLACE)], [col(PLACE)], left_join());
     Ok(rows.with_column(col("confirmed_downloads").fill_null(lit(0_u64))))
+}
+
+fn nulls_meet() -> JoinArgs {
+    JoinArgs { nulls_equal: true, ..left_join() }
+}
+
+/// The number of a place.
+const PLACE: &str = "place";
+
+/// The median of the mean speeds and the highest speed in each of some numbered places.
+fn speeds_by_place(input: &Input<'_>, places: &DataFrame, by: &[&str]) -> PolarsResult<DataFrame> {
+    const MEAN: &str = "mean_speed_bytes_per_s";
+    const MAX: &str = "max_speed_bytes_per_s";
+    let key: Vec<_> = by.iter().map(|name| col(*name)).collect();
+    let numbered = places.clone().lazy().select([&key[..], &[col(PLACE)]].concat());
+    let of_places = |part: LazyFrame| {
+        let speeds = super::speeds::of_peers(part).group_by(key.clone()).agg([col(MEAN), col(MAX).max()]);
+        let found = speeds.join(numbered.clone(), key.clone(), key.clone(), nulls_meet()).collect()?;
+        let place = found.column(PLACE)?.cast(&DataType::UInt64)?;
+        let columns =
+            place.u64()?.iter().zip(number_lists(&found, MEAN)?).zip(found.column(MAX)?.f64()?.iter());
+        Ok(columns.filter_map(|((place, means), max)| Some((place?, means, max))).collect::<Vec<_>>())
+    };
+    let mut highest: BTreeMap<u64, Option<f64>> = BTreeMap::new();
+    let medians = at_ranks(
+        |_, count| ranks_around(count, &[0.5]),
+        |take| {
+            input.read(of_places, |part| {
+                for (place, means, max) in part {
+                    let so_far = highest.entry(place).or_default();
+                    *so_far = so_far.map_or(max, |so_far| Some(max.map_or(so_far, |max| max.max(so_far))));
+                    take((None::<()>, place), means);
+                }
+            })
+        },
+    )?;
+    let median = |found: &Found<f64>| interpolated(found.count, &[0.5], &found.values).first().copied();
+    let medians_of = medians.values().map(median).collect::<Vec<_>>();
+    let (places, highest): (Vec<u64>, Vec<Option<f64>>) = highest.into_iter().unzip();
+    let columns = [
+        Series::new(PLACE.into(), places).cast(&DataType::IDX_DTYPE)?,
+        Series::new("median_speed_bytes_per_s".into(), medians_of),
+        Series::new(MAX.into(), highest),
+    ];
+    DataFrame::new_infer_height(columns.map(IntoColumn::into_column).to_vec())
 }
 
 /// Adds `share`, the part of a count within its group.
 pub fn with_share(rows: &DataFrame, count: &str, group: &[&str]) -> LazyFrame {
     let by: Vec<_> = group.iter().map(|name| col(*name)).collect();
     let all = rows.clone().lazy().group_by(by.clone()).agg([col(count).sum().alias("all")]);
-    let nulls_meet = polars::prelude::JoinArgs { nulls_equal: true, ..left_join() };
     let share = col(count).cast(DataType::Float64) / col("all").cast(DataType::Float64);
-    rows.clone().lazy().join(all, by.clone(), by, nulls_meet).with_column(share.alias("share"))
+    rows.clone().lazy().join(all, by.clone(), by, nulls_meet()).with_column(share.alias("share"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
-    use polars::prelude::{NamedFrom as _, Series, SortMultipleOptions};
+    use polars::prelude::SortMultipleOptions;
 
     use super::*;
-    use crate::table::by_torrent::{ByTorrent, grouped};
 
     /// Peers of two torrents, the first of which is in all parts but the last.
     fn some_peers(part: i64) -> DataFrame {
@@ -151,26 +213,27 @@ mod tests {
         let by = [("info_hash", col("info_hash")), ("place", col("country"))];
         let sums = input.sums(&by, &[("peers", each), ("confirmed_downloads", col("confirmed"))]).unwrap();
         let sums = sums.sort(["info_hash", "place"], SortMultipleOptions::default()).collect().unwrap();
-        let firsts = ByTorrent::of(&input, |part| {
+        let mut firsts: Vec<(String, i64)> = Vec::new();
+        let confirmed = |part: LazyFrame| {
             let rows = part.filter(col("confirmed")).collect()?;
-            Ok(grouped(rows.column("info_hash")?.str()?.iter().zip(rows.column("first_at")?.i64()?.iter())))
-        });
-        let firsts = firsts.unwrap();
+            let hashes = rows.column("info_hash")?.str()?.iter().flatten().map(str::to_owned);
+            Ok(hashes.zip(rows.column("first_at")?.i64()?.iter().flatten()).collect::<Vec<_>>())
+        };
+        input.read(confirmed, |part| firsts.extend(part)).unwrap();
         let mut text = String::new();
         for row in 0..sums.height() {
             writeln!(text, "{:?}", sums.get(row).unwrap()).unwrap();
         }
-        write!(text, "{:?} {:?}", firsts.values, firsts.iter().collect::<Vec<_>>()).unwrap();
+        write!(text, "{firsts:?}").unwrap();
         text
     }
 
     #[test]
-    fn sums_and_lists_are_the_same_of_parts_and_of_all() {
+    fn sums_and_what_is_read_are_the_same_of_parts_and_of_all() {
         let of_all = told(1 << 20);
         assert_eq!(told(1), of_all);
-        let confirmed: Vec<i64> = (0..60).step_by(3).collect();
-        let (a, b) = confirmed.split_at(15);
-        assert!(of_all.ends_with(&format!("{confirmed:?} [(\"a\", {a:?}), (\"b\", {b:?})]")), "{of_all}");
+        let firsts: Vec<_> = (0..60).step_by(3).map(|row| (if row < 45 { "a" } else { "b" }, row)).collect();
+        assert!(of_all.ends_with(&format!("{firsts:?}")), "{of_all}");
         // Of the 45 peers of the first torrent, 12 are in the first country, 4 of them confirmed.
         assert!(of_all.contains("[String(\"a\"), String(\"SE\"), UInt64(12), UInt64(4)]"), "{of_all}");
         assert!(of_all.contains("[String(\"a\"), Null, UInt64(11), UInt64(4)]"), "{of_all}");

@@ -27,21 +27,20 @@ pub mod thresholds;
 pub mod trackers;
 pub mod visits;
 
-mod by_torrent;
 mod input;
 mod kept;
 mod streamed;
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, PolarsResult, col};
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col};
 
 pub use definition::{Column, Definition, Kind};
 pub use input::Input;
 use input::{NO_INFO_HASH, by_place, with_share};
 pub use kept::Kept;
-pub use streamed::Streamed;
-use streamed::{Made, Rows};
+use streamed::Rows;
+pub use streamed::{Made, Streamed};
 
 use crate::replay::{
     Needs, Whose,
@@ -150,16 +149,19 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
 /// is absent.
 #[derive(Debug, Default)]
 pub struct Tables {
-    frames: BTreeMap<&'static str, DataFrame>,
-    streamed: BTreeMap<&'static str, Streamed>,
+    made: BTreeMap<&'static str, Made>,
     of_torrents: BTreeMap<&'static str, DataFrame>,
 }
 
 impl Tables {
-    /// The table's rows; `None` where it was not computed. A [`Streamed`] one has only columns that are
-    /// drawn.
+    /// The table's rows, where they are at hand: `None` also where they are in files, see [`read`](Self::read).
     pub fn get(&self, name: &str) -> Option<&DataFrame> {
-        self.frames.get(name)
+        self.made.get(name)?.whole()
+    }
+
+    /// Whether the table was computed.
+    pub fn has(&self, name: &str) -> bool {
+        self.made.contains_key(name)
     }
 
     /// What a table of all torrents together counts, by torrent (`info_hash`): the page draws it, no file has it. `None`
@@ -173,19 +175,6 @@ impl Tables {
         self.of_torrents.insert(definition.name, rows);
     }
 
-    /// The table as one that is made part by part; `None` where [`get`](Self::get) has all of it.
-    pub fn streamed(&self, name: &str) -> Option<&Streamed> {
-        self.streamed.get(name)
-    }
-
-    /// The table's rows in parts that fit into memory, in order, each read when it is asked for; most tables are one part.
-    pub fn parts(&self, name: &str) -> PolarsResult<Vec<LazyFrame>> {
-        match self.streamed.get(name) {
-            Some(table) => table.parts(),
-            None => Ok(self.frames.get(name).map(|rows| rows.clone().lazy()).into_iter().collect()),
-        }
-    }
-
     /// Reads some columns of a table part by part, on all cores: `take` is given what `read` makes of each part, in order.
     pub fn read<R: Send>(
         &self,
@@ -196,25 +185,26 @@ impl Tables {
     ) -> PolarsResult<()> {
         let columns: Vec<_> = columns.iter().map(|name| col(*name)).collect();
         let read = |part: &LazyFrame| read(&part.clone().select(columns.clone()).collect()?);
-        workers::in_order(&self.parts(name)?, read, |part| {
+        let parts = self.made.get(name).map(Made::parts).transpose()?.unwrap_or_default();
+        workers::in_order(&parts, read, |part| {
             take(part);
             Ok(())
         })
     }
 
-    fn insert_streamed(&mut self, table: Streamed) {
-        self.frames.insert(table.definition.name, table.drawn.clone());
-        self.streamed.insert(table.definition.name, table);
+    /// Adds a table whose rows are at hand, or replaces it.
+    pub fn insert(&mut self, definition: &'static Definition, rows: DataFrame) {
+        self.insert_made(definition, Made::Whole(rows));
     }
 
     /// Adds a table, or replaces it.
-    pub fn insert(&mut self, definition: &'static Definition, rows: DataFrame) {
-        self.frames.insert(definition.name, rows);
+    pub fn insert_made(&mut self, definition: &'static Definition, made: Made) {
+        self.made.insert(definition.name, made);
     }
 
     /// The computed tables in the order of the report.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Definition, &DataFrame)> {
-        TABLES.iter().filter_map(|definition| Some((*definition, self.frames.get(definition.name)?)))
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Definition, &Made)> {
+        TABLES.iter().filter_map(|definition| Some((*definition, self.made.get(definition.name)?)))
     }
 }
 
@@ -247,11 +237,7 @@ pub fn build(
     ];
     let mut tables = Tables::default();
     for rows in rows {
-        let definition = rows.definition;
-        match rows.made()? {
-            Made::Whole(rows) => tables.insert(definition, rows),
-            Made::Streamed(table) => tables.insert_streamed(table),
-        }
+        tables.insert_made(rows.definition, rows.made()?);
     }
     if wanted(&contacts::DEFINITION) {
         let (rows, of_torrents) = contacts::build(input)?;

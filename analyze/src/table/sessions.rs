@@ -18,7 +18,7 @@ pub const DEFINITION: Definition = Definition {
     about: "Share of sessions that last longer than a time (Kaplan–Meier), over all torrents. A session lasts from the \
             first handshake with a peer to halfway between the last proof that it is there and the first that it is \
             not; sessions nobody saw end are right-censored, sessions that may have begun before the capture are left \
-            out (`left_truncated`).",
+            out (`left_truncated`). Four digits of a length count.",
     key: 1,
     columns: &[
         column("time_online_us", Kind::Microseconds, "A length of a session."),
@@ -44,7 +44,7 @@ const SECONDS: [i64; 29] = [
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
     let sessions = &input.replay.sessions;
     let times = SECONDS.map(|seconds| seconds * SECOND_US);
-    let curve = survival::curve(&sessions.seen, &times);
+    let curve = sessions.seen.curve(&times);
     let count = |name: &str, read: fn(&Point) -> u64| {
         Series::new(name.into(), curve.iter().map(read).collect::<Vec<_>>()).into_column()
     };

@@ -1,10 +1,14 @@
 //! `speeds_by_country`: the distribution of speeds in each country.
 
-use polars::prelude::{DataFrame, PolarsResult, QuantileMethod, col, len, lit};
+use polars::prelude::{DataFrame, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, col};
 
 use super::{
     Input,
     definition::{Definition, Kind, column},
+};
+use crate::{
+    figure::frame::number_lists,
+    quantiles::{by_group::at_ranks, interpolated, ranks_around},
 };
 
 /// What `speeds_by_country` holds.
@@ -24,18 +28,36 @@ pub const DEFINITION: Definition = Definition {
     ],
 };
 
+const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+
 /// Quartiles of the mean speeds.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let speed = || col("mean_speed_bytes_per_s");
-    let quantile = |share: f64| speed().quantile(lit(share), QuantileMethod::Linear);
-    let measured = input.of_parts(|part| super::speeds::of_peers(part).select([col("country"), speed()]))?;
-    let rows = measured.group_by([col("country")]).agg([
-        len().alias("peers"),
-        speed().min().alias("min_speed_bytes_per_s"),
-        quantile(0.25).alias("q1_speed_bytes_per_s"),
-        quantile(0.5).alias("median_speed_bytes_per_s"),
-        quantile(0.75).alias("q3_speed_bytes_per_s"),
-        speed().max().alias("max_speed_bytes_per_s"),
-    ]);
-    DEFINITION.finish(rows)
+    let read = |part| {
+        let speed = col("mean_speed_bytes_per_s");
+        let measured = super::speeds::of_peers(part).group_by([col("country")]).agg([speed]).collect()?;
+        let countries = measured.column("country")?.str()?.iter().map(|country| country.map(str::to_owned));
+        let speeds = number_lists(&measured, "mean_speed_bytes_per_s")?;
+        Ok(countries.zip(speeds).collect::<Vec<_>>())
+    };
+    let found = at_ranks(
+        |_, count| ranks_around(count, &SHARES),
+        |take| {
+            input.read(read, |countries| {
+                for (country, speeds) in countries {
+                    take((None::<()>, country), speeds);
+                }
+            })
+        },
+    )?;
+    let (countries, counts): (Vec<_>, Vec<_>) =
+        found.iter().map(|((_, country), found)| (country.as_deref(), found.count)).unzip();
+    let quartiles: Vec<Vec<f64>> =
+        found.values().map(|found| interpolated(found.count, &SHARES, &found.values)).collect();
+    let mut columns = vec![Series::new("country".into(), countries), Series::new("peers".into(), counts)];
+    for (place, column) in DEFINITION.columns.iter().skip(2).enumerate() {
+        let values = quartiles.iter().map(|of_country| of_country.get(place).copied());
+        columns.push(Series::new(column.name.into(), values.collect::<Vec<_>>()));
+    }
+    let columns = columns.into_iter().map(IntoColumn::into_column).collect();
+    DEFINITION.finish(DataFrame::new(found.len(), columns)?.lazy())
 }

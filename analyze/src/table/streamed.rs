@@ -1,6 +1,6 @@
 //! Tables with a row per peer: made while peers are found, and kept in files where all rows may be more than memory holds.
 
-use polars::prelude::{DataFrame, IdxSize, IntoLazy as _, LazyFrame, PolarsResult, Scalar};
+use polars::prelude::{DataFrame, IdxSize, IntoLazy as _, LazyFrame, PolarsResult};
 
 use super::{Definition, Kind, confirmed_downloads, flagged, speeds};
 use crate::{
@@ -25,17 +25,50 @@ pub struct Rows {
     /// What makes the rows of peers.
     of_peers: fn(LazyFrame) -> LazyFrame,
     all: Spool,
-    drawn: Option<DataFrame>,
     first: Option<DataFrame>,
 }
 
-/// A table that was made part by part.
+/// A table.
 #[derive(Debug)]
 pub enum Made {
-    /// Its rows were few.
+    /// Its rows are at hand.
     Whole(DataFrame),
     /// They are in files.
     Streamed(Streamed),
+}
+
+impl Made {
+    /// How many rows it has.
+    pub fn height(&self) -> usize {
+        match self {
+            Self::Whole(rows) => rows.height(),
+            Self::Streamed(table) => table.rows.height(),
+        }
+    }
+
+    /// All rows, where they are at hand.
+    pub fn whole(&self) -> Option<&DataFrame> {
+        match self {
+            Self::Whole(rows) => Some(rows),
+            Self::Streamed(_) => None,
+        }
+    }
+
+    /// Rows that are at hand: all, or those with the highest values.
+    pub fn first(&self) -> &DataFrame {
+        match self {
+            Self::Whole(rows) => rows,
+            Self::Streamed(table) => &table.first,
+        }
+    }
+
+    /// The rows in parts that fit into memory, in order, each read when it is asked for.
+    pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
+        match self {
+            Self::Whole(rows) => Ok(vec![rows.clone().lazy()]),
+            Self::Streamed(table) => table.parts(),
+        }
+    }
 }
 
 /// A table whose rows are in files and read when they are asked for.
@@ -44,10 +77,8 @@ pub struct Streamed {
     /// The table.
     pub definition: &'static Definition,
     rows: Spool,
-    /// Every row, but only the columns that are drawn; the others are empty.
-    pub drawn: DataFrame,
-    /// The rows with the highest values of each column of numbers or times, whole.
-    pub first: DataFrame,
+    /// The rows with the highest values of each column of numbers or times.
+    first: DataFrame,
 }
 
 impl Rows {
@@ -63,13 +94,12 @@ impl Rows {
             "speeds" => speeds::of_peers,
             _ => return None,
         };
-        Some(Self { definition, of_peers, all: Spool::new(part_bytes), drawn: None, first: None })
+        Some(Self { definition, of_peers, all: Spool::new(part_bytes), first: None })
     }
 
     /// Takes peers; see [`crate::replay::keep::Keep::take`].
     pub fn take(&mut self, peers: &DataFrame) -> PolarsResult<()> {
         let rows = self.definition.finish((self.of_peers)(peers.clone().lazy()))?;
-        put_below(&mut self.drawn, rows.select(drawn(self.definition))?)?;
         self.put_first(highest(self.definition, &rows)?)?;
         self.all.push(rows)
     }
@@ -90,9 +120,6 @@ impl Rows {
     /// Adds rows of later peers.
     pub fn append(&mut self, later: Self) -> PolarsResult<()> {
         self.all.append(later.all);
-        if let Some(rows) = later.drawn {
-            put_below(&mut self.drawn, rows)?;
-        }
         later.first.map_or(Ok(()), |rows| self.put_first(rows))
     }
 
@@ -103,20 +130,9 @@ impl Rows {
             let whole = rows.lazy()?.map_or_else(|| definition.empty(), |rows| definition.finish(rows))?;
             return Ok(Made::Whole(whole));
         }
-        let all_drawn = self.drawn.map_or_else(|| definition.empty(), Ok)?;
-        let height = all_drawn.height();
-        let columns = definition.columns.iter().map(|column| match all_drawn.column(column.name) {
-            Ok(values) => values.clone(),
-            Err(_) => polars::prelude::Column::new_scalar(
-                column.name.into(),
-                Scalar::null(column.kind.dtype()),
-                height,
-            ),
-        });
         Ok(Made::Streamed(Streamed {
             definition,
             rows,
-            drawn: DataFrame::new(height, columns.collect())?,
             first: highest(definition, &self.first.map_or_else(|| definition.empty(), Ok)?)?,
         }))
     }
@@ -137,16 +153,6 @@ impl Streamed {
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
         let parts = self.rows.parts()?;
         if parts.is_empty() { Ok(vec![self.definition.empty()?.lazy()]) } else { Ok(parts) }
-    }
-}
-
-/// The columns that the table's own figure draws.
-fn drawn(definition: &Definition) -> Vec<&'static str> {
-    let of_kind = |kind| definition.columns.iter().filter(move |column| column.kind == kind);
-    match definition.name {
-        "confirmed_downloads" => vec!["below_at", "confirmed_at", "evidence"],
-        "flagged" => of_kind(Kind::Truth).map(|column| column.name).collect(),
-        _ => of_kind(Kind::BytesPerSecond).map(|column| column.name).collect(),
     }
 }
 
@@ -176,22 +182,26 @@ mod tests {
 
     use super::*;
     use crate::{
+        figure,
         replay::peers,
+        table::Tables,
         table_file::{self, Format},
     };
 
     const ROWS: i64 = 60;
 
-    fn draw(definition: &Definition, rows: &DataFrame) -> String {
-        use crate::figure;
-        let figure = match definition.name {
-            "confirmed_downloads" => figure::confirmed_downloads::draw(rows),
-            "flagged" => figure::flagged::draw(rows),
-            _ => figure::speeds::draw(rows),
-        };
-        let figure = figure.unwrap();
-        assert_eq!(figure.missing, None, "{}", definition.name);
-        figure.file_markup()
+    /// What the table's figure and the figures of single torrents show.
+    fn drawn(definition: &'static Definition, made: Made) -> String {
+        let mut tables = Tables::default();
+        tables.insert_made(definition, made);
+        let facts = figure::fixture::facts(2, 4);
+        let figures = figure::draw(&tables, &facts).unwrap();
+        assert!(figures.iter().all(|figure| figure.missing.is_none()), "{}", definition.name);
+        let hashes = ["a".repeat(40), "b".repeat(40)];
+        let places = hashes.iter().zip(0..).map(|(hash, place)| (hash.as_str(), place)).collect();
+        let of_torrents = figure::torrents::OfTorrents::of(&tables, &facts, &places).unwrap();
+        let files: Vec<String> = figures.iter().map(figure::Figure::file_markup).collect();
+        format!("{files:?} {}", serde_json::to_string(&of_torrents).unwrap())
     }
 
     /// Peers of two torrents, every third without a speed and every fifth flagged.
@@ -249,19 +259,15 @@ mod tests {
             let of_peers = Rows::of(definition).unwrap().of_peers;
             assert!(whole.equals_missing(&definition.finish(of_peers(all.lazy())).unwrap()));
             assert!(streamed.parts().unwrap().len() > 1 && whole.height() > 10);
-            assert_eq!(streamed.drawn.height(), whole.height());
-            for name in drawn(definition) {
-                let (drawn, column) = (streamed.drawn.column(name).unwrap(), whole.column(name).unwrap());
-                assert!(drawn.equals_missing(column), "{name}");
-            }
             assert!(streamed.first.equals_missing(&highest(definition, &whole).unwrap()));
-            assert!(draw(definition, &streamed.drawn) == draw(definition, &whole), "{}", definition.name);
             for format in [Format::Csv, Format::Json] {
                 let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
                 table_file::write_parts(format, &streamed, &one).unwrap();
                 table_file::write(format, definition, &whole, &other).unwrap();
                 assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap(), "{}", definition.name);
             }
+            let streamed = drawn(definition, Made::Streamed(streamed));
+            assert!(streamed == drawn(definition, Made::Whole(whole)), "{}", definition.name);
         }
     }
 }

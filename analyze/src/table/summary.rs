@@ -1,6 +1,6 @@
 //! `summary`: one row per torrent, and one for all of them.
 
-use std::{collections::BTreeMap, iter};
+use std::{collections::BTreeMap, ops::Range};
 
 use polars::prelude::{
     DataFrame, DataType, IntoColumn, IntoLazy, LazyFrame, NULL, NamedFrom, PolarsResult, Series, UnionArgs,
@@ -9,14 +9,18 @@ use polars::prelude::{
 
 use super::{
     Input,
-    by_torrent::{ByTorrent, grouped},
     definition::{Definition, Kind, column},
 };
 use crate::{
     estimate::{
         Estimate,
         departure::Stay,
-        detection::{self, Pattern, Watch},
+        detection::{self, Downloads, Pattern, Watch},
+    },
+    figure::frame::runs,
+    quantiles::{
+        by_group::{Found, at_ranks},
+        interpolated, ranks_around,
     },
     replay::{Threshold, scrape},
     time::SECOND_US,
@@ -156,12 +160,27 @@ fn scraped(input: &Input<'_>) -> PolarsResult<DataFrame> {
 
 /// The estimated downloads of each torrent with a confirmed one, and of all: the rates are learnt from all of them.
 fn estimates(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let watched = ByTorrent::of(input, |part| patterns(part, input.rules.threshold))?;
-    let mut estimates: Vec<(&str, Estimate)> = Vec::new();
-    if let Some(watch) = Watch::of(&watched.values) {
-        estimates.push((ALL, watch.downloads(&watched.values)));
-        estimates.extend(watched.iter().map(|(info_hash, own)| (info_hash, watch.downloads(own))));
+    let each = |take: &mut dyn FnMut(&str, &[Pattern])| {
+        let read = |part| patterns(part, input.rules.threshold);
+        input.read(read, |torrents| torrents.iter().for_each(|(info_hash, own)| take(info_hash, own)))
+    };
+    let mut downloads: BTreeMap<String, Downloads> = BTreeMap::new();
+    let watch = Watch::learn(|take| each(&mut |_, own| own.iter().for_each(&mut *take)))?;
+    if let Some(watch) = &watch {
+        let mut all = Downloads::default();
+        each(&mut |info_hash, own| {
+            let of_torrent = downloads.entry(info_hash.to_owned()).or_default();
+            for pattern in own {
+                all.add(watch, pattern);
+                of_torrent.add(watch, pattern);
+            }
+        })?;
+        downloads.insert(ALL.to_owned(), all);
     }
+    let estimates: Vec<(&str, Estimate)> = watch
+        .iter()
+        .flat_map(|watch| downloads.iter().map(|(info_hash, own)| (info_hash.as_str(), own.estimate(watch))))
+        .collect();
     let count = |name: &str, read: fn(&Estimate) -> f64| {
         // Downloads are whole, and no end of the interval may lie inside of it.
         Series::new(name.into(), estimates.iter().map(|(_, found)| read(found)).collect::<Vec<_>>())
@@ -186,15 +205,29 @@ fn estimates(input: &Input<'_>) -> PolarsResult<DataFrame> {
 /// The median of the mean speeds of each torrent's peers, and that of all.
 fn medians(input: &Input<'_>) -> PolarsResult<DataFrame> {
     const SPEED: &str = "mean_speed_bytes_per_s";
-    let speeds = ByTorrent::of(input, |part| {
+    let read = |part| {
         let measured = super::speeds::of_peers(part).select(["info_hash", SPEED].map(col)).collect()?;
-        let hashes = measured.column("info_hash")?.str()?;
-        Ok(grouped(hashes.iter().zip(measured.column(SPEED)?.f64()?.iter())))
-    })?;
-    let median = |speeds: &[f64]| Series::new("".into(), speeds).median();
-    let (info_hashes, medians): (Vec<&str>, Vec<Option<f64>>) = iter::once((ALL, &speeds.values[..]))
-        .chain(speeds.iter())
-        .map(|(info_hash, own)| (info_hash, median(own)))
+        let speeds: Vec<f64> = measured.column(SPEED)?.f64()?.iter().flatten().collect();
+        let runs = runs(measured.column("info_hash")?.str()?).into_iter();
+        let own = |rows: Range<usize>| speeds.get(rows).unwrap_or_default().to_vec();
+        let of_torrents = runs.map(|(info_hash, rows)| (info_hash.map(str::to_owned), own(rows)));
+        Ok(of_torrents.collect::<Vec<_>>())
+    };
+    let found = at_ranks(
+        |(), count| ranks_around(count, &[0.5]),
+        |take| {
+            input.read(read, |torrents| {
+                for (info_hash, own) in torrents {
+                    take((None, ()), own.clone());
+                    take((info_hash, ()), own);
+                }
+            })
+        },
+    )?;
+    let median = |found: &Found<f64>| interpolated(found.count, &[0.5], &found.values).first().copied();
+    let (info_hashes, medians): (Vec<String>, Vec<Option<f64>>) = found
+        .into_iter()
+        .map(|((info_hash, ()), found)| (info_hash.unwrap_or_else(|| ALL.to_owned()), median(&found)))
         .unzip();
     DataFrame::new_infer_height(vec![
         Series::new("info_hash".into(), info_hashes).into_column(),
@@ -246,5 +279,10 @@ fn patterns(peers: LazyFrame, threshold: Threshold) -> PolarsResult<Vec<(String,
             },
         })
     });
-    Ok(grouped(confirmed.column("info_hash")?.str()?.iter().zip(patterns)))
+    let patterns: Vec<Option<Pattern>> = patterns.collect();
+    let of_torrents = runs(confirmed.column("info_hash")?.str()?).into_iter().map(|(info_hash, rows)| {
+        let own = patterns.get(rows).unwrap_or_default().iter().flatten().copied();
+        (info_hash.unwrap_or_default().to_owned(), own.collect())
+    });
+    Ok(of_torrents.collect())
 }

@@ -1,7 +1,7 @@
 """A DHT of libtorrent nodes, each at an address of its own of this host, and swarms known to it alone.
 
-Options: `addresses` of the nodes, and `swarms`: how many of the nodes are in each, by info-hash. Once every node finds
-every peer of every swarm the agent prints {"ready": true, "peers": {info-hash: [address, …]}}, and lives on.
+Options: `addresses` of the nodes, and `swarms`: how many of the nodes are in each, by info-hash. Once every peer of every
+swarm is found by one of them the agent prints {"ready": true, "peers": {info-hash: [address, …]}}, and lives on.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import common
 import libtorrent
 
 PORT = 6881
-JOIN_S = 90
+JOIN_S = 150
 SETTINGS = {
     "alert_mask": libtorrent.alert.category_t.dht_notification | libtorrent.alert.category_t.dht_operation_notification,
     "dht_bootstrap_nodes": "",
@@ -48,17 +48,18 @@ def join(session, info_hash, folder):
     session.add_torrent(parameters)
 
 
-def found(session, info_hash):
-    """The addresses that one lookup finds."""
+def missing(session, peers):
+    """The peers of each swarm that lookups do not find."""
     session.pop_alerts()
-    session.dht_get_peers(libtorrent.sha1_hash(bytes.fromhex(info_hash)))
-    addresses, deadline = set(), time.monotonic() + 5
-    while time.monotonic() < deadline:
+    for info_hash in peers:
+        session.dht_get_peers(libtorrent.sha1_hash(bytes.fromhex(info_hash)))
+    unseen, deadline = {info_hash: set(addresses) for info_hash, addresses in peers.items()}, time.monotonic() + 5
+    while any(unseen.values()) and time.monotonic() < deadline:
         session.wait_for_alert(200)
         for alert in session.pop_alerts():
             if isinstance(alert, libtorrent.dht_get_peers_reply_alert):
-                addresses.update(peer[0] for peer in alert.peers())
-    return addresses
+                unseen[str(alert.info_hash)].difference_update(peer[0] for peer in alert.peers())
+    return {info_hash: addresses for info_hash, addresses in unseen.items() if addresses}
 
 
 def main():
@@ -79,10 +80,10 @@ def main():
     for info_hash, addresses in peers.items():
         for address in addresses:
             join(sessions[address], info_hash, options["folder"])
-    largest = max(peers, key=lambda info_hash: len(peers[info_hash]))
-    while missing := set(peers[largest]) - found(sessions[first], largest):
-        assert time.monotonic() < deadline, f"{sorted(missing)} are not announced"
-        print(f"{len(missing)} peers are not announced yet", file=sys.stderr, flush=True)
+    # A client announces one swarm after the other.
+    while unseen := missing(sessions[first], peers):
+        assert time.monotonic() < deadline, f"not announced: {unseen}"
+        print(f"{len(unseen)} swarms are not announced yet", file=sys.stderr, flush=True)
     print(json.dumps({"ready": True, "peers": peers}), flush=True)
     with contextlib.suppress(common.Terminated):
         while True:

@@ -6,14 +6,14 @@ use polars::prelude::PolarsResult;
 use serde::Serialize;
 
 use super::{place, whole_count};
-use crate::figure::confirmed_downloads::{PARTS, kinds_of_torrents};
+use crate::figure::confirmed_downloads::{Watched, curve_ranks, intervals};
 use crate::table::Tables;
 
 /// Intervals of one torrent, ms: the median, then of both kinds, watched live and between two visits, the curve.
 type Curves = (u64, [Curve; 2]);
 
 /// How many downloads, and the lengths of their intervals, ascending: of many only those that are drawn.
-type Curve = (usize, Vec<u64>);
+type Curve = (u64, Vec<u64>);
 
 /// The curves by torrent.
 #[derive(Debug, Default, Serialize)]
@@ -23,42 +23,33 @@ pub struct Dated(BTreeMap<usize, Curves>);
 impl Dated {
     /// Reads the table.
     pub fn of(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
-        let mut intervals: BTreeMap<usize, [Vec<f64>; 2]> = BTreeMap::new();
-        let columns = ["info_hash", "below_at", "confirmed_at", "evidence"];
-        tables.read("confirmed_downloads", &columns, kinds_of_torrents, |part| {
-            for (hash, kinds) in part {
-                let Some(torrent) = place(places, Some(&hash)) else { continue };
-                for (all, more) in intervals.entry(torrent).or_default().iter_mut().zip(kinds) {
-                    all.extend(more);
-                }
+        let mut torrents: BTreeMap<usize, Curves> = BTreeMap::new();
+        for ((hash, watched), found) in intervals(tables, true, ranks)? {
+            let Some(torrent) = place(places, hash.as_deref()) else { continue };
+            let (median, [live, in_visits]) = torrents.entry(torrent).or_default();
+            let lengths: Vec<u64> = found.values.into_iter().map(milliseconds).collect();
+            match watched {
+                Watched::Live => *live = (found.count, lengths),
+                Watched::InVisits => *in_visits = (found.count, lengths),
+                Watched::Anyhow => *median = lengths.first().copied().unwrap_or_default(),
             }
-        })?;
-        let curves = |(torrent, mut kinds): (usize, [Vec<f64>; 2])| {
-            let mut all: Vec<f64> = kinds.iter().flatten().copied().collect();
-            all.sort_by(f64::total_cmp);
-            let median = all.get(all.len() / 2).copied().unwrap_or_default();
-            for kind in &mut kinds {
-                kind.sort_by(f64::total_cmp);
-            }
-            (torrent, (milliseconds(median), kinds.map(|kind| curve(&kind))))
-        };
-        Ok(Self(intervals.into_iter().map(curves).collect()))
+        }
+        Ok(Self(torrents))
+    }
+}
+
+/// The ranks of what is told: of a few intervals all, of many the points of the curve; and the median.
+fn ranks(watched: Watched, count: u64) -> Vec<u64> {
+    let points = curve_ranks(count).count() as u64;
+    match watched {
+        Watched::Anyhow => vec![count / 2],
+        _ if count <= points => (0..count).collect(),
+        _ => curve_ranks(count).collect(),
     }
 }
 
 fn milliseconds(interval_us: f64) -> u64 {
     whole_count((interval_us / 1e3).round())
-}
-
-/// The points of a curve: every value of a few, of many those at its parts.
-fn curve(intervals: &[f64]) -> Curve {
-    let last = intervals.len().saturating_sub(1);
-    let values = if intervals.len() <= PARTS + 1 {
-        intervals.to_vec()
-    } else {
-        (0..=PARTS).filter_map(|part| intervals.get(last * part / PARTS).copied()).collect()
-    };
-    (intervals.len(), values.into_iter().map(milliseconds).collect())
 }
 
 #[cfg(test)]
@@ -68,13 +59,12 @@ mod tests {
 
     #[test]
     fn a_curve_has_as_many_points_as_are_drawn() {
-        let second = |number: usize| number as f64 * 1e6;
-        assert_eq!(curve(&[]), (0, Vec::new()));
-        assert_eq!(curve(&[second(1), second(2)]), (2, vec![1_000, 2_000]));
-        let many: Vec<f64> = (0..201).map(second).collect();
-        let (number, values) = curve(&many);
-        assert_eq!((number, values.len()), (201, PARTS + 1));
-        assert_eq!((values[0], values[1], values[PARTS]), (0, 10_000, 200_000));
+        assert_eq!(ranks(Watched::Live, 0), Vec::<u64>::new());
+        assert_eq!(ranks(Watched::Live, 2), [0, 1]);
+        assert_eq!(ranks(Watched::Live, 21), (0..21).collect::<Vec<_>>());
+        let many = ranks(Watched::InVisits, 201);
+        assert_eq!((many.len(), many[0], many[1], many[20]), (21, 0, 10, 200));
+        assert_eq!(ranks(Watched::Anyhow, 201), [100]);
     }
 
     #[test]
@@ -84,7 +74,7 @@ mod tests {
         let places = hashes.iter().enumerate().map(|(place, hash)| (hash.as_str(), place)).collect();
         let found = Dated::of(&tables, &places).unwrap();
         let all = found.0.values().flat_map(|(_, kinds)| kinds).map(|(number, _)| number);
-        assert_eq!(all.sum::<usize>(), tables.get("confirmed_downloads").unwrap().height());
+        assert_eq!(all.sum::<u64>(), tables.get("confirmed_downloads").unwrap().height() as u64);
         assert!(found.0.values().all(|(median, _)| *median >= 100));
     }
 }

@@ -8,18 +8,19 @@ use serde::Serialize;
 
 mod dated;
 mod outcomes;
+mod speeds;
 
-use super::frame::{counts, numbers, texts, times};
-use super::speeds::median;
+use super::frame::{counts, runs, texts, times};
 use super::text::visible;
 use super::timeline::Buckets;
 use crate::client::software_of_v;
 use crate::facts::Facts;
 use crate::map::country;
-use crate::number::{whole, whole_usize};
+use crate::number::whole;
 use crate::table::Tables;
 use dated::Dated;
 use outcomes::{Contacts, Flagged, Requests, Sources};
+use speeds::{CountryBox, Speeds, country_boxes};
 
 /// Figures that show a torrent alone once it is chosen, and the table that its numbers come from; beside them those of
 /// tables that know more of single torrents than they hold ([`Tables::of_torrents`]).
@@ -39,7 +40,7 @@ const FIGURES: [(&str, &str); 10] = [
 /// Whether a figure shows a torrent alone; the others stay those of all torrents.
 pub fn shows(stem: &str, tables: &Tables) -> bool {
     tables.of_torrents(stem).is_some()
-        || FIGURES.iter().any(|(figure, table)| *figure == stem && tables.get(table).is_some())
+        || FIGURES.iter().any(|(figure, table)| *figure == stem && tables.has(table))
 }
 
 /// Numbers by figure and torrent; torrents are numbered.
@@ -64,9 +65,6 @@ pub struct OfTorrents {
     speeds_by_country: BTreeMap<usize, Vec<CountryBox>>,
 }
 
-/// Name, peers, and the least, first quartile, median, third quartile and highest of their mean speeds.
-type CountryBox = (String, usize, f64, f64, f64, f64, f64);
-
 type Swarm = (usize, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
 
 /// The divisions of time of all torrents' figures.
@@ -84,26 +82,6 @@ struct Places {
     #[serde(flatten)]
     torrents: BTreeMap<usize, Vec<(String, u64)>>,
 }
-
-/// Histograms of speeds with bins of even width on a logarithmic axis, the first from 1 byte/s.
-#[derive(Debug, Serialize)]
-struct Speeds {
-    /// Decimal logarithm of the lower edge of bin 0.
-    from: f64,
-    per_decade: f64,
-    torrents: BTreeMap<usize, Histogram>,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Histogram {
-    median: f64,
-    /// Bin and peers.
-    mean: Vec<(usize, u64)>,
-    max: Vec<(usize, u64)>,
-}
-
-/// Bins of a histogram of speeds.
-const PER_DECADE: f64 = 6.0;
 
 impl OfTorrents {
     /// Reads the tables; `places` numbers the torrents.
@@ -124,7 +102,6 @@ impl OfTorrents {
         let downloads = countries(tables, places)?;
         let clients = clients(tables, places)?;
         let boxes = country_boxes(tables, places)?;
-        let speeds = speeds(tables, places)?;
         let more = |name: &str| tables.of_torrents(name);
         let contacts = more("contacts").map(|rows| Contacts::of(rows, places)).transpose()?;
         let requests = more("requests").map(|rows| Requests::of(rows, places)).transpose()?;
@@ -142,7 +119,7 @@ impl OfTorrents {
             requests: requests.unwrap_or_default(),
             seeders_hourly: seeders.unwrap_or_default(),
             sources: sources.unwrap_or_default(),
-            speeds: Speeds { from: 0.0, per_decade: PER_DECADE, torrents: speeds },
+            speeds: Speeds::of(tables, places)?,
             speeds_by_country: boxes,
         })
     }
@@ -205,20 +182,6 @@ fn seeders_hourly(
     Ok(most.into_iter().map(|(torrent, hours)| (torrent, hours.into_iter().map(row).collect())).collect())
 }
 
-/// The torrent of each row, by number; those of one torrent mostly follow one another.
-fn torrents<'a>(rows: &'a DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<Vec<Option<usize>>> {
-    let mut last: (Option<&'a str>, Option<usize>) = (None, None);
-    let hashes = rows.column("info_hash")?.str()?.iter();
-    Ok(hashes
-        .map(|hash| {
-            if hash != last.0 {
-                last = (hash, place(places, hash));
-            }
-            last.1
-        })
-        .collect())
-}
-
 /// Counts by torrent and by what `name` makes of a text.
 fn count_texts(
     (tables, table, column): (&Tables, &str, &str),
@@ -227,8 +190,10 @@ fn count_texts(
 ) -> PolarsResult<BTreeMap<usize, BTreeMap<String, u64>>> {
     let count = |rows: &DataFrame| {
         let mut counts: BTreeMap<(usize, Option<&str>), u64> = BTreeMap::new();
-        for (torrent, text) in torrents(rows, places)?.into_iter().zip(rows.column(column)?.str()?.iter()) {
-            if let Some(torrent) = torrent {
+        let texts = rows.column(column)?.str()?;
+        for (hash, run) in runs(rows.column("info_hash")?.str()?) {
+            let Some(torrent) = place(places, hash) else { continue };
+            for text in run.map(|row| texts.get(row)) {
                 *counts.entry((torrent, text)).or_default() += 1;
             }
         }
@@ -269,118 +234,10 @@ fn clients(
     Ok(sums.into_iter().map(|(torrent, counts)| (torrent, in_order(counts))).collect())
 }
 
-fn speeds(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<BTreeMap<usize, Histogram>> {
-    let bin = |speed: f64| whole_usize((speed.max(1.0).log10() * PER_DECADE).floor());
-    let known = |speed: &f64| *speed > 0.0 && speed.is_finite();
-    let read = |rows: &DataFrame| {
-        let mean = numbers(rows, "mean_speed_bytes_per_s")?;
-        let max = numbers(rows, "max_speed_bytes_per_s")?;
-        let mut found: BTreeMap<usize, (Vec<f64>, BTreeMap<usize, u64>)> = BTreeMap::new();
-        for (torrent, (mean, max)) in torrents(rows, places)?.into_iter().zip(mean.into_iter().zip(max)) {
-            let Some(torrent) = torrent else { continue };
-            let (means, maxima) = found.entry(torrent).or_default();
-            means.extend(mean.filter(known));
-            if let Some(speed) = max.filter(known) {
-                *maxima.entry(bin(speed)).or_default() += 1;
-            }
-        }
-        Ok(found)
-    };
-    let mut all: BTreeMap<usize, (Vec<f64>, BTreeMap<usize, u64>)> = BTreeMap::new();
-    let columns = ["info_hash", "mean_speed_bytes_per_s", "max_speed_bytes_per_s"];
-    tables.read("speeds", &columns, read, |part| {
-        for (torrent, (more, bins)) in part {
-            let (means, maxima) = all.entry(torrent).or_default();
-            means.extend(more);
-            for (bin, peers) in bins {
-                *maxima.entry(bin).or_default() += peers;
-            }
-        }
-    })?;
-    let tally = |speeds: &[f64]| {
-        let mut bins: BTreeMap<usize, u64> = BTreeMap::new();
-        for speed in speeds {
-            *bins.entry(bin(*speed)).or_default() += 1;
-        }
-        bins.into_iter().collect()
-    };
-    Ok(all
-        .into_iter()
-        .filter_map(|(torrent, (mut means, maxima))| {
-            means.sort_unstable_by(f64::total_cmp);
-            let median = median(&means)?.round();
-            let max = maxima.into_iter().collect();
-            Some((torrent, Histogram { median, mean: tally(&means), max }))
-        })
-        .collect())
-}
-
-/// Countries of one torrent with a box.
-const BOXES: usize = 10;
-
-fn country_boxes(
-    tables: &Tables,
-    places: &HashMap<&str, usize>,
-) -> PolarsResult<BTreeMap<usize, Vec<CountryBox>>> {
-    let read = |rows: &DataFrame| {
-        let speeds = numbers(rows, "mean_speed_bytes_per_s")?;
-        let columns = rows.column("country")?.str()?.iter().zip(speeds);
-        let mut found: BTreeMap<usize, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
-        for (torrent, (code, speed)) in torrents(rows, places)?.into_iter().zip(columns) {
-            let (Some(torrent), Some(speed)) = (torrent, speed) else { continue };
-            found.entry(torrent).or_default().entry(code.unwrap_or_default()).or_default().push(speed);
-        }
-        Ok(found
-            .into_iter()
-            .map(|(torrent, countries)| {
-                let named = countries.into_iter().map(|(code, speeds)| (code.to_owned(), speeds));
-                (torrent, named.collect::<Vec<_>>())
-            })
-            .collect::<Vec<_>>())
-    };
-    let mut all: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
-    tables.read("speeds", &["info_hash", "country", "mean_speed_bytes_per_s"], read, |part| {
-        for (torrent, countries) in part {
-            let of_torrent = all.entry(torrent).or_default();
-            for (code, speeds) in countries {
-                of_torrent.entry(code).or_default().extend(speeds);
-            }
-        }
-    })?;
-    let quartiles = |(code, mut speeds): (String, Vec<f64>)| {
-        speeds.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| quantile(&speeds, share).round();
-        let name = if code.is_empty() { "unknown".to_owned() } else { country::name(&code) };
-        (name, speeds.len(), at(0.0), at(0.25), at(0.5), at(0.75), at(1.0))
-    };
-    let most = |countries: BTreeMap<String, Vec<f64>>| {
-        let mut boxes: Vec<CountryBox> = countries.into_iter().map(quartiles).collect();
-        boxes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        boxes.truncate(BOXES);
-        boxes
-    };
-    Ok(all.into_iter().map(|(torrent, countries)| (torrent, most(countries))).collect())
-}
-
-/// A quantile of sorted values, interpolated linearly; 0 of none.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * sorted.len().saturating_sub(1) as f64;
-    let value = |index: usize| sorted.get(index).copied().unwrap_or_default();
-    let (lower, upper) = (value(whole_usize(place.floor())), value(whole_usize(place.ceil())));
-    lower + (upper - lower) * place.fract()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::figure::fixture;
-
-    #[test]
-    fn quantiles_interpolate() {
-        assert!((quantile(&[1.0, 2.0, 3.0, 10.0], 0.75) - 4.75).abs() < 1e-9);
-        assert!((quantile(&[7.0], 0.25) - 7.0).abs() < 1e-9);
-        assert!(quantile(&[], 0.5).abs() < 1e-9);
-    }
 
     #[test]
     fn torrents_sum_up_to_all_of_them() {

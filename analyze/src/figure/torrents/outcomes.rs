@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use polars::prelude::{DataFrame, DataType, PolarsResult};
 use serde::Serialize;
 
-use super::{place, torrents, whole_count};
+use super::{place, whole_count};
 use crate::figure::contacts::meaning;
-use crate::figure::flagged::REASONS;
-use crate::figure::frame::{counts, texts};
+use crate::figure::flagged::{Doubted, REASONS};
+use crate::figure::frame::{counts, runs, texts};
 use crate::figure::requests::asked_for;
 use crate::figure::sources_hourly;
 use crate::figure::text::visible;
@@ -150,51 +150,36 @@ impl Sources {
 #[derive(Debug, Serialize)]
 pub struct Flagged {
     reasons: [&'static str; REASONS.len()],
-    torrents: BTreeMap<usize, Doubted>,
+    torrents: BTreeMap<usize, Reasons>,
 }
 
 /// Peers, those that crossed the threshold, and by reason those that crossed it and the others.
-type Doubted = (u64, u64, [(u64, u64); REASONS.len()]);
+type Reasons = (u64, u64, [(u64, u64); REASONS.len()]);
 
 impl Flagged {
     /// Reads the table `flagged`.
     pub fn of(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
-        let columns: Vec<&str> =
-            ["info_hash", "crossed"].into_iter().chain(REASONS.map(|(column, _)| column)).collect();
-        let mut found = Self { reasons: REASONS.map(|(_, reason)| reason), torrents: BTreeMap::new() };
-        let read = |rows: &DataFrame| doubted(rows, places);
+        let columns: Vec<&str> = ["info_hash"].into_iter().chain(Doubted::columns()).collect();
+        let read = |rows: &DataFrame| {
+            let mut found = Vec::new();
+            for (hash, run) in runs(rows.column("info_hash")?.str()?) {
+                let rows = rows.slice(i64::try_from(run.start).unwrap_or_default(), run.len());
+                found.extend(place(places, hash).map(|torrent| Ok((torrent, Doubted::of(&rows)?))));
+            }
+            found.into_iter().collect::<PolarsResult<Vec<_>>>()
+        };
+        let mut doubted: BTreeMap<usize, Doubted> = BTreeMap::new();
         tables.read("flagged", &columns, read, |part| {
-            for (torrent, (peers, crossed, reasons)) in part {
-                let sums = found.torrents.entry(torrent).or_default();
-                *sums = (sums.0 + peers, sums.1 + crossed, sums.2);
-                for ((past, others), more) in sums.2.iter_mut().zip(reasons) {
-                    (*past, *others) = (*past + more.0, *others + more.1);
-                }
+            for (torrent, more) in part {
+                doubted.entry(torrent).or_default().add(&more);
             }
         })?;
-        Ok(found)
+        let told = |(torrent, doubted): (usize, Doubted)| {
+            (torrent, (doubted.peers, doubted.crossed, doubted.reasons))
+        };
+        let torrents = doubted.into_iter().map(told).collect();
+        Ok(Self { reasons: REASONS.map(|(_, reason)| reason), torrents })
     }
-}
-
-fn doubted(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<BTreeMap<usize, Doubted>> {
-    let truths = |name: &str| -> PolarsResult<Vec<bool>> {
-        let column = rows.column(name)?.cast(&DataType::Boolean)?;
-        Ok(column.bool()?.iter().map(Option::unwrap_or_default).collect())
-    };
-    let crossed = truths("crossed")?;
-    let flags = REASONS.iter().map(|(name, _)| truths(name)).collect::<PolarsResult<Vec<_>>>()?;
-    let mut found: BTreeMap<usize, Doubted> = BTreeMap::new();
-    for (row, (torrent, crossed)) in torrents(rows, places)?.into_iter().zip(crossed).enumerate() {
-        let Some(torrent) = torrent else { continue };
-        let (peers, would_be, reasons) = found.entry(torrent).or_default();
-        *peers += 1;
-        *would_be += u64::from(crossed);
-        for ((past, others), flags) in reasons.iter_mut().zip(&flags) {
-            let counted = if crossed { past } else { others };
-            *counted += u64::from(flags.get(row).copied().unwrap_or_default());
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

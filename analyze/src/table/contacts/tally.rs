@@ -7,7 +7,7 @@ use schema::table::Table;
 
 use crate::{
     log::{Log, Selection},
-    quantiles::{Sought, Spread},
+    quantiles::{Sought, Spread, nearest_rank},
     replay::{
         columns::{Numbers, Texts},
         rows::{Address, Names},
@@ -26,8 +26,11 @@ pub const QUANTILES: [(&str, &str, f64); 6] = [
     ("p95_open_us", "open_us", 0.95),
 ];
 
-/// The raw columns of times, each with two quantiles.
+/// The raw columns of times.
 const TIMES: [&str; 3] = ["connect_us", "handshake_us", "open_us"];
+
+/// Quantiles of each.
+const PER_TIME: usize = QUANTILES.len() / TIMES.len();
 
 /// What contacts have in common that are counted together; texts are numbers of the tally, 0 for null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +66,8 @@ pub struct Tally {
 struct Counted {
     contacts: u64,
     spreads: [Spread; TIMES.len()],
-    quantiles: Vec<Option<Sought>>,
+    /// The quantiles of each time.
+    sought: [Sought; TIMES.len()],
 }
 
 impl Tally {
@@ -78,9 +82,12 @@ impl Tally {
             tally.merge(part);
         }
         for counted in tally.groups.values_mut() {
-            let spreads = counted.spreads.iter().flat_map(|spread| [spread, spread]);
-            counted.quantiles =
-                spreads.zip(QUANTILES).map(|(spread, (.., share))| spread.locate(share)).collect();
+            for ((spread, sought), of_time) in
+                counted.spreads.iter().zip(&mut counted.sought).zip(QUANTILES.chunks(PER_TIME))
+            {
+                let rank = |(.., share): &(_, _, f64)| nearest_rank(spread.count(), *share);
+                *sought = spread.seek(&of_time.iter().filter_map(rank).collect::<Vec<_>>());
+            }
         }
         for part in workers::each(&shares, |share| tally.sought().look(share, selection))? {
             tally.merge_found(&part);
@@ -100,7 +107,8 @@ impl Tally {
 
     /// One of [`QUANTILES`] of a group; `None` where none of its contacts has such a time.
     pub fn quantile(&self, group: &Group, place: usize) -> Option<i64> {
-        self.groups.get(group)?.quantiles.get(place)?.as_ref()?.found()
+        let sought = self.groups.get(group)?.sought.get(place / PER_TIME)?;
+        sought.found().get(place % PER_TIME).copied().flatten()
     }
 
     /// Contacts and later contacts, by torrent and outcome, in the order of their texts.
@@ -134,11 +142,10 @@ impl Tally {
 
     /// A tally that looks for the quantiles of this one.
     fn sought(&self) -> Self {
-        let quantiles =
-            |counted: &Counted| Counted { quantiles: counted.quantiles.clone(), ..Counted::default() };
+        let sought = |counted: &Counted| Counted { sought: counted.sought.clone(), ..Counted::default() };
         Self {
             names: self.names.clone(),
-            groups: self.groups.iter().map(|(group, counted)| (*group, quantiles(counted))).collect(),
+            groups: self.groups.iter().map(|(group, counted)| (*group, sought(counted))).collect(),
             torrents: Torrents::new(),
         }
     }
@@ -147,9 +154,8 @@ impl Tally {
         let Self { names, groups, .. } = &mut self;
         each(share, selection, names, |row| {
             let Some(counted) = groups.get_mut(&row.group) else { return };
-            let times = row.times.into_iter().flat_map(|time| [time, time]);
-            for (sought, time) in counted.quantiles.iter_mut().zip(times) {
-                if let Some((sought, time)) = sought.as_mut().zip(time) {
+            for (sought, time) in counted.sought.iter_mut().zip(row.times) {
+                if let Some(time) = time {
                     sought.add(time);
                 }
             }
@@ -184,10 +190,8 @@ impl Tally {
     fn merge_found(&mut self, other: &Self) {
         for (group, counted) in &other.groups {
             let Some(sums) = self.groups.get_mut(group) else { continue };
-            for (sum, found) in sums.quantiles.iter_mut().zip(&counted.quantiles) {
-                if let Some((sum, found)) = sum.as_mut().zip(found.as_ref()) {
-                    sum.merge(found);
-                }
+            for (sum, found) in sums.sought.iter_mut().zip(&counted.sought) {
+                sum.merge(found);
             }
         }
     }
