@@ -20,7 +20,7 @@ use crate::{
     number::duration_us,
     raw,
     remote::Data,
-    replay::{self, Rules},
+    replay::{self, Needs, Rules},
     report,
     table::{self, Input, Kept, Made, Tables},
     table_file,
@@ -139,7 +139,11 @@ fn compute_from(log: &Log, rules: &Rules, options: &ReportOptions, geo: &Geo) ->
     let bar = progress_bar();
     let keep = || Kept::of(wanted);
     let (replay, kept) = match table::needs(&wanted) {
-        Some(needs) => replay::replay(log, rules, needs, geo, &keep, &|rows, all| show(&bar, rows, all))?,
+        Some(needs) => {
+            let has_names = log.rows(Table::Hostnames) > 0;
+            let needs = Needs { addresses: needs.addresses && has_names, ..needs };
+            replay::replay(log, rules, needs, geo, &keep, &|rows, all| show(&bar, rows, all))?
+        }
         None => (replay::Replay::empty(replay::torrents(log, rules)?)?, keep()),
     };
     bar.finish_and_clear();

@@ -1,6 +1,6 @@
 //! Tables and facts for the tests of figures and report: none, one row each, or many, some of them hostile.
 
-use polars::prelude::{Column, DataFrame, DataType, NamedFrom, Series, TimeUnit};
+use polars::prelude::{Column, DataFrame, DataType, NamedFrom, Series, SortMultipleOptions, TimeUnit};
 
 use crate::facts::{Damaged, Facts, GeoSource, Run};
 use crate::table::{Definition, Kind, TABLES, Tables, find};
@@ -249,7 +249,13 @@ pub fn ones() -> Tables {
 /// Tables of `torrents` torrents watched for `hours` hours.
 pub fn many(torrents: usize, hours: usize) -> Tables {
     let mut tables = Tables::default();
-    let mut insert = |table: &str, rows: DataFrame| tables.insert(find(table).unwrap(), rows);
+    let mut insert = |table: &str, rows: DataFrame| {
+        // Rows of one torrent come next to one another.
+        let of_peers = matches!(table, "confirmed_downloads" | "flagged" | "speeds");
+        let stable = SortMultipleOptions::default().with_maintain_order(true);
+        let rows = if of_peers { rows.sort(["info_hash"], stable).unwrap() } else { rows };
+        tables.insert(find(table).unwrap(), rows);
+    };
     insert(
         "flagged",
         rows("flagged", 3 + torrents / 10, |index| {

@@ -6,6 +6,7 @@ use polars::prelude::PolarsResult;
 
 use super::{
     AtThreshold,
+    by_address::ByAddress,
     keep::Keep,
     presence::Sessions,
     rows::Address,
@@ -45,8 +46,8 @@ pub struct Found<K> {
     pub swarms: BTreeMap<Address, Count>,
     /// By place.
     pub places: HashMap<PlaceKey, (Place, Count)>,
-    /// Of the addresses that were looked up.
-    pub addresses: BTreeMap<Address, Count>,
+    /// Peers by address.
+    pub addresses: ByAddress,
     /// Peers by torrent, by who named them, and by whether they were contacted, dialled and answered.
     pub source_sets: HashMap<SourceSetKey, u64>,
     /// Of the sightings.
@@ -69,7 +70,7 @@ impl<K> Found<K> {
             thresholds: vec![AtThreshold::default(); threshold_series().len()],
             swarms: BTreeMap::new(),
             places: HashMap::new(),
-            addresses: BTreeMap::new(),
+            addresses: ByAddress::default(),
             source_sets: HashMap::new(),
             tallies: Tallies::default(),
             seeders: BTreeMap::new(),
@@ -95,9 +96,7 @@ impl<K> Found<K> {
         for (key, (place, count)) in other.places {
             self.places.entry(key).or_insert_with(|| (place, Count::default())).1.add(count);
         }
-        for (ip, count) in other.addresses {
-            self.addresses.entry(ip).or_default().add(count);
-        }
+        self.addresses.append(other.addresses);
         for (key, peers) in other.source_sets {
             *self.source_sets.entry(key).or_default() += peers;
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     AtThreshold, Needs, Rules, Whose,
+    by_address::{self, OfAddress},
     found::{Count, Found, PlaceKey, place_key},
     identity::{Identities, NO_PORT, Who},
     judge::{Judge, Reached, Verdict},
@@ -33,6 +34,7 @@ pub struct Judging<'a, K> {
     observed: Observed,
     unit_peers: UnitPeers,
     peers: Vec<Peer>,
+    addresses: Vec<OfAddress>,
     places: Vec<Place>,
     place_numbers: HashMap<PlaceKey, u32>,
     found: Found<K>,
@@ -54,6 +56,7 @@ impl<'a, K: Keep> Judging<'a, K> {
             observed: Observed::default(),
             unit_peers: UnitPeers::default(),
             peers: Vec::new(),
+            addresses: Vec::new(),
             places: Vec::new(),
             place_numbers: HashMap::new(),
             found,
@@ -64,7 +67,8 @@ impl<'a, K: Keep> Judging<'a, K> {
     pub fn finish(mut self) -> Result<Found<K>, SegmentError> {
         let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs);
         let kept = frame.and_then(|frame| self.found.peers.take(frame));
-        kept.map_err(peers::failed)?;
+        let addresses = by_address::frame(&self.addresses).and_then(|rows| self.found.addresses.push(&rows));
+        kept.and(addresses).map_err(peers::failed)?;
         Ok(self.found)
     }
 
@@ -107,7 +111,7 @@ impl<'a, K: Keep> Judging<'a, K> {
             self.found.tallies.add(unit, &named, &overview.ourselves, rules, self.names);
         }
         if needs.known {
-            self.count_known(unit, &identities, &named, &units.contacted);
+            self.count_known(unit, &identities, &named, &units);
         }
         (self.identities, self.unit_peers) = (identities, units);
     }
@@ -177,7 +181,7 @@ impl<'a, K: Keep> Judging<'a, K> {
         unit: &Unit<'_>,
         identities: &Identities,
         named: &NamedByWho,
-        contacted: &SmallMap<Who, u64>,
+        units: &UnitPeers,
     ) {
         let info_hash = unit.info_hash;
         let mut known: SmallMap<Who, Known> = SmallMap::default();
@@ -195,7 +199,7 @@ impl<'a, K: Keep> Judging<'a, K> {
             known.dialled |= contact.out;
             known.answered |= contact.out && of.handshake;
         }
-        for (who, peers) in contacted.iter() {
+        for (who, peers) in units.contacted.iter() {
             known.entry(*who).contacted = *peers;
         }
         let found = &mut self.found;
@@ -226,9 +230,17 @@ impl<'a, K: Keep> Judging<'a, K> {
                 let sum = found.places.entry(place_key(&place)).or_insert_with(|| (place, Count::default()));
                 sum.1.add(*count);
             }
-            let looked_up = unit.ips.get(*ip as usize).filter(|ip| self.context.looked_up.contains(*ip));
-            if let Some(ip) = looked_up {
-                found.addresses.entry(*ip).or_default().add(*count);
+            if self.context.needs.addresses
+                && let Some(address) = unit.ips.get(*ip as usize)
+            {
+                let at_it = units.peers.iter().filter(|(who, _)| who.ip == *ip);
+                let confirmed = at_it.filter(|(_, peer)| peer.seen.is_some_and(|seen| seen.is_confirmed()));
+                self.addresses.push(OfAddress {
+                    ip: *address,
+                    peers: count.peers,
+                    contacted: count.contacted,
+                    confirmed: confirmed.count() as u64,
+                });
             }
         }
     }

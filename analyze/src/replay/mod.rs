@@ -6,6 +6,7 @@
 
 pub mod arrival;
 pub mod batch;
+pub mod by_address;
 pub mod calls;
 pub mod columns;
 pub mod cuts;
@@ -38,7 +39,7 @@ pub mod unit;
 pub mod workers;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     iter,
     sync::{
         atomic::{AtomicBool, Ordering},
@@ -47,9 +48,7 @@ use std::{
     thread,
 };
 
-use polars::prelude::{
-    DataFrame, IntoColumn, NamedFrom, PolarsError, PolarsResult, Series, UniqueKeepStrategy, col,
-};
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, PolarsError, PolarsResult, Series};
 use schema::table::Table;
 
 use crate::{
@@ -57,6 +56,7 @@ use crate::{
     log::{Log, Selection},
     place::Book,
 };
+use by_address::ByAddress;
 use found::{Count, Found};
 use keep::Keep;
 use overview::Overview;
@@ -100,6 +100,8 @@ pub enum Whose {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Needs {
+    /// Peers by address.
+    pub addresses: bool,
     /// Peers that are told of for nothing but that they were complete when they were first seen.
     pub complete: bool,
     /// Every contacted peer, one by one.
@@ -146,8 +148,8 @@ pub struct Replay {
     pub torrents: DataFrame,
     /// `info_hash`, `peers`, `contacted_peers`.
     pub swarms: DataFrame,
-    /// `ip`, `peers`, `contacted_peers` of addresses whose host name was looked up: peers are counted once per torrent.
-    pub addresses: DataFrame,
+    /// The peers of each torrent by address, if they are asked for; see [`by_address::frame`].
+    pub addresses: ByAddress,
     /// `country`, `city`, `latitude`, `longitude`, `asn`, `organization`, `peers`, `contacted_peers`.
     pub places: DataFrame,
     /// Confirmed downloads and already complete peers at each of [`threshold_series`].
@@ -210,7 +212,7 @@ fn replay_at<K: Keep>(
         &[Table::Contacts, Table::Progress]
     };
     let mut segments = Segment::open_all(log, tables).map_err(|error| compute_error(&error))?;
-    let (book, looked_up) = (Book::of(log, geo)?, looked_up(log, &rules.selection)?);
+    let book = Book::of(log, geo)?;
     loop {
         let overview = Overview::of(log, &segments, rules, needs)?;
         let chosen = chosen(&segments, needs, &rules.selection);
@@ -218,15 +220,7 @@ fn replay_at<K: Keep>(
         if !pace.holds {
             tracing::info!("many files: `analyze compact` makes reports of this log faster");
         }
-        let context = Context {
-            rules,
-            needs,
-            pace,
-            segments: &chosen,
-            overview: &overview,
-            book: &book,
-            looked_up: &looked_up,
-        };
+        let context = Context { rules, needs, pace, segments: &chosen, overview: &overview, book: &book };
         match judge_all(&context, keep, progress) {
             Err(error) if error.problem == segments::UNSORTED => {
                 for segment in &mut segments {
@@ -335,17 +329,6 @@ fn chosen(segments: &[Segment], needs: Needs, selection: &Selection) -> Vec<Segm
     needed
 }
 
-/// The addresses whose host names were looked up.
-fn looked_up(log: &Log, selection: &Selection) -> PolarsResult<HashSet<Address>> {
-    let addresses = log
-        .select(Table::Hostnames, selection)?
-        .select([col("ip")])
-        .unique(None, UniqueKeepStrategy::Any)
-        .collect()?;
-    let texts = addresses.column("ip")?.str()?;
-    Ok(texts.iter().flatten().map(|ip| Address::new(ip.as_bytes())).collect())
-}
-
 fn series<T, V>(name: &str, values: V) -> Series
 where
     V: Iterator<Item = T>,
@@ -367,13 +350,6 @@ impl Replay {
             DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())
         };
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let by_address = |name: &str, counts: &BTreeMap<Address, Count>| {
-            frame(vec![
-                series(name, counts.keys().map(Address::as_str)),
-                series("peers", counts.values().map(|count| signed(count.peers))),
-                series("contacted_peers", counts.values().map(|count| signed(count.contacted))),
-            ])
-        };
         let places: Vec<&(Place, Count)> = found.places.values().collect();
         let tallies = &found.tallies;
         let mut held: BTreeMap<Address, i64> = BTreeMap::new();
@@ -391,8 +367,12 @@ impl Replay {
         let received = &tallies.received;
         let replay = Self {
             torrents,
-            swarms: by_address("info_hash", &found.swarms)?,
-            addresses: by_address("ip", &found.addresses)?,
+            swarms: frame(vec![
+                series("info_hash", found.swarms.keys().map(Address::as_str)),
+                series("peers", found.swarms.values().map(|count| signed(count.peers))),
+                series("contacted_peers", found.swarms.values().map(|count| signed(count.contacted))),
+            ])?,
+            addresses: std::mem::take(&mut found.addresses),
             places: frame(vec![
                 series("country", places.iter().map(|(place, _)| place.country.as_deref())),
                 series("city", places.iter().map(|(place, _)| place.city.as_deref())),

@@ -125,6 +125,11 @@ impl Seen {
         self.backwards || self.have_only || self.implausible_speed
     }
 
+    /// Whether it is a confirmed download.
+    pub fn is_confirmed(&self) -> bool {
+        self.crossing().is_some() && !self.flagged()
+    }
+
     /// Its way past the threshold.
     fn crossing(&self) -> Option<&Crossing> {
         match self.reached.as_ref()? {
@@ -233,7 +238,7 @@ fn of_seen(name: &str, peers: &[Peer]) -> Option<Series> {
         "have_only" => truth(|seen| seen.have_only),
         "implausible_speed" => truth(|seen| seen.implausible_speed),
         "flagged" => truth(Seen::flagged),
-        "confirmed" => truth(|seen| seen.crossing().is_some() && !seen.flagged()),
+        "confirmed" => truth(Seen::is_confirmed),
         _ => None,
     }
 }

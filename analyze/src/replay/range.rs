@@ -3,8 +3,6 @@
 //! A range holds whole addresses of a torrent, and where peers are named by their peer IDs whole torrents; so memory
 //! follows the size of ranges and not that of the log or of a torrent.
 
-use std::collections::HashSet;
-
 use super::{
     Needs, Rules,
     decode::Wanted,
@@ -15,7 +13,7 @@ use super::{
     overview::Overview,
     pace::Pace,
     peers,
-    rows::{Address, Contact, Progress, Sighting, Vocabulary},
+    rows::{Contact, Progress, Sighting, Vocabulary},
     segments::{Key, Segment, SegmentError},
     unit::Rows,
 };
@@ -46,8 +44,6 @@ pub struct Context<'a> {
     pub overview: &'a Overview,
     /// Where addresses are.
     pub book: &'a Book<'a>,
-    /// Addresses whose peers are to be told one by one.
-    pub looked_up: &'a HashSet<Address>,
 }
 
 /// Replays ranges that follow one another, the first of which begins at `first`; `keep` takes the peers, and `done` is told
@@ -80,6 +76,6 @@ pub fn replay<'a, K: Keep>(
             break;
         }
     }
-    found.peers.settle().map_err(peers::failed)?;
+    found.peers.settle().and(found.addresses.settle()).map_err(peers::failed)?;
     Ok(found)
 }

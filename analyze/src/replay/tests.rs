@@ -5,6 +5,7 @@ use std::{fs, net::Ipv4Addr, path::Path};
 use arrow::{array::UInt32Array, compute::take_record_batch};
 use bytes::Bytes;
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
+use polars::prelude::{SortMultipleOptions, col};
 use proptest::prelude::*;
 use schema::{
     InfoHash, PeerId, RunId, Timestamp,
@@ -194,6 +195,7 @@ fn found(events: &[Event], cut: Cut, pace: Pace, rules: &Rules) -> String {
     write(events, cut, folder.path());
     let log = Log::open(&[folder.path().to_path_buf()]).unwrap();
     let needs = Needs {
+        addresses: true,
         complete: true,
         everyone: true,
         known: true,
@@ -216,10 +218,22 @@ fn found(events: &[Event], cut: Cut, pace: Pace, rules: &Rules) -> String {
     let text = |frame: &DataFrame| {
         (0..frame.height()).map(|row| format!("{:?}", frame.get(row))).collect::<Vec<_>>()
     };
+    let addresses: Vec<String> = replay
+        .addresses
+        .parts()
+        .unwrap()
+        .into_iter()
+        .flatten()
+        .flat_map(|part| {
+            let counts = ["peers", "contacted_peers", "confirmed_downloads"].map(|name| col(name).sum());
+            let sums = part.group_by([col("ip")]).agg(counts);
+            text(&sums.sort(["ip"], SortMultipleOptions::default()).collect().unwrap())
+        })
+        .collect();
     let frames =
         [&replay.swarms, &replay.places, &replay.rounds, &replay.seeders, &replay.source_hours].map(text);
     format!(
-        "{peers:#?} {frames:#?} {:?} {:?} {:?} {:?}",
+        "{peers:#?} {frames:#?} {addresses:?} {:?} {:?} {:?} {:?}",
         replay.thresholds, replay.source_sets, replay.visits, replay.sessions
     )
 }

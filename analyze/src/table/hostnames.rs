@@ -1,8 +1,8 @@
 //! `hostnames`: what kind of network peers are in, by their reverse names.
 
 use polars::prelude::{
-    DataFrame, DataType, IntoColumn, IntoLazy, NamedFrom, PolarsResult, Series, SortMultipleOptions, col,
-    len, lit,
+    DataFrame, DataType, IntoColumn, IntoLazy, JoinArgs, JoinType, LazyFrame, NamedFrom, PolarsResult,
+    Series, SortMultipleOptions, UnionArgs, col, concat, len, lit,
 };
 use schema::table::{HostnameOutcome, Table};
 
@@ -10,7 +10,10 @@ use super::{
     Input,
     definition::{Definition, Kind, column},
 };
-use crate::hostname::{self, Rules};
+use crate::{
+    hostname::{self, Rules},
+    replay::{by_address::ByAddress, workers},
+};
 
 /// What `hostnames` holds.
 pub const DEFINITION: Definition = Definition {
@@ -34,62 +37,89 @@ pub const DEFINITION: Definition = Definition {
     ],
 };
 
+/// Rows of lookups that are read at once.
+const ROWS_AT_ONCE: u32 = 1 << 20;
+
 /// Counts peers by domain.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let looked_up = looked_up(input)?;
-    if looked_up.height() == 0 || input.replay.addresses.height() == 0 {
+    let parts: Vec<_> = looked_up(input)?.parts()?.into_iter().zip(input.replay.addresses.parts()?).collect();
+    let of_parts = workers::each(&parts, |(names, peers)| match (names, peers) {
+        (Some(names), Some(peers)) => by_domain(names.clone(), peers.clone()).map(Some),
+        _ => Ok(None),
+    })?;
+    let of_parts: Vec<LazyFrame> = of_parts.into_iter().flatten().map(IntoLazy::lazy).collect();
+    if of_parts.is_empty() {
         return DEFINITION.empty();
     }
-    let confirmed = input
-        .of_parts(|part| part.filter(col("confirmed")).select([col("ip")]))?
-        .group_by([col("ip")])
-        .agg([len().cast(DataType::UInt64).alias("confirmed_downloads")]);
-    let by_ip = || [col("ip")];
-    let rows = looked_up
-        .lazy()
-        .join(
-            input.replay.addresses.clone().lazy(),
-            by_ip(),
-            by_ip(),
-            polars::prelude::JoinArgs::new(polars::prelude::JoinType::Inner),
-        )
-        .join(confirmed, by_ip(), by_ip(), super::left_join())
-        .group_by(["registrable_domain", "top_level_domain", "kind"].map(col))
-        .agg([
-            len().alias("addresses"),
-            col("peers").sum(),
-            col("contacted_peers").sum(),
-            col("confirmed_downloads").fill_null(lit(0_u64)).sum(),
-        ]);
-    DEFINITION.finish(rows)
+    DEFINITION.finish(
+        concat(of_parts, UnionArgs::default())?
+            .group_by(DOMAIN.map(col))
+            .agg(COUNTS.map(|name| col(name).sum())),
+    )
 }
 
-/// The last name found for each address that was looked up, classified: `ip`, `registrable_domain`,
-/// `top_level_domain`, `kind`. A lookup that failed tells nothing.
-fn looked_up(input: &Input<'_>) -> PolarsResult<DataFrame> {
+/// What tells domains apart.
+const DOMAIN: [&str; 3] = ["registrable_domain", "top_level_domain", "kind"];
+
+/// What is counted of each.
+const COUNTS: [&str; 4] = ["addresses", "peers", "contacted_peers", "confirmed_downloads"];
+
+/// The addresses that were looked up and what came of it: `ip`, `time`, `run`, `hostname`. A lookup that failed tells
+/// nothing.
+fn looked_up(input: &Input<'_>) -> PolarsResult<ByAddress> {
     let told = [HostnameOutcome::NoName, HostnameOutcome::Ok]
         .iter()
         .fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome.as_str()))));
-    let rows = input
-        .log
-        .select(Table::Hostnames, &input.rules.selection)?
-        .filter(told.and(col("ip").is_not_null()))
+    let mut found = ByAddress::default();
+    let mut start = 0;
+    while start < input.log.rows(Table::Hostnames) {
+        let rows = input
+            .log
+            .scan(Table::Hostnames)?
+            .slice(i64::try_from(start).unwrap_or(i64::MAX), ROWS_AT_ONCE)
+            .filter(input.rules.selection.in_time().and(told.clone()).and(col("ip").is_not_null()))
+            .select(["ip", "time", "run", "hostname"].map(col));
+        found.push(&rows.collect()?)?;
+        start += u64::from(ROWS_AT_ONCE);
+    }
+    Ok(found)
+}
+
+/// Counts peers at some addresses by the domain of the last name found for each.
+fn by_domain(names: LazyFrame, peers: LazyFrame) -> PolarsResult<DataFrame> {
+    let names = names
         .sort(["ip", "time", "run", "hostname"], SortMultipleOptions::default())
         .group_by_stable([col("ip")])
         .agg([col("hostname").last()])
         .collect()?;
+    let counts = ["peers", "contacted_peers", "confirmed_downloads"].map(|name| col(name).sum());
+    let peers = peers.group_by([col("ip")]).agg(counts);
+    let by_ip = || [col("ip")];
+    domains(&names)?
+        .lazy()
+        .join(peers, by_ip(), by_ip(), JoinArgs::new(JoinType::Inner))
+        .group_by(DOMAIN.map(col))
+        .agg(
+            [&[len().cast(DataType::UInt64).alias("addresses")], &COUNTS.map(|name| col(name).sum())[1..]]
+                .concat(),
+        )
+        .collect()
+}
+
+/// The addresses with what their names tell: `ip` and [`DOMAIN`].
+fn domains(names: &DataFrame) -> PolarsResult<DataFrame> {
     let rules = Rules::embedded();
-    let names: Vec<Option<&str>> = rows.column("hostname")?.str()?.iter().collect();
-    let domains: Vec<Option<&str>> =
-        names.iter().map(|name| hostname::registrable_domain((*name)?)).collect();
-    let top_levels: Vec<Option<&str>> =
-        names.iter().map(|name| hostname::top_level_domain((*name)?)).collect();
+    let hostnames = names.column("hostname")?.str()?;
+    let texts = |name: &str, read: &dyn Fn(&str) -> Option<String>| {
+        Series::new(name.into(), hostnames.iter().map(|name| read(name?)).collect::<Vec<_>>()).into_column()
+    };
     let kinds: Vec<&str> =
-        names.iter().map(|name| name.map_or(hostname::UNKNOWN, |name| rules.kind(name))).collect();
+        hostnames.iter().map(|name| name.map_or(hostname::UNKNOWN, |name| rules.kind(name))).collect();
+    let owned = |text: Option<&str>| text.map(str::to_owned);
     DataFrame::new_infer_height(vec![
-        rows.column("ip")?.clone(),
-        Series::new("registrable_domain".into(), domains).into_column(),
-        Series::new("top_level_domain".into(), top_levels).into_column(),
+        names.column("ip")?.clone(),
+        texts("registrable_domain", &|name| owned(hostname::registrable_domain(name))),
+        texts("top_level_domain", &|name| owned(hostname::top_level_domain(name))),
         Series::new("kind".into(), kinds).into_column(),
     ])
 }

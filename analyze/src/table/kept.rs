@@ -7,16 +7,8 @@ use super::{Definition, TABLES, streamed::Rows};
 use crate::replay::{keep::Keep, spool::Spool};
 
 /// Tables that sum over peers.
-const SUMMING: [&str; 8] = [
-    "cities",
-    "clients",
-    "confirmed_hourly",
-    "countries",
-    "hostnames",
-    "networks",
-    "speeds_by_country",
-    "summary",
-];
+const SUMMING: [&str; 7] =
+    ["cities", "clients", "confirmed_hourly", "countries", "networks", "speeds_by_country", "summary"];
 
 /// What is kept of the peers.
 #[derive(Debug, Default)]

@@ -121,6 +121,7 @@ pub fn needs(wanted: &dyn Fn(&str) -> bool) -> Option<Needs> {
         Whose::Nobody
     };
     (progress || sightings || wanted("visits")).then_some(Needs {
+        addresses: wanted("hostnames"),
         complete: any(&["clients", "summary"]),
         everyone: wanted("clients"),
         known: any(&[
