@@ -40,7 +40,7 @@ pub struct Point {
     pub longer: Estimate,
 }
 
-/// Sessions by their lengths, of which four digits count: memory does not follow the number of sessions.
+/// Sessions by their lengths, rounded up to four digits: memory does not follow the number of sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sessions(BTreeMap<i64, Ends>);
 
@@ -49,13 +49,17 @@ pub struct Sessions(BTreeMap<i64, Ends>);
 struct Ends {
     ended: u64,
     censored: u64,
+    /// How many of both were not rounded.
+    exactly: u64,
 }
 
 impl Sessions {
     /// Adds one.
     pub fn add(&mut self, session: Session) {
-        let ends = self.0.entry(four_digits(session.length)).or_default();
+        let length = four_digits(session.length);
+        let ends = self.0.entry(length).or_default();
         *if session.ended { &mut ends.ended } else { &mut ends.censored } += 1;
+        ends.exactly += u64::from(length == session.length);
     }
 
     /// Adds others.
@@ -64,6 +68,7 @@ impl Sessions {
             let ends = self.0.entry(length).or_default();
             ends.ended += more.ended;
             ends.censored += more.censored;
+            ends.exactly += more.exactly;
         }
     }
 
@@ -77,11 +82,9 @@ impl Sessions {
         let (mut ended, mut censored) = (0, 0);
         let mut points = Vec::new();
         for at in times {
-            let mut until_then = None;
+            let mut exactly = 0;
             while let Some((length, ends)) = lengths.next_if(|(length, _)| *length <= at) {
-                if length == at {
-                    until_then = Some(left);
-                }
+                exactly = if length == at { ends.exactly } else { 0 };
                 let (d, n) = (ends.ended as f64, left as f64);
                 longer *= 1.0 - d / n;
                 greenwood += if d < n { d / (n * (n - d)) } else { 0.0 };
@@ -89,7 +92,7 @@ impl Sessions {
                 censored += ends.censored;
                 left -= ends.ended + ends.censored;
             }
-            let at_risk = until_then.unwrap_or(left);
+            let at_risk = left + exactly;
             if at_risk == 0 {
                 break;
             }
@@ -99,10 +102,12 @@ impl Sessions {
     }
 }
 
-/// A length without what is beyond its four highest digits.
+/// A length rounded up to four digits.
 fn four_digits(length: i64) -> i64 {
-    let beyond = length.unsigned_abs().checked_ilog10().map_or(0, |digits| digits.saturating_sub(3));
-    length - length % 10_i64.pow(beyond)
+    let digits = length.unsigned_abs().checked_ilog10().map_or(0, |digits| digits.saturating_sub(3));
+    let step = 10_i64.pow(digits);
+    let beyond = length.rem_euclid(step);
+    if beyond == 0 { length } else { length.saturating_add(step - beyond) }
 }
 
 fn interval(longer: f64, greenwood: f64) -> Estimate {
@@ -137,10 +142,14 @@ mod tests {
 
     #[test]
     fn four_digits_of_a_length_count() {
-        let lengths = [0, 7, 9_999, 10_001, 1_296_009_999, -12_345, i64::MAX];
-        let told = [0, 7, 9_999, 10_000, 1_296_000_000, -12_340, 9_223_000_000_000_000_000];
+        let lengths = [0, 7, 9_999, 10_001, 1_296_000_000, 1_296_000_001, 99_999, -12_345, i64::MAX];
+        let told = [0, 7, 9_999, 10_010, 1_296_000_000, 1_297_000_000, 100_000, -12_340, i64::MAX];
         assert_eq!(lengths.map(four_digits), told);
         assert_eq!(four_digits(i64::MIN), -9_223_000_000_000_000_000);
+        // What was rounded up to a time was not watched for so long, but ended by then.
+        let points =
+            curve(&[session(99_999, true), session(100_000, true), session(100_001, false)], &[100_000]);
+        assert_eq!((points[0].at_risk, points[0].ended, points[0].censored), (2, 2, 0));
     }
 
     #[test]

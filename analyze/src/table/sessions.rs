@@ -18,7 +18,7 @@ pub const DEFINITION: Definition = Definition {
     about: "Share of sessions that last longer than a time (Kaplan–Meier), over all torrents. A session lasts from the \
             first handshake with a peer to halfway between the last proof that it is there and the first that it is \
             not; sessions nobody saw end are right-censored, sessions that may have begun before the capture are left \
-            out (`left_truncated`). Four digits of a length count.",
+            out (`left_truncated`). Lengths are rounded to four digits.",
     key: 1,
     columns: &[
         column("time_online_us", Kind::Microseconds, "A length of a session."),
