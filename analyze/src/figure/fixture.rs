@@ -196,7 +196,11 @@ fn rows(table: &str, count: usize, row: impl Fn(usize) -> Vec<Value>) -> DataFra
             column.push(value);
         }
     }
-    frame(table, &columns)
+    let rows = frame(table, &columns);
+    // Rows of one torrent come next to one another.
+    let of_peers = matches!(table, "confirmed_downloads" | "flagged" | "speeds");
+    let stable = SortMultipleOptions::default().with_maintain_order(true);
+    if of_peers { rows.sort(["info_hash"], stable).unwrap() } else { rows }
 }
 
 fn summary_row(columns: &mut [Vec<Value>], hash: &str, name: Option<String>, unique: usize) {
@@ -249,13 +253,7 @@ pub fn ones() -> Tables {
 /// Tables of `torrents` torrents watched for `hours` hours.
 pub fn many(torrents: usize, hours: usize) -> Tables {
     let mut tables = Tables::default();
-    let mut insert = |table: &str, rows: DataFrame| {
-        // Rows of one torrent come next to one another.
-        let of_peers = matches!(table, "confirmed_downloads" | "flagged" | "speeds");
-        let stable = SortMultipleOptions::default().with_maintain_order(true);
-        let rows = if of_peers { rows.sort(["info_hash"], stable).unwrap() } else { rows };
-        tables.insert(find(table).unwrap(), rows);
-    };
+    let mut insert = |table: &str, rows: DataFrame| tables.insert(find(table).unwrap(), rows);
     insert(
         "flagged",
         rows("flagged", 3 + torrents / 10, |index| {
