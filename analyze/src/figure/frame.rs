@@ -8,6 +8,8 @@ use polars::prelude::{
 };
 use polars::series::amortized_iter::AmortSeries;
 
+use crate::replay::workers;
+
 /// A column of text; null stays `None`.
 pub fn texts(frame: &DataFrame, name: &str) -> PolarsResult<Vec<Option<String>>> {
     let column = frame.column(name)?.cast(&DataType::String)?;
@@ -58,6 +60,36 @@ pub fn column_times(column: &Column) -> PolarsResult<Vec<Option<i64>>> {
         _ => column.cast(&DataType::Int64)?,
     };
     Ok(column.i64()?.iter().collect())
+}
+
+/// Rows of a folded frame from which on it is made small again.
+const MANY_ROWS: usize = 50_000;
+
+/// What `read` makes of each piece of work, on all cores, one below the other in its order; `shrink` makes many rows few,
+/// and is used on the way and at last where there is more than one piece. `None` without work.
+pub fn folded<W: Sync>(
+    work: &[W],
+    read: impl Fn(&W) -> PolarsResult<DataFrame> + Sync,
+    shrink: impl Fn(DataFrame) -> PolarsResult<DataFrame>,
+) -> PolarsResult<Option<DataFrame>> {
+    let (mut all, mut few, mut is_small): (Option<DataFrame>, usize, bool) = (None, 0, true);
+    workers::in_order(work, read, |part| {
+        let mut rows = match all.take() {
+            Some(mut rows) => {
+                rows.vstack_mut(&part)?;
+                is_small = false;
+                rows
+            }
+            None => part,
+        };
+        if rows.height() > few * 2 + MANY_ROWS {
+            rows = shrink(rows)?;
+            few = rows.height();
+        }
+        all = Some(rows);
+        Ok(())
+    })?;
+    all.map(|rows| if is_small { Ok(rows) } else { shrink(rows) }).transpose()
 }
 
 /// Each text of a column with the rows that have it, where equal texts follow one another.

@@ -16,7 +16,7 @@ use super::{
 
 /// Raw rows of the ranges that all threads replay at a time. Each range opens every file anew and reads its dictionaries
 /// again, so that shorter ones take longer, the more the more files there are.
-const ROWS_AT_ONCE: usize = 3_200_000;
+const ROWS_AT_ONCE: usize = 2_000_000;
 
 /// Raw rows of a range at least: each costs something, whatever its length.
 const FEWEST_ROWS: usize = 50_000;

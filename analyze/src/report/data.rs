@@ -148,16 +148,9 @@ fn held(definition: &Definition, made: &Made, torrents: usize) -> PolarsResult<D
         let held = rows::held(definition, &rows, ordered, torrents)?;
         frame::take(&rows, held)
     };
-    let parts = made.parts()?;
-    let mut of_parts = workers::each(&parts, |part| hold(part.clone().collect()?))?.into_iter();
-    let Some(mut all) = of_parts.next() else { return definition.empty() };
-    if of_parts.len() == 0 {
-        return Ok(all);
-    }
-    for of_part in of_parts {
-        all.vstack_mut(&of_part)?;
-    }
-    hold(definition.finish(all.lazy())?)
+    let shrink = |rows: DataFrame| hold(definition.finish(rows.lazy())?);
+    let rows = frame::folded(&made.parts()?, |part| hold(part.clone().collect()?), shrink)?;
+    rows.map_or_else(|| definition.empty(), Ok)
 }
 
 fn store(

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use polars::prelude::{
     DataFrame, DataType, Expr, IntoColumn, IntoLazy, JoinArgs, LazyFrame, NamedFrom, PolarsError,
-    PolarsResult, Series, UnionArgs, col, concat, lit,
+    PolarsResult, Series, col, lit,
 };
 
 use crate::{
-    figure::frame::number_lists,
+    figure::frame::{self, number_lists},
     geo::Geo,
     log::Log,
     quantiles::{
@@ -72,21 +72,20 @@ impl<'a> Input<'a> {
         )
     }
 
-    /// What `make` makes of the peers, part by part, in one frame: what is far smaller than all peers.
-    pub fn of_parts(&self, make: impl Fn(LazyFrame) -> LazyFrame + Sync) -> PolarsResult<LazyFrame> {
-        let found = workers::each(&self.parts()?, |part| make(part.clone()).collect())?;
-        concat(found.into_iter().map(IntoLazy::lazy).collect::<Vec<_>>(), UnionArgs::default())
-    }
-
     /// Named sums of numbers over the peers, by what `by` tells of them under names.
     pub fn sums(&self, by: &[(&str, Expr)], numbers: &[(&str, Expr)]) -> PolarsResult<LazyFrame> {
         let named = |(name, expr): &(&str, Expr)| expr.clone().alias(*name);
         let sum = |number: Expr| number.cast(DataType::UInt64).sum();
         let key: Vec<Expr> = by.iter().map(named).collect();
-        let sums: Vec<Expr> = numbers.iter().map(|number| sum(named(number))).collect();
-        let of_parts = self.of_parts(|part| part.group_by(&key).agg(&sums))?;
-        let key: Vec<Expr> = by.iter().map(|(name, _)| col(*name)).collect();
-        Ok(of_parts.group_by(key).agg(numbers.iter().map(|(name, _)| sum(col(*name))).collect::<Vec<_>>()))
+        let of_part: Vec<Expr> = numbers.iter().map(|number| sum(named(number))).collect();
+        let sums_of: Vec<Expr> = numbers.iter().map(|(name, _)| sum(col(*name))).collect();
+        let same_key: Vec<Expr> = by.iter().map(|(name, _)| col(*name)).collect();
+        let all = frame::folded(
+            &self.parts()?,
+            |part| part.clone().group_by(&key).agg(&of_part).collect(),
+            |sums| sums.lazy().group_by(&same_key).agg(&sums_of).collect(),
+        )?;
+        all.map(IntoLazy::lazy).ok_or_else(|| PolarsError::ComputeError("no part of the peers".into()))
     }
 
     /// What the replay found, and whether its places are known well enough for the tables of places.
