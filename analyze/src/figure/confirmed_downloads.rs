@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::Figure;
 use super::axes::{Key, Panel, base_line, horizontal_axis, legend, legend_height, vertical_axis};
-use super::frame::{runs, texts, times};
+use super::frame::{runs, times};
 use super::rows::is_narrow;
 use super::scale::Scale;
 use super::svg::{Drawing, circle, path};
@@ -119,11 +119,11 @@ pub(super) fn intervals(
 /// Of each row whether it was watched live, and its interval's length, µs.
 fn of_rows(rows: &DataFrame) -> PolarsResult<Vec<Option<(bool, f64)>>> {
     let ends = times(rows, "below_at")?.into_iter().zip(times(rows, "confirmed_at")?);
-    let interval = |((below, confirmed), evidence): ((Option<i64>, Option<i64>), Option<String>)| {
+    let interval = |((below, confirmed), evidence): ((Option<i64>, Option<i64>), Option<&str>)| {
         let length = confirmed?.saturating_sub(below?) as f64;
-        Some((evidence.as_deref() == Some("live"), length.max(SHORTEST)))
+        Some((evidence == Some("live"), length.max(SHORTEST)))
     };
-    Ok(ends.zip(texts(rows, "evidence")?).map(interval).collect())
+    Ok(ends.zip(rows.column("evidence")?.str()?.iter()).map(interval).collect())
 }
 
 fn plot(kinds: &[Kind], width: f64) -> Drawing {

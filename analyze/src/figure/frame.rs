@@ -94,10 +94,15 @@ pub fn folded<W: Sync>(
 
 /// Each text of a column with the rows that have it, where equal texts follow one another.
 pub fn runs(texts: &StringChunked) -> Vec<(Option<&str>, Range<usize>)> {
+    // Equal texts of a dictionary are mostly one text, which need not be compared.
+    let is_same = |one: Option<&str>, other: Option<&str>| match (one, other) {
+        (Some(one), Some(other)) => std::ptr::eq(one, other) || one == other,
+        (one, other) => one == other,
+    };
     let mut runs: Vec<(Option<&str>, Range<usize>)> = Vec::new();
     for (row, text) in texts.iter().enumerate() {
         match runs.last_mut() {
-            Some((last, rows)) if *last == text => rows.end = row + 1,
+            Some((last, rows)) if is_same(*last, text) => rows.end = row + 1,
             _ => runs.push((text, row..row + 1)),
         }
     }

@@ -124,14 +124,9 @@ fn rows_of_torrents(definition: &Definition, tables: &Tables) -> PolarsResult<BT
         return Ok(torrents);
     }
     let count = |rows: &DataFrame| {
-        let mut runs: Vec<(String, u64)> = Vec::new();
-        for hash in rows.column("info_hash")?.str()?.iter().flatten().filter(|hash| *hash != "all") {
-            match runs.last_mut() {
-                Some((last, rows)) if last == hash => *rows += 1,
-                _ => runs.push((hash.to_owned(), 1)),
-            }
-        }
-        Ok(runs)
+        let torrents = frame::runs(rows.column("info_hash")?.str()?).into_iter();
+        let counted = torrents.filter_map(|(hash, run)| Some((hash?.to_owned(), run.len() as u64)));
+        Ok(counted.filter(|(hash, _)| hash != "all").collect::<Vec<_>>())
     };
     tables.read(definition.name, &["info_hash"], count, |runs| {
         for (hash, rows) in runs {

@@ -20,7 +20,7 @@ use crate::number::whole;
 use crate::table::Tables;
 use dated::Dated;
 use outcomes::{Contacts, Flagged, Requests, Sources};
-use speeds::{CountryBox, Speeds, country_boxes};
+use speeds::{CountryBox, Speeds};
 
 /// Figures that show a torrent alone once it is chosen, and the table that its numbers come from; beside them those of
 /// tables that know more of single torrents than they hold ([`Tables::of_torrents`]).
@@ -101,7 +101,7 @@ impl OfTorrents {
         let seeders = of("seeders_hourly").map(|rows| seeders_hourly(rows, &buckets, places)).transpose()?;
         let downloads = countries(tables, places)?;
         let clients = clients(tables, places)?;
-        let boxes = country_boxes(tables, places)?;
+        let (speeds, boxes) = speeds::of_torrents(tables, places)?;
         let more = |name: &str| tables.of_torrents(name);
         let contacts = more("contacts").map(|rows| Contacts::of(rows, places)).transpose()?;
         let requests = more("requests").map(|rows| Requests::of(rows, places)).transpose()?;
@@ -119,7 +119,7 @@ impl OfTorrents {
             requests: requests.unwrap_or_default(),
             seeders_hourly: seeders.unwrap_or_default(),
             sources: sources.unwrap_or_default(),
-            speeds: Speeds::of(tables, places)?,
+            speeds,
             speeds_by_country: boxes,
         })
     }

@@ -41,35 +41,53 @@ const COLUMNS: [&str; 2] = ["mean_speed_bytes_per_s", "max_speed_bytes_per_s"];
 /// Peers by bin, of the mean and of the highest speeds.
 type Bins = [BTreeMap<usize, u64>; 2];
 
-impl Speeds {
-    /// Reads the table.
-    pub fn of(tables: &Tables, places: &HashMap<&str, usize>) -> PolarsResult<Self> {
-        let mut bins: BTreeMap<usize, Bins> = BTreeMap::new();
-        let columns = ["info_hash", COLUMNS[0], COLUMNS[1]];
-        tables.read(
-            "speeds",
-            &columns,
-            |rows| binned(rows, places),
-            |part| {
-                for (torrent, more) in part {
-                    for (sums, bins) in bins.entry(torrent).or_default().iter_mut().zip(more) {
-                        for (bin, peers) in bins {
-                            *sums.entry(bin).or_default() += peers;
-                        }
+/// The histogram of each torrent, and the boxes of its countries.
+pub fn of_torrents(
+    tables: &Tables,
+    places: &HashMap<&str, usize>,
+) -> PolarsResult<(Speeds, BTreeMap<usize, Vec<CountryBox>>)> {
+    let mut bins: BTreeMap<usize, Bins> = BTreeMap::new();
+    let columns = ["info_hash", COLUMNS[0], COLUMNS[1]];
+    tables.read(
+        "speeds",
+        &columns,
+        |rows| binned(rows, places),
+        |part| {
+            for (torrent, more) in part {
+                for (sums, bins) in bins.entry(torrent).or_default().iter_mut().zip(more) {
+                    for (bin, peers) in bins {
+                        *sums.entry(bin).or_default() += peers;
                     }
                 }
-            },
-        )?;
-        let mean = |speed: f64| Some(speed).filter(|speed| is_known(*speed));
-        let by_torrent = |_: Option<&str>| Some(());
-        let medians = quantiles(tables, &[0.5], &by_torrent, &mean)?;
-        let torrents = medians.into_iter().filter_map(|((hash, ()), (_, median))| {
-            let torrent = place(places, hash.as_deref())?;
-            let [mean, max] = bins.remove(&torrent)?.map(|bins| bins.into_iter().collect());
-            Some((torrent, Histogram { median: median.first()?.round(), mean, max }))
-        });
-        Ok(Self { from: 0.0, per_decade: PER_DECADE, torrents: torrents.collect() })
+            }
+        },
+    )?;
+    let mut histograms: BTreeMap<usize, Histogram> = BTreeMap::new();
+    let mut boxes: BTreeMap<usize, Vec<CountryBox>> = BTreeMap::new();
+    for ((hash, country), Found { count, values }) in at_some_ranks(tables)? {
+        let Some(torrent) = place(places, hash.as_deref()) else { continue };
+        let rounded =
+            |shares| interpolated(count, shares, &values).into_iter().map(f64::round).collect::<Vec<_>>();
+        match country {
+            None => {
+                let Some([mean, max]) = bins.remove(&torrent) else { continue };
+                let [mean, max] = [mean, max].map(|bins| bins.into_iter().collect());
+                let median = rounded(MEDIAN).first().copied().unwrap_or_default();
+                histograms.insert(torrent, Histogram { median, mean, max });
+            }
+            Some(code) => {
+                let [least, first, median, third, most] = rounded(QUARTILES)[..] else { continue };
+                let name = if code.is_empty() { "unknown".to_owned() } else { country::name(&code) };
+                let drawn = (name, count, least, first, median, third, most);
+                boxes.entry(torrent).or_default().push(drawn);
+            }
+        }
     }
+    for boxes in boxes.values_mut() {
+        boxes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        boxes.truncate(BOXES);
+    }
+    Ok((Speeds { from: 0.0, per_decade: PER_DECADE, torrents: histograms }, boxes))
 }
 
 fn is_known(speed: f64) -> bool {
@@ -96,79 +114,49 @@ fn binned(rows: &DataFrame, places: &HashMap<&str, usize>) -> PolarsResult<Vec<(
     Ok(found)
 }
 
-/// How many speeds, and quantiles of them, by torrent and group.
-type Quantiles<B> = BTreeMap<Group<String, B>, (u64, Vec<f64>)>;
+const MEDIAN: &[f64] = &[0.5];
+const QUARTILES: &[f64] = &[0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// Quantiles of the mean speeds that `known` lets pass, by torrent and by what `group` makes of the country.
-fn quantiles<B: Ord + Clone + Send>(
-    tables: &Tables,
-    shares: &[f64],
-    group: &(impl Fn(Option<&str>) -> Option<B> + Sync),
-    known: &(impl Fn(f64) -> Option<f64> + Sync),
-) -> PolarsResult<Quantiles<B>> {
+/// Name, peers, and the least, first quartile, median, third quartile and highest of their mean speeds.
+pub type CountryBox = (String, u64, f64, f64, f64, f64, f64);
+
+/// Countries of one torrent with a box: those with most peers.
+const BOXES: usize = 10;
+
+/// A torrent and one of its countries, or all of them.
+type OfTorrent = Group<String, Option<String>>;
+
+/// Mean speeds of each torrent around the median, and of each of its countries around the quartiles.
+fn at_some_ranks(tables: &Tables) -> PolarsResult<BTreeMap<OfTorrent, Found<f64>>> {
     let columns = ["info_hash", "country", COLUMNS[0]];
     let read = |rows: &DataFrame| {
         let speeds = numbers(rows, COLUMNS[0])?;
         let countries = rows.column("country")?.str()?;
         let mut groups = Vec::new();
         for (hash, run) in runs(rows.column("info_hash")?.str()?) {
-            let mut of_torrent: BTreeMap<B, Vec<f64>> = BTreeMap::new();
+            let mut all = Vec::with_capacity(run.len());
+            let mut of_countries: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
             for row in run {
-                let speed = speeds.get(row).copied().flatten().and_then(known);
-                if let Some((group, speed)) = group(countries.get(row)).zip(speed) {
-                    of_torrent.entry(group).or_default().push(speed);
-                }
+                let Some(speed) = speeds.get(row).copied().flatten() else { continue };
+                of_countries.entry(countries.get(row).unwrap_or_default()).or_default().push(speed);
+                all.extend(Some(speed).filter(|speed| is_known(*speed)));
             }
-            groups.extend(
-                of_torrent.into_iter().map(|(group, speeds)| ((hash.map(str::to_owned), group), speeds)),
-            );
+            let hash = hash.map(str::to_owned);
+            for (country, speeds) in of_countries {
+                groups.push(((hash.clone(), Some(country.to_owned())), speeds));
+            }
+            groups.extend((!all.is_empty()).then(|| ((hash, None), all)));
         }
         Ok(groups)
     };
-    let found = at_ranks(
-        |_, count| ranks_around(count, shares),
-        |take| {
-            tables.read("speeds", &columns, read, |groups| {
-                for (group, speeds) in groups {
-                    take(group, speeds);
-                }
-            })
-        },
-    )?;
-    let quantiles = |(group, Found { count, values }): (_, Found<f64>)| {
-        (group, (count, interpolated(count, shares, &values)))
+    let ranks = |country: &Option<String>, count| {
+        ranks_around(count, if country.is_some() { QUARTILES } else { MEDIAN })
     };
-    Ok(found.into_iter().map(quantiles).collect())
-}
-
-/// Name, peers, and the least, first quartile, median, third quartile and highest of their mean speeds.
-pub type CountryBox = (String, u64, f64, f64, f64, f64, f64);
-
-/// Countries of one torrent with a box.
-const BOXES: usize = 10;
-
-/// The countries of each torrent with most peers measured.
-pub fn country_boxes(
-    tables: &Tables,
-    places: &HashMap<&str, usize>,
-) -> PolarsResult<BTreeMap<usize, Vec<CountryBox>>> {
-    let code = |code: Option<&str>| Some(code.unwrap_or_default().to_owned());
-    let mut torrents: BTreeMap<usize, Vec<CountryBox>> = BTreeMap::new();
-    for ((hash, code), (peers, quartiles)) in
-        quantiles(tables, &[0.0, 0.25, 0.5, 0.75, 1.0], &code, &|speed| Some(speed))?
-    {
-        let (Some(torrent), &[least, first, median, third, most]) =
-            (place(places, hash.as_deref()), &quartiles[..])
-        else {
-            continue;
-        };
-        let name = if code.is_empty() { "unknown".to_owned() } else { country::name(&code) };
-        let drawn = (name, peers, least.round(), first.round(), median.round(), third.round(), most.round());
-        torrents.entry(torrent).or_default().push(drawn);
-    }
-    for boxes in torrents.values_mut() {
-        boxes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        boxes.truncate(BOXES);
-    }
-    Ok(torrents)
+    at_ranks(ranks, |take| {
+        tables.read("speeds", &columns, read, |groups| {
+            for (group, speeds) in groups {
+                take(group, speeds);
+            }
+        })
+    })
 }
