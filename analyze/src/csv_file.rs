@@ -45,6 +45,9 @@ pub fn write(definition: &Definition, rows: &DataFrame, path: &Path) -> Result<(
     Ok(out.flush()?)
 }
 
+/// Bytes of a line, about.
+const LINE_BYTES: usize = 160;
+
 /// Rows whose lines are made at once.
 const PART_ROWS: usize = 16_384;
 
@@ -64,7 +67,8 @@ pub fn header(definition: &Definition) -> Result<Vec<u8>, CsvError> {
 
 /// The lines of some rows.
 pub fn part(definition: &Definition, rows: &DataFrame) -> Result<Vec<u8>, CsvError> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
+    // Room for most lines at once: to grow copies them again and again.
+    let mut csv = csv::Writer::from_writer(Vec::with_capacity(rows.height() * LINE_BYTES));
     let columns = definition.columns.iter().map(|column| {
         let values = rows.column(column.name)?.as_materialized_series().rechunk();
         Ok((Cells::of(&values, column.kind), column.kind))

@@ -3,6 +3,7 @@
 //! Every judgement lives here and none in the log. Reads what `schema` defines and nothing else of ours.
 
 pub mod anonymize;
+pub mod arenas;
 pub mod bucket;
 pub mod cli;
 pub mod client;

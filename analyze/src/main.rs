@@ -4,12 +4,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 
 use analyze::cli::{Cli, Command};
 use clap::Parser as _;
-use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
-
-/// Gives back what a range of a log needed, which the system's allocator keeps in pieces: see decision 66.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -22,6 +17,7 @@ fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .init();
+    analyze::arenas::limit();
     if let Err(error) = analyze::scratch::goes_on_interrupt() {
         tracing::warn!("an interrupt will leave temporary files: {error}");
     }

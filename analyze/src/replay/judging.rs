@@ -22,6 +22,17 @@ use super::{
 };
 use crate::geo::Place;
 
+/// What is used again from unit to unit and from range to range.
+#[derive(Default)]
+pub struct Room {
+    identities: Identities,
+    observed: Observed,
+    unit_peers: UnitPeers,
+    /// The range's.
+    peers: Vec<Peer>,
+    addresses: Vec<OfAddress>,
+}
+
 /// The judgement of one range.
 pub struct Judging<'a, K> {
     context: &'a Context<'a>,
@@ -29,20 +40,18 @@ pub struct Judging<'a, K> {
     thresholds: Vec<super::Threshold>,
     /// The last torrent's.
     of_torrent: Option<(Address, Option<Judge>)>,
-    /// What is used again from unit to unit.
-    identities: Identities,
-    observed: Observed,
-    unit_peers: UnitPeers,
-    peers: Vec<Peer>,
-    addresses: Vec<OfAddress>,
+    room: Room,
     places: Vec<Place>,
     place_numbers: HashMap<PlaceKey, u32>,
     found: Found<K>,
 }
 
 impl<'a, K: Keep> Judging<'a, K> {
-    /// What follows adds to what was found before; `names` are those of the range's rows.
-    pub fn new(context: &'a Context<'a>, names: &'a Names, found: Found<K>) -> Self {
+    /// What follows adds to what was found before; `names` are those of the range's rows, and `room` is that of the range
+    /// before.
+    pub fn new(context: &'a Context<'a>, names: &'a Names, mut room: Room, found: Found<K>) -> Self {
+        room.peers.clear();
+        room.addresses.clear();
         let mut thresholds = vec![context.rules.threshold];
         if context.needs.thresholds {
             thresholds.extend(threshold_series());
@@ -52,31 +61,28 @@ impl<'a, K: Keep> Judging<'a, K> {
             names,
             thresholds,
             of_torrent: None,
-            identities: Identities::default(),
-            observed: Observed::default(),
-            unit_peers: UnitPeers::default(),
-            peers: Vec::new(),
-            addresses: Vec::new(),
+            room,
             places: Vec::new(),
             place_numbers: HashMap::new(),
             found,
         }
     }
 
-    /// What was found, with the range's peers.
-    pub fn finish(mut self) -> Result<Found<K>, SegmentError> {
-        let frame = peers::frame(&self.peers, self.names, &self.places, self.context.needs);
+    /// What was found, with the range's peers, and the room that the next range may use.
+    pub fn finish(mut self) -> Result<(Found<K>, Room), SegmentError> {
+        let frame = peers::frame(&self.room.peers, self.names, &self.places, self.context.needs);
         let kept = frame.and_then(|frame| self.found.peers.take(frame));
-        let addresses = by_address::frame(&self.addresses).and_then(|rows| self.found.addresses.push(&rows));
+        let addresses =
+            by_address::frame(&self.room.addresses).and_then(|rows| self.found.addresses.push(&rows));
         kept.and(addresses).map_err(peers::failed)?;
-        Ok(self.found)
+        Ok((self.found, self.room))
     }
 
     /// Judges the next unit.
     pub fn judge(&mut self, unit: &Unit<'_>) {
         let info_hash = unit.info_hash;
         let Context { rules, needs, overview, .. } = *self.context;
-        let mut identities = std::mem::take(&mut self.identities);
+        let mut identities = std::mem::take(&mut self.room.identities);
         identities.find(unit, &overview.ourselves, rules.identity);
         let named = if needs.sightings {
             NamedByWho::of(unit, &identities, &overview.ourselves)
@@ -88,7 +94,7 @@ impl<'a, K: Keep> Judging<'a, K> {
         if let Some(presence) = &presence {
             presence.add_to(&mut self.found.sessions, watched);
         }
-        let mut units = std::mem::take(&mut self.unit_peers);
+        let mut units = std::mem::take(&mut self.room.unit_peers);
         units.clear();
         self.judge_observed(unit, &identities, &mut units);
         only_met(unit, &identities, rules, needs, &mut units);
@@ -113,7 +119,7 @@ impl<'a, K: Keep> Judging<'a, K> {
         if needs.known {
             self.count_known(unit, &identities, &named, &units);
         }
-        (self.identities, self.unit_peers) = (identities, units);
+        (self.room.identities, self.room.unit_peers) = (identities, units);
     }
 
     /// Judges what was observed.
@@ -130,9 +136,9 @@ impl<'a, K: Keep> Judging<'a, K> {
         let Some((_, Some(judge))) = &mut self.of_torrent else { return };
         let Context { rules, needs, .. } = self.context;
         let torrent = judge.torrent;
-        self.observed.find(unit, identities, rules.identity, &torrent);
-        let calls = &self.observed.calls;
-        for (who, rows) in self.observed.peers() {
+        self.room.observed.find(unit, identities, rules.identity, &torrent);
+        let calls = &self.room.observed.calls;
+        for (who, rows) in self.room.observed.peers() {
             let tell = |verdict: &Verdict| {
                 if needs.thresholds {
                     count(&mut self.found.thresholds, verdict, rules.max_plausible_speed);
@@ -172,7 +178,7 @@ impl<'a, K: Keep> Judging<'a, K> {
             });
             peer.place = Some(*number);
         }
-        self.peers.push(*peer);
+        self.room.peers.push(*peer);
     }
 
     /// Counts every peer anything is known of.
@@ -235,7 +241,7 @@ impl<'a, K: Keep> Judging<'a, K> {
             {
                 let at_it = units.peers.iter().filter(|(who, _)| who.ip == *ip);
                 let confirmed = at_it.filter(|(_, peer)| peer.seen.is_some_and(|seen| seen.is_confirmed()));
-                self.addresses.push(OfAddress {
+                self.room.addresses.push(OfAddress {
                     ip: *address,
                     peers: count.peers,
                     contacted: count.contacted,

@@ -98,6 +98,10 @@ impl<'a, T: Decode> TableReader<'a, T> {
             } else {
                 overlapping(&file.segment.pieces, low, high)
             };
+            if let Some(last) = pieces.last().filter(|_| file.holds) {
+                // What of it lies beyond the range is held.
+                file.held.rows.reserve(last.rows);
+            }
             let mut sink = Sink {
                 low: if file.holds { self.first } else { low },
                 high,

@@ -7,7 +7,7 @@ use super::{
     Needs, Rules,
     decode::Wanted,
     found::Found,
-    judging::Judging,
+    judging::{Judging, Room},
     keep::Keep,
     load::TableReader,
     overview::Overview,
@@ -63,15 +63,16 @@ pub fn replay<'a, K: Keep>(
     let mut progress = TableReader::<Progress>::new(segments, wanted, pace.holds, first);
     let mut sightings = TableReader::<Sighting>::new(segments, wanted, pace.holds, first);
     let mut rows = Rows::default();
+    let mut room = Room::default();
     let mut found = Found::new(keep);
     for range in ranges {
         let keys = (range.low, range.high);
         contacts.read(keys, &mut vocabulary, &mut rows.contacts)?;
         progress.read(keys, &mut vocabulary, &mut rows.progress)?;
         sightings.read(keys, &mut vocabulary, &mut rows.sightings)?;
-        let mut judging = Judging::new(context, &vocabulary.words, found);
+        let mut judging = Judging::new(context, &vocabulary.words, room, found);
         rows.for_each_unit(rules.identity, &vocabulary.runs, |unit| judging.judge(unit));
-        found = judging.finish()?;
+        (found, room) = judging.finish()?;
         if !done(range.rows) {
             break;
         }

@@ -145,7 +145,7 @@ fn at_some_ranks(tables: &Tables) -> PolarsResult<BTreeMap<OfTorrent, Found<f64>
             for (country, speeds) in of_countries {
                 groups.push(((hash.clone(), Some(country.to_owned())), speeds));
             }
-            groups.extend((!all.is_empty()).then(|| ((hash, None), all)));
+            groups.extend((!all.is_empty()).then_some(((hash, None), all)));
         }
         Ok(groups)
     };
