@@ -4,8 +4,8 @@
 use std::{fs::File, path::PathBuf};
 
 use polars::prelude::{
-    DataFrame, IntoLazy, LazyFrame, ParquetCompression, ParquetWriter, PlRefPath, PolarsResult,
-    ScanArgsParquet, UnionArgs, concat,
+    DataFrame, IntoLazy, LazyFrame, ParallelStrategy, ParquetCompression, ParquetReader, ParquetWriter,
+    PlRefPath, PolarsResult, ScanArgsParquet, SerReader as _, UnionArgs, concat,
 };
 use tempfile::TempDir;
 
@@ -109,6 +109,32 @@ impl Spool {
         concat(parts, UnionArgs::default()).map(Some)
     }
 
+    /// How many parts there are.
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Some columns of a part, at once: a plan for each of very many small files would take longer than reading them.
+    pub fn read(&self, part: usize, columns: &[&str]) -> PolarsResult<DataFrame> {
+        match self.parts.get(part) {
+            Some(Part::File(file)) => {
+                let names = columns.iter().map(|name| (*name).to_owned()).collect();
+                ParquetReader::new(File::open(file)?)
+                    .with_columns(Some(names))
+                    .read_parallel(ParallelStrategy::None)
+                    .finish()?
+                    .select(columns.iter().copied())
+            }
+            Some(Part::Held(held)) => all(held)?.select(columns.iter().copied()),
+            None => Ok(DataFrame::empty()),
+        }
+    }
+
     /// The rows in parts that fit into memory, in order.
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
         let part = |part: &Part| match part {
@@ -166,6 +192,8 @@ mod tests {
         assert_eq!(ports(spool.lazy().unwrap().unwrap().collect().unwrap()), expected);
         let cut = spool.parts().unwrap();
         assert!(cut.len() > 1);
+        let read = |part| ports(spool.read(part, &["port"]).unwrap());
+        assert_eq!((0..spool.len()).flat_map(read).collect::<Vec<_>>(), expected);
         let of_parts: Vec<i64> = cut.into_iter().flat_map(|part| ports(part.collect().unwrap())).collect();
         assert_eq!(of_parts, expected);
     }

@@ -33,7 +33,7 @@ mod streamed;
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult, col};
+use polars::prelude::{DataFrame, PolarsResult};
 
 pub use definition::{Column, Definition, Kind};
 pub use input::Input;
@@ -184,9 +184,9 @@ impl Tables {
         read: impl Fn(&DataFrame) -> PolarsResult<R> + Sync,
         mut take: impl FnMut(R),
     ) -> PolarsResult<()> {
-        let columns: Vec<_> = columns.iter().map(|name| col(*name)).collect();
-        let read = |part: &LazyFrame| read(&part.clone().select(columns.clone()).collect()?);
-        let parts = self.made.get(name).map(Made::parts).transpose()?.unwrap_or_default();
+        let Some(made) = self.made.get(name) else { return Ok(()) };
+        let parts: Vec<usize> = (0..made.part_count()).collect();
+        let read = |part: &usize| read(&made.read_part(*part, columns)?);
         workers::in_order(&parts, read, |part| {
             take(part);
             Ok(())

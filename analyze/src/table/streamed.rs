@@ -62,6 +62,22 @@ impl Made {
         }
     }
 
+    /// How many parts its rows are in.
+    pub fn part_count(&self) -> usize {
+        match self {
+            Self::Whole(_) => 1,
+            Self::Streamed(table) => table.rows.len(),
+        }
+    }
+
+    /// Some columns of one part.
+    pub fn read_part(&self, part: usize, columns: &[&str]) -> PolarsResult<DataFrame> {
+        match self {
+            Self::Whole(rows) => rows.select(columns.iter().copied()),
+            Self::Streamed(table) => table.rows.read(part, columns),
+        }
+    }
+
     /// The rows in parts that fit into memory, in order, each read when it is asked for.
     pub fn parts(&self) -> PolarsResult<Vec<LazyFrame>> {
         match self {
