@@ -1,7 +1,7 @@
 """A DHT of libtorrent nodes, each at an address of its own of this host, and swarms known to it alone.
 
-Options: `addresses` of the nodes, and `swarms`: how many of the nodes are in each, by info-hash. Once every peer of every
-swarm is found by one of them the agent prints {"ready": true, "peers": {info-hash: [address, …]}}, and lives on.
+Options: `addresses` of the nodes, and `swarms`: how many of the nodes are in each, by info-hash. Once one of them finds
+every peer of every swarm the agent prints {"ready": true, "peers": {info-hash: [address, …]}}, and lives on.
 """
 
 import contextlib
