@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     path::{Path, PathBuf},
+    slice,
     sync::Arc,
 };
 
@@ -253,15 +254,20 @@ impl Log {
 
     /// All rows of a table with the columns of [`raw::columns`].
     pub fn scan(&self, table: Table) -> PolarsResult<LazyFrame> {
-        let mut frames = Vec::new();
-        for group in self.tables.get(&table).into_iter().flatten() {
-            let columns = raw::columns(table).map(|column| raw::read(&column, &group.schema));
-            frames.push(scan_files(&group.files)?.select(columns.collect::<Vec<_>>()));
-        }
+        let groups = self.tables.get(&table).into_iter().flatten();
+        let frames =
+            groups.map(|group| scan_columns(table, &group.files, group)).collect::<PolarsResult<Vec<_>>>()?;
         if frames.is_empty() {
             return Ok(empty(table)?.lazy());
         }
         concat(frames, UnionArgs { rechunk: false, to_supertypes: false, ..UnionArgs::default() })
+    }
+
+    /// The same rows file by file, for a table that may not fit into memory.
+    pub fn scan_each(&self, table: Table) -> PolarsResult<Vec<LazyFrame>> {
+        let groups = self.tables.get(&table).into_iter().flatten();
+        let files = groups.flat_map(|group| group.files.iter().map(move |file| (file, group)));
+        files.map(|(file, group)| scan_columns(table, slice::from_ref(file), group)).collect()
     }
 
     /// The rows of a table for the torrents of a selection, and within its time.
@@ -310,6 +316,12 @@ impl Log {
         }
         self.damaged.len() > before
     }
+}
+
+/// The rows of some files of a group, with the columns of their table.
+fn scan_columns(table: Table, files: &[PathBuf], group: &Group) -> PolarsResult<LazyFrame> {
+    let columns = raw::columns(table).map(|column| raw::read(&column, &group.schema));
+    Ok(scan_files(files)?.select(columns.collect::<Vec<_>>()))
 }
 
 /// The outcomes of contacts that received the peer's handshake.

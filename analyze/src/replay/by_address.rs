@@ -9,24 +9,36 @@ use super::{rows::Address, spool::Spool};
 use crate::figure::frame::take;
 
 /// Parts; a week of reverse lookups at their default rate has some 200,000 addresses in each.
-const PARTS: usize = 64;
+pub const PARTS: usize = 64;
 
 /// Bytes of each part that are held in memory.
 const PART_BYTES: usize = 256 << 10;
 
 /// Rows that have an address, `ip`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ByAddress {
     parts: Vec<Spool>,
+    part_bytes: usize,
+}
+
+impl Default for ByAddress {
+    fn default() -> Self {
+        Self::holding(PART_BYTES)
+    }
 }
 
 impl ByAddress {
+    /// No rows, of which so many bytes of each part are to be held in memory.
+    fn holding(part_bytes: usize) -> Self {
+        Self { parts: Vec::new(), part_bytes }
+    }
+
     /// Adds rows.
     pub fn push(&mut self, rows: &DataFrame) -> PolarsResult<()> {
         if rows.height() == 0 {
             return Ok(());
         }
-        self.parts.resize_with(PARTS, || Spool::new(PART_BYTES));
+        self.parts.resize_with(PARTS, || Spool::new(self.part_bytes));
         let mut places: Vec<Vec<IdxSize>> = vec![Vec::new(); PARTS];
         for (ip, place) in rows.column("ip")?.str()?.iter().zip(0..) {
             if let Some(of_part) = places.get_mut(part(ip)) {
@@ -46,17 +58,16 @@ impl ByAddress {
 
     /// Adds others.
     pub fn append(&mut self, others: Self) {
-        self.parts.resize_with(self.parts.len().max(others.parts.len()), || Spool::new(PART_BYTES));
+        self.parts.resize_with(self.parts.len().max(others.parts.len()), || Spool::new(self.part_bytes));
         for (part, more) in self.parts.iter_mut().zip(others.parts) {
             part.append(more);
         }
     }
 
-    /// The rows of each part; none of one without rows. What has one address is in parts with one number.
-    pub fn parts(&self) -> PolarsResult<Vec<Option<LazyFrame>>> {
-        let mut parts = self.parts.iter().map(Spool::lazy).collect::<PolarsResult<Vec<_>>>()?;
-        parts.resize(PARTS, None);
-        Ok(parts)
+    /// The rows of one of [`PARTS`]; `None` where there are none. What has one address is in parts with one number.
+    pub fn read(&self, part: usize) -> PolarsResult<Option<DataFrame>> {
+        let rows = self.parts.get(part).map(Spool::lazy).transpose()?.flatten();
+        rows.map(LazyFrame::collect).transpose()
     }
 }
 
@@ -121,26 +132,20 @@ mod tests {
 
     #[test]
     fn every_address_is_in_one_part() {
-        let (mut one, mut other) = (ByAddress::default(), ByAddress::default());
+        let (mut one, mut other) = (ByAddress::holding(2_000), ByAddress::default());
         for step in 0..40 {
             let of = if step < 20 { &mut one } else { &mut other };
             of.push(&some(step * 1_000..step * 1_000 + 1_000)).unwrap();
         }
         one.settle().unwrap();
         one.append(other);
-        let mut of_parts: Option<DataFrame> = None;
-        let parts: Vec<LazyFrame> = one.parts().unwrap().into_iter().flatten().collect();
-        assert_eq!(parts.len(), PARTS);
-        for part in parts {
-            match &mut of_parts {
-                Some(all) => {
-                    all.vstack_mut(&sums(part)).unwrap();
-                }
-                None => of_parts = Some(sums(part)),
-            }
+        assert!(one.parts.iter().all(Spool::is_spilled));
+        let mut of_parts = sums(some(0..0).lazy());
+        for part in 0..PARTS {
+            of_parts.vstack_mut(&sums(one.read(part).unwrap().unwrap().lazy())).unwrap();
         }
-        let of_parts = of_parts.unwrap().sort(["ip"], SortMultipleOptions::default()).unwrap();
+        let of_parts = of_parts.sort(["ip"], SortMultipleOptions::default()).unwrap();
         assert!(of_parts.equals(&sums(some(0..40_000).lazy())));
-        assert_eq!(ByAddress::default().parts().unwrap().iter().flatten().count(), 0);
+        assert_eq!(ByAddress::default().read(0).unwrap(), None);
     }
 }

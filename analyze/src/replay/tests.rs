@@ -5,7 +5,7 @@ use std::{fs, net::Ipv4Addr, path::Path};
 use arrow::{array::UInt32Array, compute::take_record_batch};
 use bytes::Bytes;
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
-use polars::prelude::{SortMultipleOptions, col};
+use polars::prelude::{IntoLazy as _, SortMultipleOptions, col};
 use proptest::prelude::*;
 use schema::{
     InfoHash, PeerId, RunId, Timestamp,
@@ -218,15 +218,11 @@ fn found(events: &[Event], cut: Cut, pace: Pace, rules: &Rules) -> String {
     let text = |frame: &DataFrame| {
         (0..frame.height()).map(|row| format!("{:?}", frame.get(row))).collect::<Vec<_>>()
     };
-    let addresses: Vec<String> = replay
-        .addresses
-        .parts()
-        .unwrap()
-        .into_iter()
-        .flatten()
+    let addresses: Vec<String> = (0..by_address::PARTS)
+        .filter_map(|part| replay.addresses.read(part).unwrap())
         .flat_map(|part| {
             let counts = ["peers", "contacted_peers", "confirmed_downloads"].map(|name| col(name).sum());
-            let sums = part.group_by([col("ip")]).agg(counts);
+            let sums = part.lazy().group_by([col("ip")]).agg(counts);
             text(&sums.sort(["ip"], SortMultipleOptions::default()).collect().unwrap())
         })
         .collect();

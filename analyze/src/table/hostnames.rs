@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     hostname::{self, Rules},
-    replay::{by_address::ByAddress, workers},
+    replay::{
+        by_address::{ByAddress, PARTS},
+        workers,
+    },
 };
 
 /// What `hostnames` holds.
@@ -37,16 +40,14 @@ pub const DEFINITION: Definition = Definition {
     ],
 };
 
-/// Rows of lookups that are read at once.
-const ROWS_AT_ONCE: u32 = 1 << 20;
-
 /// Counts peers by domain.
 pub fn build(input: &Input<'_>) -> PolarsResult<DataFrame> {
-    let parts: Vec<_> = looked_up(input)?.parts()?.into_iter().zip(input.replay.addresses.parts()?).collect();
-    let of_parts = workers::each(&parts, |(names, peers)| match (names, peers) {
-        (Some(names), Some(peers)) => by_domain(names.clone(), peers.clone()).map(Some),
+    let (names, peers) = (looked_up(input)?, &input.replay.addresses);
+    let of_part = |part: &usize| match (names.read(*part)?, peers.read(*part)?) {
+        (Some(names), Some(peers)) => by_domain(names, peers).map(Some),
         _ => Ok(None),
-    })?;
+    };
+    let of_parts = workers::each(&(0..PARTS).collect::<Vec<_>>(), of_part)?;
     let of_parts: Vec<LazyFrame> = of_parts.into_iter().flatten().map(IntoLazy::lazy).collect();
     if of_parts.is_empty() {
         return DEFINITION.empty();
@@ -71,29 +72,25 @@ fn looked_up(input: &Input<'_>) -> PolarsResult<ByAddress> {
         .iter()
         .fold(lit(false), |any, outcome| any.or(col("outcome").eq(lit(outcome.as_str()))));
     let mut found = ByAddress::default();
-    let mut start = 0;
-    while start < input.log.rows(Table::Hostnames) {
-        let rows = input
-            .log
-            .scan(Table::Hostnames)?
-            .slice(i64::try_from(start).unwrap_or(i64::MAX), ROWS_AT_ONCE)
+    for rows in input.log.scan_each(Table::Hostnames)? {
+        let rows = rows
             .filter(input.rules.selection.in_time().and(told.clone()).and(col("ip").is_not_null()))
             .select(["ip", "time", "run", "hostname"].map(col));
         found.push(&rows.collect()?)?;
-        start += u64::from(ROWS_AT_ONCE);
     }
     Ok(found)
 }
 
 /// Counts peers at some addresses by the domain of the last name found for each.
-fn by_domain(names: LazyFrame, peers: LazyFrame) -> PolarsResult<DataFrame> {
+fn by_domain(names: DataFrame, peers: DataFrame) -> PolarsResult<DataFrame> {
     let names = names
+        .lazy()
         .sort(["ip", "time", "run", "hostname"], SortMultipleOptions::default())
         .group_by_stable([col("ip")])
         .agg([col("hostname").last()])
         .collect()?;
     let counts = ["peers", "contacted_peers", "confirmed_downloads"].map(|name| col(name).sum());
-    let peers = peers.group_by([col("ip")]).agg(counts);
+    let peers = peers.lazy().group_by([col("ip")]).agg(counts);
     let by_ip = || [col("ip")];
     domains(&names)?
         .lazy()
