@@ -230,6 +230,13 @@ impl<'a, K: Keep> Judging<'a, K> {
         if all.peers > 0 {
             found.swarms.entry(info_hash).or_default().add(all);
         }
+        // One reading, as a unit may be a whole torrent.
+        let mut confirmed: SmallMap<u32, u64> = SmallMap::default();
+        for (who, peer) in &units.peers {
+            if self.context.needs.addresses && peer.seen.is_some_and(|seen| seen.is_confirmed()) {
+                *confirmed.entry(who.ip) += 1;
+            }
+        }
         for (ip, count) in by_ip.iter() {
             if self.context.needs.places == Whose::Everybody {
                 let place = self.context.book.locate(unit.ip(*ip));
@@ -239,13 +246,11 @@ impl<'a, K: Keep> Judging<'a, K> {
             if self.context.needs.addresses
                 && let Some(address) = unit.ips.get(*ip as usize)
             {
-                let at_it = units.peers.iter().filter(|(who, _)| who.ip == *ip);
-                let confirmed = at_it.filter(|(_, peer)| peer.seen.is_some_and(|seen| seen.is_confirmed()));
                 self.room.addresses.push(OfAddress {
                     ip: *address,
                     peers: count.peers,
                     contacted: count.contacted,
-                    confirmed: confirmed.count() as u64,
+                    confirmed: confirmed.get(ip).copied().unwrap_or_default(),
                 });
             }
         }

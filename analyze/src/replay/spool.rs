@@ -119,7 +119,7 @@ impl Spool {
         self.parts.is_empty()
     }
 
-    /// Some columns of a part, at once: a plan for each of very many small files would take longer than reading them.
+    /// Some columns of a part, read now.
     pub fn read(&self, part: usize, columns: &[&str]) -> PolarsResult<DataFrame> {
         match self.parts.get(part) {
             Some(Part::File(file)) => {

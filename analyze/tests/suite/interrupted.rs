@@ -21,7 +21,9 @@ fn an_interrupted_report_leaves_no_addresses_in_temporary_folders() {
         let (_asking, _) = store.accept().unwrap();
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1);
         let environment = fs::read_to_string(format!("/proc/{}/environ", report.id())).unwrap();
-        assert!(environment.contains("\0MALLOC_ARENA_MAX="), "the allocator has few arenas");
+        let has_few_arenas =
+            environment.split('\0').any(|variable| variable.starts_with("MALLOC_ARENA_MAX="));
+        assert!(has_few_arenas || cfg!(not(target_env = "gnu")), "{environment}");
         let sent = Command::new("kill").args([signal, &report.id().to_string()]).status().unwrap();
         assert!(sent.success());
         assert_eq!(report.wait().unwrap().code(), Some(code));
