@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use schema::table::{Source, Table};
 
 use super::{
-    columns::{Numbers, Texts},
+    columns::{Numbers, Texts, Words},
     rows::Address,
     segments::{Piece, Segment, SegmentError},
     workers,
@@ -84,7 +84,7 @@ fn of_pieces(segment: &Segment, pieces: &[Piece], selection: &Selection) -> Resu
     let mut rounds = Rounds::default();
     segment.read(&["info_hash", "source", "time"], pieces, |batch| {
         let (info_hash, time) = (Texts::of(batch, "info_hash")?, Numbers::of(batch, "time")?);
-        let mut source = Texts::of(batch, "source")?;
+        let mut source = Words::of(batch, "source")?;
         // By the source's place among all, a row's torrent at a time.
         let mut steps: Vec<Vec<i64>> = vec![Vec::new(); Source::ALL.len()];
         let (mut view, mut of) = (None, None);

@@ -1,19 +1,21 @@
 //! Columns of a Parquet batch, read row by row whatever version of the schema wrote them; one that is not there is null.
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Int64Array, StringViewArray},
+    array::{
+        Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Int32Array, Int64Array, StringArray,
+        StringViewArray,
+    },
     compute::cast,
-    datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType},
+    datatypes::{DataType, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType},
 };
 
 use super::batch::Batch;
 
-/// A column of texts; the few different ones of a column such as `kind` are looked at once a batch.
+/// A column of texts of which most differ.
 pub struct Texts<'a> {
     array: Option<&'a StringViewArray>,
     /// What every row has.
     constant: Option<&'a str>,
-    seen: Vec<(u128, u32)>,
 }
 
 impl<'a> Texts<'a> {
@@ -23,7 +25,7 @@ impl<'a> Texts<'a> {
             None => None,
             Some(column) => Some(column.as_string_view_opt().ok_or_else(|| wrong(name))?),
         };
-        Ok(Self { array, constant: batch.constant(name), seen: Vec::new() })
+        Ok(Self { array, constant: batch.constant(name) })
     }
 
     /// A row's text.
@@ -42,36 +44,70 @@ impl<'a> Texts<'a> {
         }
         self.array?.views().get(row).copied()
     }
+}
 
-    /// Whether a text of the batch may begin so: a glance at all rows, after which few batches are left to be read.
-    pub fn some_may_begin(&self, start: &[u8]) -> bool {
-        self.constant.is_some_and(|text| text.as_bytes().starts_with(start))
-            || self.array.is_some_and(|array| some_begins(array.views(), start))
-    }
+/// A column of texts of which there are few: each is looked at once a batch.
+pub struct Words<'a> {
+    /// Each row's word by its place in the list.
+    rows: Option<(&'a Int32Array, &'a StringArray)>,
+    /// What every row has.
+    constant: Option<&'a str>,
+    /// What was made of each word, plus 1; 0 for one that was not looked at.
+    codes: Vec<u32>,
+}
 
-    /// What `code` makes of a row's text, which is asked once for most texts; 0 for null.
-    pub fn code(&mut self, row: usize, code: impl FnOnce(&str) -> u32) -> u32 {
-        if let Some(text) = self.constant {
-            return match self.seen.first() {
-                Some((_, code)) => *code,
-                None => self.see(0, code(text)),
-            };
-        }
-        let Some(array) = self.array.filter(|array| row < array.len() && array.is_valid(row)) else {
-            return 0;
+impl<'a> Words<'a> {
+    /// The column of a batch; one that is not there is null throughout.
+    pub fn of(batch: &'a Batch, name: &str) -> Result<Self, String> {
+        let rows = match batch.column_by_name(name) {
+            None => None,
+            Some(column) => {
+                let column = column.as_dictionary_opt::<Int32Type>().ok_or_else(|| wrong(name))?;
+                let texts = column.values().as_string_opt().ok_or_else(|| wrong(name))?;
+                Some((column.keys(), texts))
+            }
         };
-        let Some(view) = array.views().get(row) else { return 0 };
-        if let Some((_, code)) = self.seen.iter().find(|(seen, _)| seen == view) {
-            return *code;
-        }
-        self.see(*view, code(array.value(row)))
+        let constant = batch.constant(name);
+        let number = if constant.is_some() { 1 } else { rows.map_or(0, |(_, texts)| texts.len()) };
+        Ok(Self { rows, constant, codes: vec![0; number] })
     }
 
-    fn see(&mut self, view: u128, code: u32) -> u32 {
-        if self.seen.len() >= 16 {
-            self.seen.clear();
+    /// Whether a text of the batch may begin so; the list may have more than the rows.
+    pub fn some_may_begin(&self, start: &[u8]) -> bool {
+        let listed = self.rows.into_iter().flat_map(|(_, texts)| texts.iter().flatten());
+        self.constant.into_iter().chain(listed).any(|text| text.as_bytes().starts_with(start))
+    }
+
+    /// What `code` makes of a row's text, which is asked once for each; 0 for null.
+    pub fn code(&mut self, row: usize, code: impl FnOnce(&str) -> u32) -> u32 {
+        let Some(place) = self.place(row) else { return 0 };
+        match self.codes.get(place).and_then(|code| code.checked_sub(1)) {
+            Some(code) => code,
+            None => self.see(place, code),
         }
-        self.seen.push((view, code));
+    }
+
+    fn place(&self, row: usize) -> Option<usize> {
+        if self.constant.is_some() {
+            return Some(0);
+        }
+        let (rows, _) = self.rows?;
+        if rows.nulls().is_some_and(|nulls| row >= nulls.len() || nulls.is_null(row)) {
+            return None;
+        }
+        usize::try_from(*rows.values().get(row)?).ok()
+    }
+
+    #[cold]
+    fn see(&mut self, place: usize, code: impl FnOnce(&str) -> u32) -> u32 {
+        let listed = || {
+            let (_, texts) = self.rows?;
+            (place < texts.len() && texts.is_valid(place)).then(|| texts.value(place))
+        };
+        let code = self.constant.or_else(listed).map_or(0, code);
+        if let Some(seen) = self.codes.get_mut(place) {
+            *seen = code.saturating_add(1);
+        }
         code
     }
 }
@@ -140,7 +176,7 @@ impl<'a> Bytes<'a> {
         Ok(Self(Some(column.as_binary_view_opt().ok_or_else(|| wrong(name))?)))
     }
 
-    /// Whether a value of the batch may begin so; as [`Texts::some_may_begin`].
+    /// Whether a value of the batch may begin so: a glance at all rows, after which few batches are left to be read.
     pub fn some_may_begin(&self, start: &[u8]) -> bool {
         self.0.is_some_and(|array| some_begins(array.views(), start))
     }
@@ -164,13 +200,42 @@ impl<'a> Truths<'a> {
 
     /// A row's truth.
     pub fn get(&self, row: usize) -> bool {
-        self.0.is_some_and(|array| row < array.len() && array.is_valid(row) && array.value(row))
+        self.0.is_some_and(|array| row < array.len() && array.is_valid(row) && array.values().value(row))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::{array::DictionaryArray, record_batch::RecordBatch};
+
     use super::*;
+
+    #[test]
+    fn a_word_is_looked_at_once_a_batch() {
+        let rows = Int32Array::from(vec![Some(1), None, Some(2), Some(1), Some(0), Some(2)]);
+        let words = StringArray::from(vec![Some("out"), Some("in"), None, Some("in no row")]);
+        let rows = DictionaryArray::try_new(rows, Arc::new(words)).unwrap();
+        let batch = RecordBatch::try_from_iter([("direction", Arc::new(rows) as ArrayRef)]).unwrap();
+        let batch = Batch::new(batch, Arc::from([]));
+
+        let (mut direction, mut none) =
+            (Words::of(&batch, "direction").unwrap(), Words::of(&batch, "kind").unwrap());
+        let mut asked = Vec::new();
+        let codes: Vec<u32> = (0..8)
+            .map(|row| {
+                direction.code(row, |text| {
+                    asked.push(text.to_owned());
+                    u32::try_from(text.len()).unwrap()
+                })
+            })
+            .collect();
+        assert_eq!(codes, [2, 0, 0, 2, 3, 0, 0, 0]);
+        assert_eq!(asked, ["in", "out"]);
+        assert_eq!(none.code(0, |_| 7), 0);
+        assert!(direction.some_may_begin(b"in ") && !direction.some_may_begin(b"no"));
+    }
 
     #[test]
     fn a_glance_finds_every_text_that_begins_so() {

@@ -4,7 +4,7 @@ use schema::table::{ContactOutcome, Direction, ProgressKind, Table};
 
 use super::{
     batch::Batch,
-    columns::{Bytes, Numbers, Texts, Truths},
+    columns::{Bytes, Numbers, Truths, Words},
     ourselves::{CLIENT, is_our_id},
     rows::{Contact, PeerId, Progress, Sighting, Vocabulary},
 };
@@ -43,14 +43,14 @@ pub trait Decode: Sized + Copy {
 /// The columns of `contacts`.
 pub struct ContactColumns<'a> {
     time: Numbers,
-    run: Texts<'a>,
+    run: Words<'a>,
     contact: Numbers,
     port: Numbers,
-    direction: Texts<'a>,
-    outcome: Texts<'a>,
+    direction: Words<'a>,
+    outcome: Words<'a>,
     open_us: Numbers,
     peer_id: Bytes<'a>,
-    client: Texts<'a>,
+    client: Words<'a>,
     /// The last client's number, and whether it is our program.
     last_client: (u32, bool),
     listen_port: Numbers,
@@ -90,20 +90,21 @@ impl Decode for Contact {
     fn columns(batch: &Batch) -> Result<Self::Columns<'_>, String> {
         Ok(ContactColumns {
             time: Numbers::of(batch, "time")?,
-            run: Texts::of(batch, "run")?,
+            run: Words::of(batch, "run")?,
             contact: Numbers::of(batch, "contact")?,
             port: Numbers::of(batch, "port")?,
-            direction: Texts::of(batch, "direction")?,
-            outcome: Texts::of(batch, "outcome")?,
+            direction: Words::of(batch, "direction")?,
+            outcome: Words::of(batch, "outcome")?,
             open_us: Numbers::of(batch, "open_us")?,
             peer_id: Bytes::of(batch, "peer_id")?,
-            client: Texts::of(batch, "client")?,
+            client: Words::of(batch, "client")?,
             last_client: (0, false),
             listen_port: Numbers::of(batch, "listen_port")?,
         })
     }
 
     /// Contacts of all times count: identities do not depend on the selected time.
+    #[inline]
     fn row(
         columns: &mut Self::Columns<'_>,
         at: usize,
@@ -148,11 +149,11 @@ impl Decode for Contact {
 /// The columns of `progress`.
 pub struct ProgressColumns<'a> {
     time: Numbers,
-    run: Texts<'a>,
+    run: Words<'a>,
     contact: Numbers,
     port: Numbers,
-    direction: Texts<'a>,
-    kind: Texts<'a>,
+    direction: Words<'a>,
+    kind: Words<'a>,
     settled: Truths<'a>,
     pieces: Numbers,
 }
@@ -166,16 +167,17 @@ impl Decode for Progress {
     fn columns(batch: &Batch) -> Result<Self::Columns<'_>, String> {
         Ok(ProgressColumns {
             time: Numbers::of(batch, "time")?,
-            run: Texts::of(batch, "run")?,
+            run: Words::of(batch, "run")?,
             contact: Numbers::of(batch, "contact")?,
             port: Numbers::of(batch, "port")?,
-            direction: Texts::of(batch, "direction")?,
-            kind: Texts::of(batch, "kind")?,
+            direction: Words::of(batch, "direction")?,
+            kind: Words::of(batch, "kind")?,
             settled: Truths::of(batch, "settled")?,
             pieces: Numbers::of(batch, "pieces")?,
         })
     }
 
+    #[inline]
     fn row(
         columns: &mut Self::Columns<'_>,
         at: usize,
@@ -206,9 +208,9 @@ impl Decode for Progress {
 /// The columns of `sightings`.
 pub struct SightingColumns<'a> {
     time: Numbers,
-    run: Texts<'a>,
+    run: Words<'a>,
     port: Numbers,
-    source: Texts<'a>,
+    source: Words<'a>,
 }
 
 impl Decode for Sighting {
@@ -219,12 +221,13 @@ impl Decode for Sighting {
     fn columns(batch: &Batch) -> Result<Self::Columns<'_>, String> {
         Ok(SightingColumns {
             time: Numbers::of(batch, "time")?,
-            run: Texts::of(batch, "run")?,
+            run: Words::of(batch, "run")?,
             port: Numbers::of(batch, "port")?,
-            source: Texts::of(batch, "source")?,
+            source: Words::of(batch, "source")?,
         })
     }
 
+    #[inline]
     fn row(
         columns: &mut Self::Columns<'_>,
         at: usize,

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     batch::Batch,
-    columns::{Bytes, Numbers, Texts},
+    columns::{Bytes, Numbers, Texts, Words},
     decode,
     rows::{Address, Contact, PeerId},
     segments::{Piece, Segment, SegmentError},
@@ -117,7 +117,7 @@ impl Ourselves {
             let mut showing = Showing::of(batch)?;
             let (info_hash, ip) = (Texts::of(batch, "info_hash")?, Texts::of(batch, "ip")?);
             let (port, listen_port) = (Numbers::of(batch, "port")?, Numbers::of(batch, "listen_port")?);
-            let mut direction = Texts::of(batch, "direction")?;
+            let mut direction = Words::of(batch, "direction")?;
             let mut at = Among::new(&ip, ips);
             for row in 0..batch.num_rows() {
                 let Some(ip) = at.address(row) else { continue };
@@ -194,20 +194,20 @@ const STARTS: [&[u8]; 3] =
 
 /// What shows us in a batch.
 struct Showing<'a> {
-    outcome: Texts<'a>,
+    outcome: Words<'a>,
     /// The same column, looked at with another question.
-    handshake: Texts<'a>,
+    handshake: Words<'a>,
     peer_id: Bytes<'a>,
-    client: Texts<'a>,
+    client: Words<'a>,
 }
 
 impl<'a> Showing<'a> {
     fn of(batch: &'a Batch) -> Result<Self, String> {
         Ok(Self {
-            outcome: Texts::of(batch, "outcome")?,
-            handshake: Texts::of(batch, "outcome")?,
+            outcome: Words::of(batch, "outcome")?,
+            handshake: Words::of(batch, "outcome")?,
             peer_id: Bytes::of(batch, "peer_id")?,
-            client: Texts::of(batch, "client")?,
+            client: Words::of(batch, "client")?,
         })
     }
 
@@ -273,7 +273,7 @@ fn named_at(
     let mut found = HashMap::new();
     segment.read(&["ip", "port", "source"], pieces, |batch| {
         let (ip, port) = (Texts::of(batch, "ip")?, Numbers::of(batch, "port")?);
-        let mut source = Texts::of(batch, "source")?;
+        let mut source = Words::of(batch, "source")?;
         let mut at = Among::new(&ip, ips);
         for row in 0..batch.num_rows() {
             let Some(ip) = at.address(row) else { continue };
@@ -316,7 +316,7 @@ fn own_rows(segment: &Segment, pieces: &[Piece]) -> Result<Vec<Own>, SegmentErro
         let mut showing = Showing::of(batch)?;
         let (info_hash, ip) = (Texts::of(batch, "info_hash")?, Texts::of(batch, "ip")?);
         let (port, listen_port) = (Numbers::of(batch, "port")?, Numbers::of(batch, "listen_port")?);
-        let mut direction = Texts::of(batch, "direction")?;
+        let mut direction = Words::of(batch, "direction")?;
         for row in 0..batch.num_rows() {
             if !showing.shows(row) {
                 continue;

@@ -173,7 +173,7 @@ impl Segment {
 
     fn is_text(&self, column: &str) -> bool {
         let field = self.metadata.schema().field_with_name(column);
-        field.is_ok_and(|field| *field.data_type() == DataType::Utf8View)
+        field.is_ok_and(|field| [texts(), words()].contains(field.data_type()))
     }
 
     fn read_groups(
@@ -230,7 +230,21 @@ fn merged(pieces: &[Piece]) -> Vec<Range<usize>> {
 /// Rows of a row group from which on its pages are worth an index: a shorter one is read whole.
 const INDEXED_ROWS: i64 = 32 * 1024;
 
-/// The file's footer, and the page index of one with long row groups; its texts are to be read as views, which copies none.
+/// Columns of which the values of a file are few.
+const WORDS: [&str; 8] =
+    ["client", "direction", "encryption", "kind", "outcome", "run", "source", "transport"];
+
+/// What texts are read as: views, which copies none.
+const fn texts() -> DataType {
+    DataType::Utf8View
+}
+
+/// What [`WORDS`] are read as: places in a list, so that each is looked at once.
+fn words() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The file's footer, and the page index of one with long row groups; with what its columns are to be read as.
 fn metadata(reader: &Reader) -> Result<ArrowReaderMetadata, ParquetError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let mut found = ArrowReaderMetadata::load(reader, options.clone())?;
@@ -238,14 +252,17 @@ fn metadata(reader: &Reader) -> Result<ArrowReaderMetadata, ParquetError> {
         let indexed = options.clone().with_page_index_policy(PageIndexPolicy::Optional);
         found = ArrowReaderMetadata::load(reader, indexed)?;
     }
-    let as_view = |field: &Arc<Field>| -> Arc<Field> {
+    let as_read = |field: &Arc<Field>| -> Arc<Field> {
         match field.data_type() {
-            DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+            DataType::Utf8 => {
+                let is_word = WORDS.contains(&field.name().as_str());
+                Arc::new(field.as_ref().clone().with_data_type(if is_word { words() } else { texts() }))
+            }
             DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
             _ => Arc::clone(field),
         }
     };
-    let fields: Vec<Arc<Field>> = found.schema().fields().iter().map(as_view).collect();
+    let fields: Vec<Arc<Field>> = found.schema().fields().iter().map(as_read).collect();
     let options = options.with_schema(Arc::new(Schema::new(fields)));
     ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
 }
@@ -360,7 +377,7 @@ mod tests {
     use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 
     use super::*;
-    use crate::replay::columns::Texts;
+    use crate::replay::columns::{Texts, Words};
 
     fn key(info_hash: &str, ip: &str) -> Key {
         Key { info_hash: Address::new(info_hash.as_bytes()), ip: Address::new(ip.as_bytes()) }
@@ -434,21 +451,27 @@ mod tests {
         writer.close().unwrap();
 
         let segment = Segment::open(Table::Progress, file.path()).unwrap();
-        let (mut found, mut codes, mut constant) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut found, mut seen, mut constant) = (Vec::new(), Vec::<String>::new(), Vec::new());
         let read = segment.read(&["info_hash", "ip", "run"], &segment.pieces, |batch| {
-            let (mut run, ip) = (Texts::of(batch, "run")?, Texts::of(batch, "ip")?);
+            let (mut run, ip) = (Words::of(batch, "run")?, Texts::of(batch, "ip")?);
             constant.push((batch.constant("info_hash").is_some(), batch.constant("run").is_some()));
             for row in 0..batch.num_rows() {
-                found.push((ip.text(row).map(str::to_owned), run.text(row).map(str::to_owned)));
-                codes.push(run.code(row, |text| u32::try_from(text.len()).unwrap()));
+                let code = run.code(row, |text| {
+                    let place = seen.iter().position(|other| other == text);
+                    let place = place.unwrap_or_else(|| {
+                        seen.push(text.to_owned());
+                        seen.len() - 1
+                    });
+                    u32::try_from(place + 1).unwrap()
+                });
+                let text = (code as usize).checked_sub(1).map(|place| seen[place].clone());
+                found.push((ip.text(row).map(str::to_owned), text));
             }
             Ok(())
         });
         read.unwrap();
         let expected = ips.iter().zip(&texts).map(|(ip, text)| (Some(ip.clone()), text.map(str::to_owned)));
         assert_eq!(found, expected.collect::<Vec<_>>());
-        let lengths = texts.iter().map(|text| text.map_or(0, |text| u32::try_from(text.len()).unwrap()));
-        assert_eq!(codes, lengths.collect::<Vec<_>>());
         let expected =
             [(true, true), (true, true), (true, false), (true, false), (true, false), (true, false)];
         assert_eq!(constant, expected);

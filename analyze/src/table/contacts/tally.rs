@@ -9,7 +9,7 @@ use crate::{
     log::{Log, Selection},
     quantiles::{Sought, Spread, nearest_rank},
     replay::{
-        columns::{Numbers, Texts},
+        columns::{Numbers, Texts, Words},
         rows::{Address, Names},
         segments::{Piece, Segment, SegmentError},
         workers,
@@ -218,10 +218,10 @@ fn each(
         segment.read(&columns, pieces, |batch| {
             let (time, attempt) = (Numbers::of(batch, "time")?, Numbers::of(batch, "attempt")?);
             let info_hash = Texts::of(batch, "info_hash")?;
-            let mut texts =
-                ["direction", "transport", "encryption", "outcome"].map(|name| Texts::of(batch, name));
-            let [Ok(direction), Ok(transport), Ok(encryption), Ok(outcome)] = &mut texts else {
-                return Err(texts.into_iter().find_map(Result::err).unwrap_or_default());
+            let mut words =
+                ["direction", "transport", "encryption", "outcome"].map(|name| Words::of(batch, name));
+            let [Ok(direction), Ok(transport), Ok(encryption), Ok(outcome)] = &mut words else {
+                return Err(words.into_iter().find_map(Result::err).unwrap_or_default());
             };
             let times = TIMES.map(|name| Numbers::of(batch, name));
             let [Ok(connect), Ok(handshake), Ok(open)] = &times else {
@@ -240,7 +240,7 @@ fn each(
                 if !chosen || !time.get(row).map_or(of_any_time, |time| selection.holds(time)) {
                     continue;
                 }
-                let mut number = |texts: &mut Texts<'_>| texts.code(row, |text| names.number(text));
+                let mut number = |words: &mut Words<'_>| words.code(row, |text| names.number(text));
                 let group = Group {
                     direction: number(direction),
                     transport: number(transport),
