@@ -1,5 +1,7 @@
 //! Raw rows of a range of keys: which rows of the files are in it, and which of them have one key.
 
+use std::ops::Range;
+
 use super::{
     batch::Batch,
     columns::Texts,
@@ -110,6 +112,7 @@ impl<'a, T: Decode> TableReader<'a, T> {
                 is_sorted: file.segment.is_sorted,
                 key: None,
                 place: Place::Nowhere,
+                begins: true,
             };
             let mut last = if file.holds { file.last } else { pieces.first().map(|piece| piece.low) };
             file.segment.read(&self.columns, &pieces, |batch| {
@@ -153,33 +156,34 @@ impl<T: Copy> Loaded<T> {
         }
     }
 
-    /// Appends a row of a key to the run of that key, or to a new one.
-    fn push(&mut self, row: T, begin: Option<Key>) {
-        let at = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        grow(&mut self.rows);
-        self.rows.push(row);
+    /// Appends rows of one key, at most so many: to the last run, or to a new one where they `begin` a key. Gives whether
+    /// there are any.
+    fn append(&mut self, most: usize, fill: impl FnOnce(&mut Vec<T>), begin: Option<Key>) -> bool {
+        let first = self.rows.len();
+        make_room(&mut self.rows, most);
+        fill(&mut self.rows);
+        if self.rows.len() == first {
+            return false;
+        }
+        let place = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+        let end = place(self.rows.len());
         match (begin, self.runs.last_mut()) {
-            (None, Some(run)) => run.end = at + 1,
+            (None, Some(run)) => run.end = end,
             (Some(key), _) => {
-                grow(&mut self.runs);
-                self.runs.push(Run { key, first: at, end: at + 1 });
+                make_room(&mut self.runs, 1);
+                self.runs.push(Run { key, first: place(first), end });
             }
             (None, None) => {}
         }
+        true
     }
 }
 
 /// Makes room for more where there is none, but not for twice as much: rows are most of what is in memory.
-fn grow<T>(list: &mut Vec<T>) {
-    if list.len() == list.capacity() {
-        list.reserve_exact(list.len() / 4 + 1_024);
+fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 4 + 1_024));
     }
-}
-
-/// Whether two views have the same length and the same first bytes.
-fn starts_alike(one: Option<u128>, other: Option<u128>) -> bool {
-    let start = |view: u128| view & u128::from(u64::MAX);
-    one.map(start) == other.map(start)
 }
 
 /// Where rows of the key at hand belong.
@@ -200,8 +204,45 @@ struct Sink<'a, T> {
     chosen: &'a [Address],
     beyond: Option<&'a mut Loaded<T>>,
     is_sorted: bool,
+    /// The key at hand; `None` for rows without one.
     key: Option<Key>,
+    /// Where its rows belong.
     place: Place,
+    /// Whether none of them counted so far.
+    begins: bool,
+}
+
+/// The keys of a batch's rows.
+struct Keys<'a> {
+    info_hash: Texts<'a>,
+    ip: Texts<'a>,
+}
+
+impl Keys<'_> {
+    /// A row's key; `None` where part of it is missing.
+    fn key(&self, row: usize) -> Option<Key> {
+        let (info_hash, ip) = (self.info_hash.text(row)?, self.ip.text(row)?);
+        Some(Key { info_hash: Address::new(info_hash.as_bytes()), ip: Address::new(ip.as_bytes()) })
+    }
+
+    /// Rows with the same key from `first` on, of a batch of so many; there may be more of that key.
+    fn alike(&self, first: usize, of: usize) -> Range<usize> {
+        let info_hash = self.info_hash.view(first);
+        let (view, text) = (self.ip.view(first), self.ip.text(first));
+        // Equal views are equal texts. Others may be, too, where texts lie in the file one after the other.
+        let is_same = |row: &usize| {
+            self.info_hash.view(*row) == info_hash
+                && (self.ip.view(*row) == view
+                    || starts_alike(self.ip.view(*row), view) && self.ip.text(*row) == text)
+        };
+        first..(first + 1..of).find(|row| !is_same(row)).unwrap_or(of)
+    }
+}
+
+/// Whether two views have the same length and the same first bytes.
+fn starts_alike(one: Option<u128>, other: Option<u128>) -> bool {
+    let start = |view: u128| view & u128::from(u64::MAX);
+    one.map(start) == other.map(start)
 }
 
 impl<T: Decode> Sink<'_, T> {
@@ -213,52 +254,38 @@ impl<T: Decode> Sink<'_, T> {
         last: &mut Option<Key>,
         vocabulary: &mut Vocabulary,
     ) -> Result<(), String> {
-        let info_hash = Texts::of(batch, "info_hash")?;
-        let ip = Texts::of(batch, "ip")?;
+        let keys = Keys { info_hash: Texts::of(batch, "info_hash")?, ip: Texts::of(batch, "ip")? };
         let mut columns = T::columns(batch)?;
-        let mut before = (None, None, None);
-        // Whether the next row that counts is the first one of its key.
-        let mut begins = self.key.is_none();
-        for at in 0..batch.num_rows() {
-            let views = (info_hash.view(at), ip.view(at));
-            // Equal views are equal texts. Others may be, too, where texts lie in the file one after the other.
-            let is_same = at > 0
-                && views.0 == before.0
-                && (views.1 == before.1
-                    || (starts_alike(views.1, before.1)
-                        && ip.text(at).is_some_and(|ip| Some(ip) == before.2)));
-            if !is_same {
-                before.2 = ip.text(at);
-                let key = info_hash.text(at).zip(before.2).map(|(info_hash, ip)| Key {
-                    info_hash: Address::new(info_hash.as_bytes()),
-                    ip: Address::new(ip.as_bytes()),
-                });
-                if key != self.key {
-                    if self.is_sorted && key < *last {
-                        return Err(UNSORTED.to_owned());
-                    }
-                    *last = key;
-                    self.key = key;
-                    self.place = self.place_of(key);
-                    begins = true;
+        let mut end = 0;
+        while end < batch.num_rows() {
+            let rows = keys.alike(end, batch.num_rows());
+            let key = keys.key(rows.start);
+            end = rows.end;
+            if self.key != key {
+                if self.is_sorted && key < *last {
+                    return Err(UNSORTED.to_owned());
                 }
+                *last = key;
+                self.key = key;
+                self.place = self.place_of(key);
+                self.begins = true;
             }
-            (before.0, before.1) = views;
-            if self.place == Place::Nowhere {
-                continue;
+            let into = match (self.place, &mut self.beyond) {
+                (Place::Here, _) => &mut *loaded,
+                (Place::Beyond, Some(beyond)) => beyond,
+                _ => continue,
+            };
+            let most = rows.len();
+            let fill = |list: &mut Vec<T>| {
+                for at in rows {
+                    if let Some(row) = T::row(&mut columns, at, vocabulary, wanted) {
+                        list.push(row);
+                    }
+                }
+            };
+            if into.append(most, fill, key.filter(|_| self.begins)) {
+                self.begins = false;
             }
-            let Some(row) = T::row(&mut columns, at, vocabulary, wanted) else { continue };
-            let begin = self.key.filter(|_| begins);
-            match (self.place, &mut self.beyond) {
-                (Place::Here, _) => loaded.push(row, begin),
-                (_, Some(beyond)) => beyond.push(row, begin),
-                (_, None) => {}
-            }
-            begins = false;
-        }
-        if begins {
-            // No row of the key at hand counted; should one follow that does, it is the first.
-            self.key = None;
         }
         Ok(())
     }

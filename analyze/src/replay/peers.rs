@@ -198,8 +198,12 @@ fn of_identity(name: &str, peers: &[Peer], names: &Names) -> Option<Series> {
         "ip" => column(name, peers, |peer| peer.ip.as_str()),
         "peer_port" => column(name, peers, |peer| i64::from(peer.port)),
         "port" => column(name, peers, |peer| (peer.port != NO_PORT).then_some(i64::from(peer.port))),
-        "alias" => column(name, peers, |peer| peer.alias.as_ref().map_or(&[][..], PeerId::as_slice)),
-        "peer_id" => column(name, peers, |peer| Some(HEXLOWER.encode(peer.peer_id?.as_slice()))),
+        "alias" => {
+            let aliases: Vec<Vec<u8>> =
+                peers.iter().map(|peer| peer.alias.map(PeerId::to_bytes).unwrap_or_default()).collect();
+            Some(Series::new(name.into(), aliases.iter().map(Vec::as_slice).collect::<Vec<&[u8]>>()))
+        }
+        "peer_id" => column(name, peers, |peer| Some(HEXLOWER.encode(&peer.peer_id?.to_bytes()))),
         "client" => column(name, peers, |peer| names.text(peer.client)),
         _ => None,
     }
@@ -269,7 +273,7 @@ impl<'a> Programs<'a> {
             needs.programs && (needs.everyone || peer.seen.is_some_and(|seen| seen.crossed_at().is_some()))
         };
         let told = |peer| Some(peer).filter(asked_for);
-        let of_id = peers.iter().map(|peer| client::by_peer_id(told(peer)?.peer_id?.as_slice()));
+        let of_id = peers.iter().map(|peer| client::by_peer_id(&told(peer)?.peer_id?.to_bytes()));
         let of_v = peers.iter().map(|peer| client::software_of_v(names.text(told(peer)?.client)?));
         Self { of_id: of_id.collect(), of_v: of_v.collect() }
     }

@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{Hash, Hasher},
+    num::NonZeroU8,
 };
 
 use schema::table::{ContactOutcome, ProgressKind, Source};
@@ -73,29 +74,62 @@ impl fmt::Debug for Address {
 }
 
 /// A peer ID in place; one longer than a peer ID can be is cut.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+///
+/// Its 20 bytes are three numbers that order as they do, since it is copied and compared again and again; and without a
+/// length of 0 an `Option` of one is no longer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId {
-    bytes: [u8; 20],
-    length: u8,
+    first: u64,
+    second: u64,
+    third: u32,
+    /// The length plus 1.
+    behind: NonZeroU8,
 }
 
 impl PeerId {
     /// The peer ID of these bytes.
     pub fn new(id: &[u8]) -> Self {
-        if let Ok(bytes) = <[u8; 20]>::try_from(id) {
-            return Self { bytes, length: 20 };
+        const WHOLE: NonZeroU8 = NonZeroU8::MIN.saturating_add(20);
+        match id.try_into() {
+            Ok(id) => Self::of(id, WHOLE),
+            Err(_) => Self::of_another_length(id),
         }
+    }
+
+    #[cold]
+    fn of_another_length(id: &[u8]) -> Self {
         let mut bytes = [0; 20];
         let length = id.len().min(bytes.len());
-        if let (Some(bytes), Some(id)) = (bytes.get_mut(..length), id.get(..length)) {
-            bytes.copy_from_slice(id);
+        for (byte, of) in bytes.iter_mut().zip(id) {
+            *byte = *of;
         }
-        Self { bytes, length: u8::try_from(length).unwrap_or(0) }
+        Self::of(&bytes, NonZeroU8::MIN.saturating_add(u8::try_from(length).unwrap_or_default()))
+    }
+
+    fn of(bytes: &[u8; 20], behind: NonZeroU8) -> Self {
+        let (first, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let (second, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let third = rest.first_chunk().unwrap_or(&[0; 4]);
+        Self {
+            first: u64::from_be_bytes(*first),
+            second: u64::from_be_bytes(*second),
+            third: u32::from_be_bytes(*third),
+            behind,
+        }
     }
 
     /// Its bytes.
-    pub fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut bytes =
+            [&self.first.to_be_bytes()[..], &self.second.to_be_bytes(), &self.third.to_be_bytes()].concat();
+        bytes.truncate(usize::from(self.behind.get() - 1));
+        bytes
+    }
+}
+
+impl fmt::Debug for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.to_bytes().escape_ascii())
     }
 }
 
@@ -263,7 +297,10 @@ mod tests {
         assert!(addresses.is_sorted());
         assert_eq!(addresses.map(|address| address.as_str().to_owned()), texts);
         assert!(PeerId::new(b"") < PeerId::new(b"\0") && PeerId::new(b"-A") < PeerId::new(b"-B"));
-        assert_eq!(PeerId::new(&[7; 30]).as_slice(), [7; 20]);
+        for length in 0..30 {
+            assert_eq!(PeerId::new(&vec![7; length]).to_bytes(), vec![7; length.min(20)]);
+        }
+        assert_eq!(size_of::<Option<PeerId>>(), size_of::<PeerId>());
     }
 
     #[test]
