@@ -1,10 +1,6 @@
 //! A unit's contacts by run and number, with those of which only observations are left.
 
-use super::{
-    judge::Opening,
-    rows::{Contact, Progress},
-    unit::Unit,
-};
+use super::{judge::Opening, rows::Contact, unit::Unit};
 
 /// A run and the number of a contact in it.
 type Number = (u32, i64);
@@ -14,7 +10,7 @@ type Number = (u32, i64);
 pub struct Calls(Vec<(Number, Option<u32>)>);
 
 impl Calls {
-    /// Finds a unit's; those of an earlier one are forgotten.
+    /// Finds those of which a unit has the rows; those of an earlier unit are forgotten.
     pub fn find(&mut self, unit: &Unit<'_>) {
         self.0.clear();
         self.0
@@ -22,32 +18,15 @@ impl Calls {
         if !self.0.is_sorted() {
             self.0.sort_unstable();
         }
-        let lost = self.lost(unit.progress);
-        if !lost.is_empty() {
-            self.0.extend(lost.into_iter().map(|number| (number, None)));
-            self.0.sort_unstable();
-            self.0.dedup();
-        }
     }
 
-    /// The numbers of contacts that have no row.
-    fn lost(&self, rows: &[Progress]) -> Vec<Number> {
-        let mut lost = Vec::new();
-        let mut row_before = None;
-        let mut near = 0;
-        for row in rows {
-            let number = (row.run, row.contact);
-            // Mostly the contact of the row before.
-            if row_before == Some(number) {
-                continue;
-            }
-            row_before = Some(number);
-            match self.place(number, near) {
-                Some(place) => near = place,
-                None => lost.push(number),
-            }
-        }
-        lost
+    /// Adds those of which only observations are left.
+    pub fn add_lost(&mut self, unit: &Unit<'_>) {
+        let numbers = unit.progress.iter().map(|row| (row.run, row.contact));
+        let lost: Vec<Number> = numbers.filter(|number| self.place(*number, 0).is_none()).collect();
+        self.0.extend(lost.into_iter().map(|number| (number, None)));
+        self.0.sort_unstable();
+        self.0.dedup();
     }
 
     /// A contact's place among all, which mostly is the one after `near`.

@@ -1,6 +1,6 @@
 //! `progress` rows of a unit → each peer's known observations in order of time.
 
-use std::ops::Range;
+use std::{mem, ops::Range};
 
 use schema::table::ProgressKind;
 
@@ -21,8 +21,10 @@ pub struct Observed {
     pub calls: Calls,
     peers: Vec<(Who, Range<usize>)>,
     rows: Vec<Observation>,
-    /// The rows as they are found, each with its peer's place in `whose`.
-    found: Vec<(u32, Observation)>,
+    /// The rows as they are found.
+    found: Vec<Observation>,
+    /// The place of each one's peer in `whose`.
+    found_of: Vec<u32>,
     whose: SmallMap<Who, u32>,
 }
 
@@ -40,9 +42,25 @@ enum Of {
 impl Observed {
     /// Finds whose each row of a unit is; what was found of an earlier one is forgotten.
     pub fn find(&mut self, unit: &Unit<'_>, identities: &Identities, identity: Identity, torrent: &Torrent) {
-        self.found.clear();
-        self.whose.clear();
         self.calls.find(unit);
+        if !self.find_known(unit, identities, identity, torrent) {
+            self.calls.add_lost(unit);
+            self.find_known(unit, identities, identity, torrent);
+        }
+        self.put_in_order();
+    }
+
+    /// Finds them where all their contacts are among the calls; false at one that is not.
+    fn find_known(
+        &mut self,
+        unit: &Unit<'_>,
+        identities: &Identities,
+        identity: Identity,
+        torrent: &Torrent,
+    ) -> bool {
+        self.found.clear();
+        self.found_of.clear();
+        self.whose.clear();
         let mut lost = Vec::new();
         // Addresses at which something else is known than contacts whose row was lost.
         let mut named: SmallMap<u32, ()> = SmallMap::default();
@@ -56,7 +74,7 @@ impl Observed {
                 // Mostly the contact of the row before.
                 Some((same, call, of)) if same == number => (call, of),
                 _ => {
-                    let Some(call) = self.calls.place(number, near) else { continue };
+                    let Some(call) = self.calls.place(number, near) else { return false };
                     near = call;
                     let of = self.of(call, identities);
                     row_before = Some((number, call, of));
@@ -82,10 +100,18 @@ impl Observed {
             if nameless_may_come {
                 named.insert(ip, ());
             }
-            self.found.extend(observation(row, torrent, call).map(|seen| (peer, seen)));
+            self.add(peer, row, torrent, call);
         }
         self.add_nameless(&lost, identities, &named, torrent);
-        self.put_in_order();
+        true
+    }
+
+    /// Adds a row as an observation of a peer, if its count is known and not beyond the torrent.
+    fn add(&mut self, peer: u32, row: &Progress, torrent: &Torrent, call: u32) {
+        if let Some(seen) = observation(row, torrent, call) {
+            self.found.push(seen);
+            self.found_of.push(peer);
+        }
     }
 
     /// The peers, in order, each with its observations.
@@ -137,37 +163,39 @@ impl Observed {
         for (row, call) in lost {
             if alone.get(&row.ip).is_some_and(Option::is_some) {
                 let peer = self.number(Who::lost(row.ip));
-                self.found.extend(observation(row, torrent, *call).map(|seen| (peer, seen)));
+                self.add(peer, row, torrent, *call);
             }
         }
     }
 
     /// Sorts what was found by peer and order.
     fn put_in_order(&mut self) {
-        let mut peers: Vec<(Who, u32)> = self.whose.iter().copied().collect();
-        if !peers.is_sorted() {
-            peers.sort_unstable();
-            let mut ranks = vec![0; peers.len()];
-            for ((_, number), rank) in peers.iter().zip(0..) {
-                if let Some(place) = ranks.get_mut(*number as usize) {
-                    *place = rank;
-                }
-            }
-            for (peer, _) in &mut self.found {
-                *peer = ranks.get(*peer as usize).copied().unwrap_or_default();
-            }
-        }
-        // Mostly the peer and the time tell the order.
-        let order = |(peer, row): &(u32, Observation), (other, later): &(u32, Observation)| {
-            let by_time = peer.cmp(other).then(row.time.cmp(&later.time));
-            by_time.then_with(|| row.order().cmp(&later.order()))
-        };
-        if !self.found.is_sorted_by(|one, other| order(one, other).is_le()) {
-            self.found.sort_by(order);
-        }
-        self.rows.clear();
         self.peers.clear();
-        for of_one in self.found.chunk_by(|(one, _), (other, _)| one == other) {
+        // Mostly one peer.
+        if self.whose.len() < 2 {
+            if !self.found.is_sorted_by(|one, other| one.by_order(other).is_le()) {
+                self.found.sort_by(Observation::by_order);
+            }
+            mem::swap(&mut self.rows, &mut self.found);
+            let all = 0..self.rows.len();
+            let one = self.whose.iter().filter(|_| !all.is_empty());
+            self.peers.extend(one.map(|(who, _)| (*who, all.clone())));
+            return;
+        }
+        let mut peers: Vec<(Who, u32)> = self.whose.iter().copied().collect();
+        peers.sort_unstable();
+        let mut ranks = vec![0; peers.len()];
+        for ((_, number), rank) in peers.iter().zip(0..) {
+            if let Some(place) = ranks.get_mut(*number as usize) {
+                *place = rank;
+            }
+        }
+        let rank = |peer: &u32| ranks.get(*peer as usize).copied().unwrap_or_default();
+        let mut found: Vec<(u32, Observation)> =
+            self.found_of.iter().map(rank).zip(self.found.iter().copied()).collect();
+        found.sort_by(|(peer, row), (other, later)| peer.cmp(other).then_with(|| row.by_order(later)));
+        self.rows.clear();
+        for of_one in found.chunk_by(|(one, _), (other, _)| one == other) {
             let begin = self.rows.len();
             self.rows.extend(of_one.iter().map(|(_, row)| *row));
             let peer = of_one.first().and_then(|(peer, _)| peers.get(*peer as usize));

@@ -90,8 +90,8 @@ impl Generations {
     /// Sorts observations, which are in order of time, by generation; those that were sorted before are forgotten.
     pub fn sort(&mut self, rows: &[Observation], opening: impl Fn(u32) -> Opening) {
         let Self { contacts, members, ends } = self;
-        find_contacts(rows, opening, contacts);
-        let last = number(contacts, rows);
+        let ids_differ = find_contacts(rows, opening, contacts);
+        let last = if ids_differ { number(contacts, rows) } else { 0 };
         let mut first_generation: SmallMap<PeerId, usize> = SmallMap::default();
         members.clear();
         ends.clear();
@@ -141,10 +141,11 @@ fn first_seen(seen: &mut SmallMap<PeerId, usize>, id: PeerId, current: usize) ->
     seen.entry(id)
 }
 
-/// Finds the contacts, in order of their first observations.
-fn find_contacts(rows: &[Observation], opening: impl Fn(u32) -> Opening, contacts: &mut Contacts) {
+/// Finds the contacts, in order of their first observations; gives whether they show different peer IDs.
+fn find_contacts(rows: &[Observation], opening: impl Fn(u32) -> Opening, contacts: &mut Contacts) -> bool {
     contacts.clear();
     let mut last = None;
+    let (mut one_id, mut ids_differ) = (None, false);
     for (first, row) in rows.iter().enumerate() {
         // Mostly the contact of the row before.
         if last == Some(row.contact) {
@@ -153,11 +154,13 @@ fn find_contacts(rows: &[Observation], opening: impl Fn(u32) -> Opening, contact
         last = Some(row.contact);
         if contacts.get_mut(row.contact).is_none() {
             let Opening { handshake_at, peer_id } = opening(row.contact);
+            ids_differ |= peer_id.is_some_and(|id| *one_id.get_or_insert(id) != id);
             let opened_at = handshake_at.unwrap_or(row.time - SETTLE_US);
             let number = row.contact;
             contacts.push(Contact { number, opened_at, peer_id, first, ..Contact::default() });
         }
     }
+    ids_differ
 }
 
 /// Gives each contact its generation, how many contacts had started over when it was opened; and the last generation.
@@ -179,10 +182,6 @@ fn number(contacts: &mut Contacts, rows: &[Observation]) -> usize {
 /// When each contact was opened that starts over, and which it is.
 fn starting_over(contacts: &Contacts, rows: &[Observation]) -> Vec<(i64, u32)> {
     let ids = || contacts.list.iter().filter_map(|contact| contact.peer_id);
-    let first = ids().next();
-    if ids().all(|id| Some(id) == first) {
-        return Vec::new();
-    }
     let named = ids().count();
     let different: HashSet<PeerId> = ids().collect();
     if named >= HABIT_CONTACTS && different.len() == named {

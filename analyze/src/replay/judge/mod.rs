@@ -7,6 +7,8 @@
 mod generations;
 mod peer;
 
+use std::cmp::Ordering;
+
 use super::{rows::PeerId, speed::Bytes, threshold::Threshold};
 use generations::Generations;
 
@@ -114,9 +116,11 @@ impl Verdict {
 }
 
 impl Observation {
-    /// What observations of a peer are ordered by: their time, and else whatever makes the order the same every time.
-    pub fn order(&self) -> (i64, u32, u32, Claim, bool) {
-        (self.time, self.pieces, self.contact, self.claim, self.settled)
+    /// The order of a peer's observations: that of their times, and else whatever makes it the same every time.
+    pub fn by_order(&self, other: &Self) -> Ordering {
+        let rest = |row: &Self| (row.pieces, row.contact, row.claim, row.settled);
+        // Mostly the time tells.
+        self.time.cmp(&other.time).then_with(|| rest(self).cmp(&rest(other)))
     }
 }
 

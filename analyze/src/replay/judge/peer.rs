@@ -34,12 +34,13 @@ impl Reading {
         speed.clear();
         verdict.begin(&first, thresholds.len());
         let mut below = Below::default();
+        let mut earlier = Earlier::default();
         let (mut known, mut partly, mut named_in) = (0, false, None);
         // The lowest threshold that is not reached yet.
         let mut next = thresholds.iter().copied().min();
         for (member, highest_now) in members.iter().zip(highest.iter()) {
             let Member { row, told_before, returns, .. } = member;
-            verdict.backwards |= *returns || row.settled && goes_back(member, members, highest);
+            verdict.backwards |= *returns || row.settled && goes_back(member, members, highest, &mut earlier);
             verdict.believed |= told_before.is_none() && claims_pieces(row);
             let lags = row.pieces < known;
             known = *highest_now;
@@ -86,12 +87,35 @@ fn fill_highest(highest: &mut Vec<u32>, members: &[Member]) {
 }
 
 /// Within a contact counts only rise; a contact's first is held against what was known before its handshake.
-fn goes_back(member: &Member, members: &[Member], highest: &[u32]) -> bool {
+fn goes_back(member: &Member, members: &[Member], highest: &[u32], earlier: &mut Earlier) -> bool {
     let known = member.told_before.or_else(|| {
-        let earlier = members.partition_point(|other| other.row.time < member.opened_at);
+        let earlier = earlier.among(members, |other| other.row.time < member.opened_at);
         highest.get(earlier.checked_sub(1)?).copied()
     });
     known.is_some_and(|known| member.row.pieces < known)
+}
+
+/// How many of what is in order of time are earlier than the time last asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Earlier {
+    count: usize,
+}
+
+impl Earlier {
+    /// So many are looked at one by one.
+    const NEAR: usize = 16;
+
+    /// How many are earlier than a time, which mostly is soon after the one asked for before.
+    fn among<T>(&mut self, all: &[T], is_earlier: impl Fn(&T) -> bool) -> usize {
+        let rest = all.get(self.count..).unwrap_or_default();
+        let near = rest.iter().take(Self::NEAR).position(|one| !is_earlier(one));
+        let is_later = self.count == 0 || all.get(self.count - 1).is_some_and(&is_earlier);
+        self.count = match near {
+            Some(near) if is_later => self.count + near,
+            _ => all.partition_point(is_earlier),
+        };
+        self.count
+    }
 }
 
 /// Whether, as the first of its contact, it shows that the peer does not super-seed.
@@ -124,5 +148,27 @@ impl Below {
             pieces: row.pieces,
             live: below.contact == row.contact,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn earlier_ones_are_counted_whatever_time_is_asked_for(
+            mut times in prop::collection::vec(0_i64..200, 0..100),
+            asked in prop::collection::vec(-1_i64..202, 0..30),
+        ) {
+            times.sort_unstable();
+            let mut earlier = Earlier::default();
+            for asked in asked {
+                let expected = times.iter().filter(|time| **time < asked).count();
+                prop_assert_eq!(earlier.among(&times, |time| *time < asked), expected);
+            }
+        }
     }
 }
