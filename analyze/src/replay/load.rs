@@ -1,4 +1,6 @@
 //! Raw rows of a range of keys: which rows of the files are in it, and which of them have one key.
+//!
+//! Sorted files are read side by side, and each piece once: what was decoded beyond a range is held for the next ones.
 
 use std::ops::Range;
 
@@ -36,8 +38,7 @@ impl<T> Default for Loaded<T> {
     }
 }
 
-/// Reads one table range after range, in the order of keys, and each piece of a sorted file once where what was
-/// decoded beyond a range is held for the next ones.
+/// Reads one table of sorted files range after range, in the order of keys.
 pub struct TableReader<'a, T> {
     files: Vec<OfFile<'a, T>>,
     chosen: Vec<Address>,
@@ -49,86 +50,118 @@ pub struct TableReader<'a, T> {
 /// How far a file is read.
 struct OfFile<'a, T> {
     segment: &'a Segment,
-    holds: bool,
     next_piece: usize,
+    /// What was decoded beyond the range.
     held: Loaded<T>,
     /// The last key that was decoded, before which none may follow.
     last: Option<Key>,
 }
 
 impl<'a, T: Decode> TableReader<'a, T> {
-    /// A reader of the ranges from `first` on, which `holds` what it decoded beyond a range of a sorted file.
-    pub fn new(segments: &'a [Segment], wanted: Wanted<'a>, holds: bool, first: Key) -> Self {
+    /// A reader of the ranges from `first` on.
+    pub fn new(segments: &'a [Segment], wanted: Wanted<'a>, first: Key) -> Self {
         let segments = segments.iter().filter(|segment| segment.table == T::TABLE);
         let file = |segment: &'a Segment| {
             let next_piece = segment.pieces.partition_point(|piece| piece.high < first);
             OfFile {
                 segment,
-                holds: holds && segment.is_sorted,
                 next_piece,
                 held: Loaded::default(),
                 last: segment.pieces.get(next_piece).map(|piece| piece.low),
             }
         };
-        let info_hashes = wanted.selection.info_hashes.iter();
         Self {
             files: segments.map(file).collect(),
-            chosen: info_hashes.map(|info_hash| Address::new(info_hash.as_bytes())).collect(),
+            chosen: chosen(wanted),
             wanted,
-            columns: [&["info_hash", "ip"], T::COLUMNS].concat(),
+            columns: columns::<T>(),
             first,
         }
     }
 
-    /// Reads the rows of keys from `low`, where the range before ended, up to but not including `high`, that are of a
-    /// selected torrent and count.
+    /// Reads the rows of keys from where the range before ended up to but not including `high`, that are of a selected
+    /// torrent and count.
     pub fn read(
         &mut self,
-        (low, high): (Key, Key),
+        high: Key,
         vocabulary: &mut Vocabulary,
         loaded: &mut Loaded<T>,
     ) -> Result<(), SegmentError> {
-        loaded.rows.clear();
-        loaded.runs.clear();
+        loaded.clear();
         for file in &mut self.files {
-            let pieces: Vec<Piece> = if file.holds {
-                file.held.move_below(high, loaded);
-                let rest = file.segment.pieces.get(file.next_piece..).unwrap_or_default();
-                let begun = rest.iter().take_while(|piece| piece.low < high).copied().collect::<Vec<_>>();
-                file.next_piece += begun.len();
-                begun
-            } else {
-                overlapping(&file.segment.pieces, low, high)
-            };
-            if let Some(last) = pieces.last().filter(|_| file.holds) {
-                // What of it lies beyond the range is held.
-                file.held.rows.reserve(last.rows);
-            }
+            file.held.move_below(high, loaded);
+            let rest = file.segment.pieces.get(file.next_piece..).unwrap_or_default();
+            let begun = rest.iter().take_while(|piece| piece.low < high).count();
+            file.next_piece += begun;
+            let pieces = rest.get(..begun).unwrap_or_default();
+            let Some(last_piece) = pieces.last() else { continue };
+            // What of it lies beyond the range is held.
+            file.held.rows.reserve(last_piece.rows);
             let mut sink = Sink {
-                low: if file.holds { self.first } else { low },
+                low: self.first,
                 high,
                 chosen: &self.chosen,
-                beyond: file.holds.then_some(&mut file.held),
-                is_sorted: file.segment.is_sorted,
-                key: None,
-                place: Place::Nowhere,
-                begins: true,
+                beyond: Some(&mut file.held),
+                ..Sink::default()
             };
-            let mut last = if file.holds { file.last } else { pieces.first().map(|piece| piece.low) };
-            file.segment.read(&self.columns, &pieces, |batch| {
-                sink.take(batch, loaded, self.wanted, &mut last, vocabulary)
+            let last = &mut file.last;
+            file.segment.read(&self.columns, pieces, |batch| {
+                sink.take(batch, loaded, self.wanted, Some(last), vocabulary)
             })?;
-            // What the pieces of a sorted file lie between is true only if its rows are in order.
-            if file.segment.is_sorted && pieces.last().is_some_and(|piece| last > Some(piece.high)) {
+            // What the pieces lie between is true only if the rows are in order.
+            if *last > Some(last_piece.high) {
                 return Err(file.segment.unsorted());
             }
-            file.last = last;
         }
-        if !loaded.runs.is_sorted_by_key(|run| run.key) {
-            // In place, and so that rows of one key stay in the order of the files.
-            loaded.runs.sort_unstable_by_key(|run| (run.key, run.first));
-        }
+        loaded.sort();
         Ok(())
+    }
+}
+
+/// Reads pieces of a file, whose rows may be in any order: those that are of a selected torrent and count. `loaded` is told
+/// again and again how far it is, and may take what is there.
+pub fn all<T: Decode>(
+    segment: &Segment,
+    pieces: &[Piece],
+    wanted: Wanted<'_>,
+    vocabulary: &mut Vocabulary,
+    rows: &mut Loaded<T>,
+    mut loaded: impl FnMut(&mut Loaded<T>) -> Result<(), SegmentError>,
+) -> Result<(), SegmentError> {
+    let chosen = chosen(wanted);
+    let mut sink = Sink { chosen: &chosen, ..Sink::default() };
+    let mut failed = None;
+    let read = segment.read(&columns::<T>(), pieces, |batch| {
+        // What was taken may have had the last run.
+        sink.begins = true;
+        sink.take(batch, rows, wanted, None, vocabulary)?;
+        loaded(rows).map_err(|error| failed.insert(error).to_string())
+    });
+    failed.map_or(read, Err)
+}
+
+/// The selected torrents; none where all are.
+fn chosen(wanted: Wanted<'_>) -> Vec<Address> {
+    wanted.selection.info_hashes.iter().map(|info_hash| Address::new(info_hash.as_bytes())).collect()
+}
+
+fn columns<T: Decode>() -> Vec<&'static str> {
+    [&["info_hash", "ip"], T::COLUMNS].concat()
+}
+
+impl<T> Loaded<T> {
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.runs.clear();
+    }
+
+    /// Sorts by key, so that rows of one key stay in the order in which they came.
+    pub fn sort(&mut self) {
+        if !self.runs.is_sorted_by_key(|run| run.key) {
+            // In place.
+            self.runs.sort_unstable_by_key(|run| (run.key, run.first));
+        }
     }
 }
 
@@ -158,7 +191,7 @@ impl<T: Copy> Loaded<T> {
 
     /// Appends rows of one key, at most so many: to the last run, or to a new one where they `begin` a key. Gives whether
     /// there are any.
-    fn append(&mut self, most: usize, fill: impl FnOnce(&mut Vec<T>), begin: Option<Key>) -> bool {
+    pub fn append(&mut self, most: usize, fill: impl FnOnce(&mut Vec<T>), begin: Option<Key>) -> bool {
         let first = self.rows.len();
         make_room(&mut self.rows, most);
         fill(&mut self.rows);
@@ -202,14 +235,28 @@ struct Sink<'a, T> {
     low: Key,
     high: Key,
     chosen: &'a [Address],
+    /// What lies beyond, where that is not left out.
     beyond: Option<&'a mut Loaded<T>>,
-    is_sorted: bool,
     /// The key at hand; `None` for rows without one.
     key: Option<Key>,
     /// Where its rows belong.
     place: Place,
     /// Whether none of them counted so far.
     begins: bool,
+}
+
+impl<T> Default for Sink<'_, T> {
+    fn default() -> Self {
+        Self {
+            low: Key::FIRST,
+            high: Key::LAST,
+            chosen: &[],
+            beyond: None,
+            key: None,
+            place: Place::Nowhere,
+            begins: true,
+        }
+    }
 }
 
 /// The keys of a batch's rows.
@@ -246,12 +293,13 @@ fn starts_alike(one: Option<u128>, other: Option<u128>) -> bool {
 }
 
 impl<T: Decode> Sink<'_, T> {
+    /// Takes the rows of a batch; `last` is the last key so far of a file in which none may follow a higher one.
     fn take(
         &mut self,
         batch: &Batch,
         loaded: &mut Loaded<T>,
         wanted: Wanted<'_>,
-        last: &mut Option<Key>,
+        mut last: Option<&mut Option<Key>>,
         vocabulary: &mut Vocabulary,
     ) -> Result<(), String> {
         let keys = Keys { info_hash: Texts::of(batch, "info_hash")?, ip: Texts::of(batch, "ip")? };
@@ -262,10 +310,12 @@ impl<T: Decode> Sink<'_, T> {
             let key = keys.key(rows.start);
             end = rows.end;
             if self.key != key {
-                if self.is_sorted && key < *last {
-                    return Err(UNSORTED.to_owned());
+                if let Some(last) = &mut last {
+                    if key < **last {
+                        return Err(UNSORTED.to_owned());
+                    }
+                    **last = key;
                 }
-                *last = key;
                 self.key = key;
                 self.place = self.place_of(key);
                 self.begins = true;
@@ -303,9 +353,4 @@ impl<T: Decode> Sink<'_, T> {
             Place::Nowhere
         }
     }
-}
-
-/// The pieces that may hold such keys.
-pub fn overlapping(pieces: &[Piece], low: Key, high: Key) -> Vec<Piece> {
-    pieces.iter().filter(|piece| piece.low < high && piece.high >= low).copied().collect()
 }

@@ -25,10 +25,12 @@ pub mod pace;
 pub mod peers;
 pub mod presence;
 pub mod range;
+pub mod relative;
 pub mod rows;
 pub mod scrape;
 pub mod segments;
 pub mod shares;
+pub mod shuffle;
 pub mod sightings;
 pub mod small_map;
 pub mod speed;
@@ -39,8 +41,9 @@ pub mod unit;
 pub mod workers;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     iter,
+    path::Path,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -61,10 +64,11 @@ use found::{Count, Found};
 use keep::Keep;
 use overview::Overview;
 use pace::Pace;
-use range::Context;
+use range::{Context, Reader};
 use rows::Address;
 use segments::{Segment, SegmentError};
 use shares::Shares;
+use shuffle::Shuffle;
 
 pub use identity::Identity;
 pub use threshold::Threshold;
@@ -217,8 +221,11 @@ fn replay_at<K: Keep>(
         let overview = Overview::of(log, &segments, rules, needs)?;
         let chosen = chosen(&segments, needs, &rules.selection);
         let pace = pace.for_segments(&chosen);
-        if !pace.holds {
-            tracing::info!("many files: `analyze compact` makes reports of this log faster");
+        if pace.shuffles {
+            tracing::info!(
+                "many files: their rows are first put in order in a temporary one{}",
+                advice(&chosen)
+            );
         }
         let context = Context { rules, needs, pace, segments: &chosen, overview: &overview, book: &book };
         match judge_all(&context, keep, progress) {
@@ -232,6 +239,12 @@ fn replay_at<K: Keep>(
     }
 }
 
+/// What would make a log of many files faster to replay.
+fn advice(segments: &[Segment]) -> &'static str {
+    let days: HashSet<Option<&Path>> = segments.iter().map(|segment| segment.path.parent()).collect();
+    if segments.len() > 2 * days.len() { "; `analyze compact` makes reports of this log faster" } else { "" }
+}
+
 /// Replays every range on all threads.
 fn judge_all<K: Keep>(
     context: &Context<'_>,
@@ -242,27 +255,37 @@ fn judge_all<K: Keep>(
     let ranges = cuts::ranges(context.segments, context.rules.identity, pace.range_rows)?;
     let all = ranges.iter().map(|range| range.rows).sum();
     progress(0, all);
+    // A row that is shuffled is half done.
+    let mut done = 0;
+    let shuffle = if pace.shuffles {
+        let tell = |rows| {
+            done += rows;
+            progress(done / 2, all);
+        };
+        Some(Shuffle::of(context, &ranges, tell)?)
+    } else {
+        None
+    };
     let shares = Shares::of(&ranges, pace.threads);
     let stopped = AtomicBool::new(false);
     let found = thread::scope(|scope| {
         let (send, rows) = mpsc::sync_channel(64);
-        let (stopped, shares) = (&stopped, &shares);
+        let (stopped, shares, shuffle) = (&stopped, &shares, shuffle.as_ref());
         let judging: Vec<_> = (0..pace.threads)
             .map(|share| {
                 let send = send.clone();
                 scope.spawn(move || {
                     let goes_on = |rows| send.send(rows).is_ok() && !stopped.load(Ordering::Relaxed);
-                    let found = judge_shares(context, keep, shares, share, goes_on);
+                    let found = judge_shares(context, shuffle, keep, shares, share, goes_on);
                     stopped.fetch_or(found.is_err(), Ordering::Relaxed);
                     found
                 })
             })
             .collect();
         drop(send);
-        let mut done = 0;
         for rows in rows {
             done += rows;
-            progress(done, all);
+            progress(if pace.shuffles { done / 2 } else { done }, all);
         }
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -282,6 +305,7 @@ fn judge_all<K: Keep>(
 /// Replays a share, and then halves of others'; gives what was found of each, with the place of its first range.
 fn judge_shares<K: Keep>(
     context: &Context<'_>,
+    shuffle: Option<&Shuffle>,
     keep: &(dyn Fn() -> K + Sync),
     shares: &Shares<'_>,
     own: usize,
@@ -291,10 +315,9 @@ fn judge_shares<K: Keep>(
     let mut share = Some(own);
     while let Some(number) = share {
         if let Some((place, first)) = shares.next(number) {
-            let rest = iter::from_fn(|| shares.next(number)).map(|(_, range)| range);
-            let of_share =
-                range::replay(context, keep(), first.low, iter::once(first).chain(rest), &goes_on)?;
-            found.push((place, of_share));
+            let ranges = iter::once((place, first)).chain(iter::from_fn(|| shares.next(number)));
+            let reader = shuffle.map_or_else(|| Reader::of_files(context, first.low), Reader::Shuffle);
+            found.push((place, range::replay(context, reader, keep(), ranges, &goes_on)?));
         }
         share = if goes_on(0) { shares.part() } else { None };
     }

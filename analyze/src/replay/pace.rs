@@ -1,9 +1,8 @@
 //! How much of a log is replayed at once, so that memory stays within its bounds whatever the log's size and however many
 //! cores there are.
 //!
-//! Files are read piece by piece and ranges end within pieces. What was decoded beyond a range is held for the next one, of
-//! each file and for each thread, as long as that is not too much; else pieces at the edges are decoded again for each
-//! range, and ranges are long so that there are few.
+//! Files are read side by side, piece by piece, and ranges end within pieces. What was decoded beyond a range is held for
+//! the next one, of each file and for each thread, as long as that is not too much; else rows are shuffled first.
 
 use schema::table::Table;
 
@@ -25,13 +24,7 @@ const FEWEST_ROWS: usize = 50_000;
 const RANGES_OF_A_THREAD: usize = 24;
 
 /// Bytes that may be held for the next ranges, if of every file a whole piece were held.
-const HELD_BYTES: usize = 400 << 20;
-
-/// Threads from which on holding is worth more than long ranges.
-const FEW_THREADS: usize = 2;
-
-/// Raw rows of a range where pieces are decoded anew.
-const LONG_RANGE_ROWS: usize = 2_000_000;
+const HELD_BYTES: usize = 256 << 20;
 
 /// How much is replayed at once; nothing that is found depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,36 +33,36 @@ pub struct Pace {
     pub range_rows: usize,
     /// Threads at most.
     pub threads: usize,
-    /// Whether what is decoded beyond a range is held.
-    pub holds: bool,
+    /// Whether rows are shuffled before they are replayed.
+    pub shuffles: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let threads = workers::count();
-        Self { range_rows: (ROWS_AT_ONCE / threads.max(1)).max(FEWEST_ROWS), threads, holds: true }
+        Self { range_rows: (ROWS_AT_ONCE / threads.max(1)).max(FEWEST_ROWS), threads, shuffles: false }
     }
 }
 
 impl Pace {
-    /// The pace at which some segments can be replayed, if it is to be this one where possible; one that holds nothing is.
+    /// The pace at which some segments can be replayed.
     #[must_use]
     pub fn for_segments(self, segments: &[Segment]) -> Self {
-        if !self.holds {
-            return self;
-        }
-        let rows: usize = segments.iter().flat_map(|segment| &segment.pieces).map(|piece| piece.rows).sum();
+        let rows = segments.iter().flat_map(|segment| &segment.pieces).map(|piece| piece.rows).sum();
+        let held = segments.iter().map(held_bytes).sum();
+        self.for_log(rows, held, segments.iter().all(|segment| segment.is_sorted))
+    }
+
+    /// The pace for so many rows, of which each thread holds so many bytes: this one, with fewer threads where all would
+    /// hold too much, or with a shuffle where even half of them would, or where files are in no order.
+    fn for_log(self, rows: usize, held: usize, is_sorted: bool) -> Self {
         let even = (rows / (self.threads * RANGES_OF_A_THREAD).max(1)).max(FEWEST_ROWS);
-        let held: usize = segments.iter().filter(|segment| segment.is_sorted).map(held_bytes).sum();
+        let range_rows = self.range_rows.min(even);
         let holders = HELD_BYTES.checked_div(held).unwrap_or(self.threads).min(self.threads);
-        let few = self.threads.min(FEW_THREADS);
-        let long = self.range_rows.max(LONG_RANGE_ROWS);
-        if holders < few {
-            return Self { range_rows: long, threads: few, holds: false };
+        if self.shuffles || !is_sorted || holders <= self.threads / 2 {
+            return Self { range_rows, shuffles: true, ..self };
         }
-        let is_sorted = segments.iter().all(|segment| segment.is_sorted);
-        let range_rows = if is_sorted { self.range_rows.min(even) } else { long };
-        Self { range_rows, threads: holders, holds: true }
+        Self { range_rows, threads: holders, shuffles: false }
     }
 }
 
@@ -82,4 +75,25 @@ fn held_bytes(segment: &Segment) -> usize {
             _ => size_of::<Sighting>(),
         };
     segment.longest_piece() * row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_stays_within_its_bounds() {
+        let pace = Pace { range_rows: 1_000_000, threads: 8, shuffles: false };
+        assert_eq!(pace.for_log(1 << 40, 0, true), pace);
+        assert_eq!(pace.for_log(1 << 40, HELD_BYTES / 8, true), pace);
+        assert_eq!(pace.for_log(1 << 40, HELD_BYTES / 5, true), Pace { threads: 5, ..pace });
+        let shuffled = Pace { shuffles: true, ..pace };
+        assert_eq!(pace.for_log(1 << 40, HELD_BYTES / 4, true), shuffled);
+        assert_eq!(pace.for_log(1 << 40, HELD_BYTES * 2, true), shuffled);
+        assert_eq!(pace.for_log(1 << 40, 1, false), shuffled);
+        let alone = Pace { threads: 1, ..pace };
+        assert_eq!(alone.for_log(1 << 40, HELD_BYTES, true), alone);
+        assert_eq!(pace.for_log(24 * 8 * 60_000, 0, true).range_rows, 60_000);
+        assert_eq!(pace.for_log(10, 0, true).range_rows, pace.range_rows.min(FEWEST_ROWS));
+    }
 }

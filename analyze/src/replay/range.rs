@@ -15,6 +15,7 @@ use super::{
     peers,
     rows::{Contact, Progress, Sighting, Vocabulary},
     segments::{Key, Segment, SegmentError},
+    shuffle::Shuffle,
     unit::Rows,
 };
 use crate::place::Book;
@@ -46,32 +47,78 @@ pub struct Context<'a> {
     pub book: &'a Book<'a>,
 }
 
-/// Replays ranges that follow one another, the first of which begins at `first`; `keep` takes the peers, and `done` is told
-/// how many rows each range had.
+impl<'a> Context<'a> {
+    /// Which rows count.
+    pub fn wanted(&self) -> Wanted<'a> {
+        let Needs { presence, known, sightings, .. } = self.needs;
+        Wanted { selection: &self.rules.selection, failed: presence || known || sightings }
+    }
+}
+
+/// Where the rows of ranges come from.
+pub enum Reader<'a> {
+    /// From sorted files, range after range.
+    Files(Box<Files<'a>>),
+    /// From all of them by range.
+    Shuffle(&'a Shuffle),
+}
+
+/// Sorted files that are read side by side.
+pub struct Files<'a> {
+    contacts: TableReader<'a, Contact>,
+    progress: TableReader<'a, Progress>,
+    sightings: TableReader<'a, Sighting>,
+    vocabulary: Vocabulary,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of a log's files from the range on that begins at `first`.
+    pub fn of_files(context: &Context<'a>, first: Key) -> Self {
+        let (segments, wanted) = (context.segments, context.wanted());
+        Self::Files(Box::new(Files {
+            contacts: TableReader::new(segments, wanted, first),
+            progress: TableReader::new(segments, wanted, first),
+            sightings: TableReader::new(segments, wanted, first),
+            vocabulary: Vocabulary::default(),
+        }))
+    }
+
+    /// Reads a range, which has this place among all.
+    fn read(&mut self, place: usize, range: &Range, rows: &mut Rows) -> Result<&Vocabulary, SegmentError> {
+        match self {
+            Self::Files(files) => {
+                let Files { contacts, progress, sightings, vocabulary } = files.as_mut();
+                contacts.read(range.high, vocabulary, &mut rows.contacts)?;
+                progress.read(range.high, vocabulary, &mut rows.progress)?;
+                sightings.read(range.high, vocabulary, &mut rows.sightings)?;
+                Ok(vocabulary)
+            }
+            Self::Shuffle(shuffle) => {
+                shuffle.read(place, &mut rows.contacts)?;
+                shuffle.read(place, &mut rows.progress)?;
+                shuffle.read(place, &mut rows.sightings)?;
+                Ok(&shuffle.vocabulary)
+            }
+        }
+    }
+}
+
+/// Replays ranges that follow one another, each with its place among all; `keep` takes the peers, and `done` is told how
+/// many rows each range had.
 pub fn replay<'a, K: Keep>(
     context: &Context<'_>,
+    mut reader: Reader<'_>,
     keep: K,
-    first: Key,
-    ranges: impl Iterator<Item = &'a Range>,
+    ranges: impl Iterator<Item = (usize, &'a Range)>,
     done: impl Fn(u64) -> bool,
 ) -> Result<Found<K>, SegmentError> {
-    let Context { rules, needs, pace, segments, .. } = context;
-    let failed = needs.presence || needs.known || needs.sightings;
-    let wanted = Wanted { selection: &rules.selection, failed };
-    let mut vocabulary = Vocabulary::default();
-    let mut contacts = TableReader::<Contact>::new(segments, wanted, pace.holds, first);
-    let mut progress = TableReader::<Progress>::new(segments, wanted, pace.holds, first);
-    let mut sightings = TableReader::<Sighting>::new(segments, wanted, pace.holds, first);
     let mut rows = Rows::default();
     let mut room = Room::default();
     let mut found = Found::new(keep);
-    for range in ranges {
-        let keys = (range.low, range.high);
-        contacts.read(keys, &mut vocabulary, &mut rows.contacts)?;
-        progress.read(keys, &mut vocabulary, &mut rows.progress)?;
-        sightings.read(keys, &mut vocabulary, &mut rows.sightings)?;
+    for (place, range) in ranges {
+        let vocabulary = reader.read(place, range, &mut rows)?;
         let mut judging = Judging::new(context, &vocabulary.words, room, found);
-        rows.for_each_unit(rules.identity, &vocabulary.runs, |unit| judging.judge(unit));
+        rows.for_each_unit(context.rules.identity, &vocabulary.runs, |unit| judging.judge(unit));
         (found, room) = judging.finish()?;
         if !done(range.rows) {
             break;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use schema::table::{ContactOutcome, ProgressKind, Source};
+use serde::{Deserialize, Serialize};
 
 /// A text of up to 40 bytes in place: an address; a longer text is no address and is cut.
 #[derive(Clone, Copy, Eq)]
@@ -77,7 +78,7 @@ impl fmt::Debug for Address {
 ///
 /// Its 20 bytes are three numbers that order as they do, since it is copied and compared again and again; and without a
 /// length of 0 an `Option` of one is no longer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PeerId {
     first: u64,
     second: u64,
@@ -118,6 +119,17 @@ impl PeerId {
         }
     }
 
+    /// What its bytes differ in from another one's; and from that and the other one, it again.
+    #[must_use]
+    pub fn xor(self, other: Self) -> Self {
+        Self {
+            first: self.first ^ other.first,
+            second: self.second ^ other.second,
+            third: self.third ^ other.third,
+            ..self
+        }
+    }
+
     /// Its bytes.
     pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes =
@@ -141,10 +153,13 @@ pub trait Row: Copy {
 
     /// The run.
     fn run_mut(&mut self) -> &mut u32;
+
+    /// The word it has besides.
+    fn word_mut(&mut self) -> Option<&mut u32>;
 }
 
 macro_rules! row {
-    ($($name:ty),*) => {
+    ($($name:ty, $($word:ident)?);*) => {
         $(impl Row for $name {
             fn at(self, ip: u32) -> Self {
                 Self { ip, ..self }
@@ -153,14 +168,18 @@ macro_rules! row {
             fn run_mut(&mut self) -> &mut u32 {
                 &mut self.run
             }
+
+            fn word_mut(&mut self) -> Option<&mut u32> {
+                [$(&mut self.$word)?].into_iter().next()
+            }
         })*
     };
 }
 
-row!(Contact, Progress, Sighting);
+row!(Contact, client; Progress, ; Sighting, source);
 
 /// A row of `contacts`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// When it ended, µs.
     pub time: i64,
@@ -171,6 +190,7 @@ pub struct Contact {
     /// The run.
     pub run: u32,
     /// The address, by its place in the unit.
+    #[serde(skip)]
     pub ip: u32,
     /// The remote port; -1 where the row has none.
     pub port: i32,
@@ -196,7 +216,7 @@ impl Contact {
 }
 
 /// A row of `progress`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// When, µs.
     pub time: i64,
@@ -207,6 +227,7 @@ pub struct Progress {
     /// The run.
     pub run: u32,
     /// The address, by its place in the unit.
+    #[serde(skip)]
     pub ip: u32,
     /// The remote port; -1 where the row has none.
     pub port: i32,
@@ -219,13 +240,14 @@ pub struct Progress {
 }
 
 /// A row of `sightings`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// When, µs.
     pub time: i64,
     /// The run.
     pub run: u32,
     /// The address, by its place in the unit.
+    #[serde(skip)]
     pub ip: u32,
     /// The port; -1 where the row has none.
     pub port: i32,
@@ -267,6 +289,11 @@ impl Names {
     pub fn text(&self, number: u32) -> Option<&str> {
         let place = usize::try_from(number).ok()?.checked_sub(1)?;
         Some(self.texts.get(place)?)
+    }
+
+    /// All texts, in the order of their numbers.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(AsRef::as_ref)
     }
 
     /// Each number's place in the order of the texts, by number; `None` where numbers are in that order.

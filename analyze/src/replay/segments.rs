@@ -100,7 +100,8 @@ impl Piece {
 pub struct Segment {
     /// The table it is of.
     pub table: Table,
-    path: PathBuf,
+    /// Where it is.
+    pub path: PathBuf,
     reader: Reader,
     metadata: ArrowReaderMetadata,
     /// Its rows, in order.

@@ -244,7 +244,7 @@ proptest! {
         group_rows in 1..9_usize,
         range_rows in 1..30_usize,
         threads in 1..4_usize,
-        holds: bool,
+        shuffles: bool,
         only in proptest::option::of(0..2_u8),
         order in prop_oneof![
             Just(Order::Ascending),
@@ -258,8 +258,8 @@ proptest! {
         let selection = Selection { info_hashes, ..Selection::default() };
         let rules = &Rules { selection, identity, ..Rules::default() };
         let whole = Cut { files: 1, group_rows: 1 << 20, order: Order::Ascending };
-        let expected = found(&events, whole, Pace { range_rows: 1 << 30, threads: 1, holds: true }, rules);
+        let expected = found(&events, whole, Pace { range_rows: 1 << 30, threads: 1, shuffles: false }, rules);
         let cut = Cut { files, group_rows, order };
-        prop_assert_eq!(found(&events, cut, Pace { range_rows, threads, holds }, rules), expected);
+        prop_assert_eq!(found(&events, cut, Pace { range_rows, threads, shuffles }, rules), expected);
     }
 }
