@@ -9,8 +9,9 @@ use schema::table::{Source, Table};
 
 use super::{
     columns::{Numbers, Texts, Words},
+    pieces::Piece,
     rows::Address,
-    segments::{Piece, Segment, SegmentError},
+    segments::{Segment, SegmentError},
     workers,
 };
 use crate::log::Selection;

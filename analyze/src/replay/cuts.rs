@@ -6,9 +6,10 @@
 use super::{
     columns::Texts,
     identity::Identity,
+    pieces::{Key, Piece},
     range::Range,
     rows::Address,
-    segments::{Key, Piece, Segment, SegmentError},
+    segments::{Segment, SegmentError},
     workers,
 };
 
@@ -45,22 +46,32 @@ pub fn ranges(segments: &[Segment], identity: Identity, target: usize) -> Result
 
 /// Some keys of the log, as many as there are rows about them: of pieces of all files in turn.
 fn sampled(segments: &[Segment]) -> Result<Vec<Key>, SegmentError> {
-    let mut pieces: Vec<(usize, &Segment, &Piece)> = segments
+    let mut pieces: Vec<(usize, usize, &Piece)> = segments
         .iter()
-        .flat_map(|segment| segment.pieces.iter().enumerate().map(move |(nth, piece)| (nth, segment, piece)))
+        .zip(0..)
+        .flat_map(|(segment, file)| {
+            segment.pieces.iter().zip(0..).map(move |(piece, nth)| (nth, file, piece))
+        })
         .collect();
     pieces.sort_by_key(|(nth, ..)| *nth);
     let rows: usize = pieces.iter().map(|(.., piece)| piece.rows).sum();
     let every = rows.div_ceil(SAMPLED_ROWS).min(segments.len() / SAMPLED_FILES).max(1);
-    let chosen: Vec<_> = pieces.into_iter().step_by(every).collect();
-    let found = workers::each(&chosen, |(_, segment, piece)| keys_of(segment, piece))?;
+    let mut by_file: Vec<Vec<Piece>> = vec![Vec::new(); segments.len()];
+    for (_, file, piece) in pieces.into_iter().step_by(every) {
+        if let Some(of_file) = by_file.get_mut(file) {
+            of_file.push(*piece);
+        }
+    }
+    let chosen: Vec<(&Segment, Vec<Piece>)> =
+        segments.iter().zip(by_file).filter(|(_, pieces)| !pieces.is_empty()).collect();
+    let found = workers::each(&chosen, |(segment, pieces)| keys_of(segment, pieces))?;
     Ok(found.into_iter().flatten().collect())
 }
 
-fn keys_of(segment: &Segment, piece: &Piece) -> Result<Vec<Key>, SegmentError> {
-    let mut keys = Vec::with_capacity(piece.rows / STEP + 1);
+fn keys_of(segment: &Segment, pieces: &[Piece]) -> Result<Vec<Key>, SegmentError> {
+    let mut keys = Vec::new();
     let mut before: usize = 0;
-    segment.read(&["info_hash", "ip"], &[*piece], |batch| {
+    segment.read(&["info_hash", "ip"], pieces, |batch| {
         let (info_hash, ip) = (Texts::of(batch, "info_hash")?, Texts::of(batch, "ip")?);
         let first = before.next_multiple_of(STEP) - before;
         keys.extend((first..batch.num_rows()).step_by(STEP).filter_map(|row| {

@@ -8,8 +8,9 @@ use super::{
     batch::Batch,
     columns::Texts,
     decode::{Decode, Wanted},
+    pieces::{Key, Piece},
     rows::{Address, Vocabulary},
-    segments::{Key, Piece, Segment, SegmentError, UNSORTED},
+    segments::{Segment, SegmentError, UNSORTED},
 };
 
 /// Rows with one key, next to each other in [`Loaded::rows`].

@@ -19,10 +19,12 @@ pub mod judging;
 pub mod keep;
 pub mod load;
 pub mod observations;
+pub mod open_files;
 pub mod ourselves;
 pub mod overview;
 pub mod pace;
 pub mod peers;
+pub mod pieces;
 pub mod presence;
 pub mod range;
 pub mod relative;
@@ -231,7 +233,7 @@ fn replay_at<K: Keep>(
         match judge_all(&context, keep, progress) {
             Err(error) if error.problem == segments::UNSORTED => {
                 for segment in &mut segments {
-                    segment.is_out_of_order(&error.file);
+                    segment.is_out_of_order(&error.file).map_err(|error| compute_error(&error))?;
                 }
             }
             judged => return Replay::of(overview.torrents, judged.map_err(|error| compute_error(&error))?),

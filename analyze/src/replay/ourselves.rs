@@ -17,8 +17,9 @@ use super::{
     batch::Batch,
     columns::{Bytes, Numbers, Texts, Words},
     decode,
+    pieces::Piece,
     rows::{Address, Contact, PeerId},
-    segments::{Piece, Segment, SegmentError},
+    segments::{Segment, SegmentError},
     unit::Unit,
     workers,
 };
@@ -295,10 +296,9 @@ fn named_at(
 
 /// The contacts of some pieces that were with one of us.
 fn own_rows(segment: &Segment, pieces: &[Piece]) -> Result<Vec<Own>, SegmentError> {
-    let may_show = |group: usize| {
-        SHOWING.iter().zip(STARTS).any(|(column, start)| segment.some_may_begin(group, column, start))
-    };
-    if !pieces.iter().map(|piece| piece.group).collect::<BTreeSet<_>>().into_iter().any(may_show) {
+    let starts: Vec<(&str, &[u8])> = SHOWING.into_iter().zip(STARTS).collect();
+    let groups: BTreeSet<usize> = pieces.iter().map(|piece| piece.group).collect();
+    if !groups.into_iter().any(|group| segment.some_may_begin(group, &starts)) {
         return Ok(Vec::new());
     }
     let mut any = false;

@@ -12,8 +12,9 @@ use super::{
     compute_error,
     judge::Torrent,
     ourselves::Ourselves,
+    pieces::Piece,
     rows::Address,
-    segments::{Piece, Segment, SegmentError},
+    segments::{Segment, SegmentError},
     torrents, workers,
 };
 use crate::log::{Log, Selection};

@@ -24,7 +24,7 @@ const FEWEST_ROWS: usize = 50_000;
 const RANGES_OF_A_THREAD: usize = 24;
 
 /// Bytes that may be held for the next ranges, if of every file a whole piece were held.
-const HELD_BYTES: usize = 256 << 20;
+const HELD_BYTES: usize = 300 << 20;
 
 /// How much is replayed at once; nothing that is found depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +60,16 @@ impl Pace {
         let range_rows = self.range_rows.min(even);
         let holders = HELD_BYTES.checked_div(held).unwrap_or(self.threads).min(self.threads);
         if self.shuffles || !is_sorted || holders <= self.threads / 2 {
-            return Self { range_rows, shuffles: true, ..self };
+            // No file is opened for a range: shorter ones cost nothing.
+            return Self { range_rows: (range_rows / 2).max(1), shuffles: true, ..self };
         }
         Self { range_rows, threads: holders, shuffles: false }
     }
 }
 
-/// Bytes of a segment's largest piece once it is decoded, if half of its rows have a key of their own.
+/// Bytes of a segment's largest piece once it is decoded, if each of its rows has a key of its own.
 fn held_bytes(segment: &Segment) -> usize {
-    let row = size_of::<Run>() / 2
+    let row = size_of::<Run>()
         + match segment.table {
             Table::Contacts => size_of::<Contact>(),
             Table::Progress => size_of::<Progress>(),
@@ -87,7 +88,7 @@ mod tests {
         assert_eq!(pace.for_log(1 << 40, 0, true), pace);
         assert_eq!(pace.for_log(1 << 40, HELD_BYTES / 8, true), pace);
         assert_eq!(pace.for_log(1 << 40, HELD_BYTES / 5, true), Pace { threads: 5, ..pace });
-        let shuffled = Pace { shuffles: true, ..pace };
+        let shuffled = Pace { range_rows: 500_000, shuffles: true, ..pace };
         assert_eq!(pace.for_log(1 << 40, HELD_BYTES / 4, true), shuffled);
         assert_eq!(pace.for_log(1 << 40, HELD_BYTES * 2, true), shuffled);
         assert_eq!(pace.for_log(1 << 40, 1, false), shuffled);

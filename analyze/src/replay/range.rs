@@ -13,8 +13,9 @@ use super::{
     overview::Overview,
     pace::Pace,
     peers,
+    pieces::Key,
     rows::{Contact, Progress, Sighting, Vocabulary},
-    segments::{Key, Segment, SegmentError},
+    segments::{Segment, SegmentError},
     shuffle::Shuffle,
     unit::Rows,
 };

@@ -72,7 +72,7 @@ impl<'a> Shares<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::segments::Key;
+    use crate::replay::pieces::Key;
 
     fn ranges(rows: &[u64]) -> Vec<Range> {
         rows.iter().map(|rows| Range { low: Key::FIRST, high: Key::LAST, rows: *rows }).collect()

@@ -23,10 +23,11 @@ use tempfile::TempDir;
 use super::{
     decode::{Decode, Wanted},
     load::{self, Loaded, Run},
+    pieces::{Key, Piece},
     range::{Context, Range},
     relative::Relative,
     rows::{Address, Contact, Names, Progress, Row, Sighting, Vocabulary},
-    segments::{Key, Piece, Segment, SegmentError},
+    segments::{Segment, SegmentError},
     workers,
 };
 use crate::scratch;
@@ -88,7 +89,7 @@ impl Shuffle {
         })?;
         let mut shuffle =
             Self { scratch, chunks: Vec::new(), translations: Vec::new(), vocabulary: Vocabulary::default() };
-        let at_once = (context.pace.range_rows / 4).max(1);
+        let at_once = (context.pace.range_rows / 2).max(1);
         let parcels = parcels(context.segments, at_once);
         let writer = Writer { scratch: &shuffle.scratch, wanted: context.wanted(), ranges, at_once };
         workers::in_order(

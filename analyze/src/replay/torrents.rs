@@ -11,8 +11,9 @@ use super::{
     columns::{Numbers, Texts},
     compute_error,
     judge::Torrent,
+    pieces::Piece,
     rows::Address,
-    segments::{Piece, Segment, SegmentError},
+    segments::{Segment, SegmentError},
     speed::Bytes,
     workers,
 };

@@ -4,8 +4,8 @@
 use super::{
     identity::Identity,
     load::{Loaded, Run},
+    pieces::Key,
     rows::{Address, Contact, Names, Progress, Row, Sighting},
-    segments::Key,
 };
 
 /// The rows of one unit; `run` in them is the run's place in the order of runs.

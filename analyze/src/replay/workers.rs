@@ -13,7 +13,7 @@ use std::{
 
 use schema::table::Table;
 
-use super::segments::{Piece, Segment};
+use super::{pieces::Piece, segments::Segment};
 
 /// Results that may wait for an earlier one, per worker.
 const AHEAD: usize = 3;

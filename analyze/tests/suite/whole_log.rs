@@ -224,3 +224,28 @@ fn a_number_without_a_segment_and_a_folder_without_a_log_are_told() {
     }
     assert_eq!(analyze(&["verify", path(empty.path())]).status.code(), Some(1));
 }
+
+#[test]
+fn a_log_of_many_files_is_read_with_few_of_them_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = LogWriter::new(RUN);
+    log.run_event(0.0, RunEvent::Started).torrent(hash(1));
+    for peer in 0..150_u8 {
+        let (second, address) = (f64::from(peer) * 100.0, format!("2.2.2.{peer}:6881"));
+        log.sighting(second, hash(1), Source::Dht, &address);
+        log.out(second + 1.0, hash(1), &address).bitfield(50).have(second + 60.0, 100).end(second + 70.0);
+    }
+    log.write(folder.path(), 97);
+    assert!(segments(folder.path()).len() > 250);
+    let expected = tables(folder.path());
+    let out = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 120 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_analyze")])
+        .args(["report", path(folder.path()), "--out", path(out.path())])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = fs::read_to_string(out.path().join("confirmed_downloads.csv")).unwrap();
+    assert_eq!(found.lines().count(), 151);
+    assert_eq!(Some(&found), expected.get("confirmed_downloads"));
+}

@@ -10,8 +10,9 @@ use crate::{
     quantiles::{Sought, Spread, nearest_rank},
     replay::{
         columns::{Numbers, Texts, Words},
+        pieces::Piece,
         rows::{Address, Names},
-        segments::{Piece, Segment, SegmentError},
+        segments::{Segment, SegmentError},
         workers,
     },
 };
